@@ -1,0 +1,45 @@
+# groundswell: `make` prints the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.groundswell-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs kafka replays lock
+
+help:  ## print these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## create .venv with everything that is pinned in requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: setup  ## replay the demo archive, open the board, show the alert
+	$(BIN)/groundswell demo
+
+test: setup  ## run every test (parts whose peers are missing say so)
+	$(BIN)/python -m pytest
+
+check: setup  ## lint, types, layers, documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/house
+
+bench: setup  ## side-by-side benchmarks, printed as ratios
+	$(BIN)/python -m bench
+
+docs: setup  ## rebuild the generated pages (docs/cli.md, docs/settings.md)
+	$(BIN)/python -m docs.generate
+
+kafka: setup  ## start one KRaft node on loopback for development
+	deploy/kafka/start.sh
+
+replays: setup  ## run the real replay archives and write docs/replays.md
+	$(BIN)/python -m bench.replays
+
+lock:  ## resolve requirements.lock afresh (needs uv from the dev extra)
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""From candidates to messages: detectors, desk, dossier, notifiers."""

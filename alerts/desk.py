@@ -1,0 +1,142 @@
+"""The desk: candidates of all series of one closed tick in, incidents and decisions out. One owner, one place.
+
+    candidates of a tick, least likely first
+        shares documents (or its series) with a live incident?  -> joined
+        only holding?                                           -> held: "hold"
+        its series alerted within the cooldown?                 -> held: "cooldown"
+        three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
+        else                                                    -> alert
+
+Pure: state in, state out. What the desk knows is what its incident rows say.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from alerts.rules import DeskRules
+from groundswell.names import DAY_MS, TICK_MS, content_id
+from groundswell.records import Candidate, Decision
+
+DOCUMENTS_MAX: Final = 400
+"""Documents that an incident is recognised by: the latest ones."""
+
+
+class Incident(msgspec.Struct, kw_only=True):
+    """Candidates that speak of one event. One row each; the desk's whole memory."""
+
+    incident: str
+    series: list[str]  # in the order in which they joined; the first founded it
+    documents: list[str]  # oldest first, at most DOCUMENTS_MAX
+    opened_tick: int
+    last_tick: int  # of its last candidate
+    alert_tick: int | None = None  # when it was sent, if it was
+
+
+@dataclass(frozen=True)
+class Opening:
+    """An incident that has earned its alert, with the candidates of this tick that belong to it, main one first."""
+
+    incident: Incident
+    candidates: list[Candidate]
+
+
+@dataclass
+class DeskState:
+    """Incidents that still matter: those with a candidate within the longest of the rules' times."""
+
+    rules: DeskRules
+    incidents: list[Incident] = field(default_factory=list)
+    changed: dict[str, Incident] = field(default_factory=dict)  # rows to store with this commit
+
+    def decide(self, tick: int, candidates: Iterable[Candidate]) -> tuple[list[Decision], list[Opening]]:
+        """One closed tick: a decision for each candidate, and the incidents that are to be alerted now."""
+        self._forget(tick)
+        ranked = sorted(candidates, key=lambda c: (c.level != "open", c.p_ppt, -c.statistic, not c.series.startswith("entity:"), c.series))
+        decisions: list[Decision] = []
+        openings: dict[str, list[Candidate]] = {}
+        for candidate in ranked:
+            incident = self._home_of(candidate, tick)
+            verdict, reason = "joined", "same incident"
+            if incident is None:
+                if candidate.level == "hold":
+                    decisions.append(_decision(candidate, None, "held", "hold: nothing open to keep alive"))
+                    continue
+                incident = self._found(candidate, tick)
+            self._join(incident, candidate, tick)
+            if incident.incident in openings:
+                openings[incident.incident].append(candidate)
+            elif incident.alert_tick is None:
+                verdict, reason = self._may_alert(incident, candidate, tick)
+                if verdict == "alert":
+                    incident.alert_tick = tick
+                    openings[incident.incident] = [candidate]
+            decisions.append(_decision(candidate, incident.incident, verdict, reason))
+        by_id = {incident.incident: incident for incident in self.incidents}
+        return decisions, [Opening(by_id[name], _main_first(found)) for name, found in openings.items()]
+
+    def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
+        """The live incident that the candidate belongs to: by shared documents first, else by its series."""
+        quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
+        documents = {str(row[0]) for row in candidate.evidence}
+        best: tuple[float, Incident] | None = None
+        for incident in self.incidents:
+            if tick - incident.last_tick > quiet_ticks:
+                continue
+            shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
+            if candidate.series in incident.series:
+                shared = max(shared, self.rules.overlap_min)
+            if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
+                best = shared, incident
+        return best[1] if best else None
+
+    def _found(self, candidate: Candidate, tick: int) -> Incident:
+        incident = Incident(
+            incident=content_id("incident", candidate.candidate_id), series=[], documents=[], opened_tick=tick, last_tick=tick
+        )
+        self.incidents.append(incident)
+        self.incidents.sort(key=lambda i: (i.opened_tick, i.incident))  # the order in which a restart loads them
+        return incident
+
+    def _join(self, incident: Incident, candidate: Candidate, tick: int) -> None:
+        if candidate.series not in incident.series:
+            incident.series = [*incident.series, candidate.series]
+        merged = dict.fromkeys([*incident.documents, *(str(row[0]) for row in candidate.evidence)])
+        incident.documents = list(merged)[-DOCUMENTS_MAX:]
+        incident.last_tick = tick
+        self.changed[incident.incident] = incident
+
+    def _may_alert(self, incident: Incident, candidate: Candidate, tick: int) -> tuple[str, str]:
+        if candidate.level == "hold":
+            return "held", "hold: not improbable enough to open"
+        cooldown_ticks = self.rules.cooldown_s * 1_000 // TICK_MS
+        for other in self.incidents:
+            if other.alert_tick is not None and candidate.series in other.series and tick - other.last_tick <= cooldown_ticks:
+                return "held", f"cooldown: {candidate.series} alerted in incident {other.incident}"
+        day = tick * TICK_MS // DAY_MS
+        sent = sum(other.alert_tick is not None and other.alert_tick * TICK_MS // DAY_MS == day for other in self.incidents)
+        if sent >= self.rules.budget_per_day:
+            return "held", f"budget: {sent} alerts today, {self.rules.budget_per_day} allowed"
+        return "alert", "opened"
+
+    def _forget(self, tick: int) -> None:
+        keep_ticks = self.keep_ticks(self.rules)
+        self.incidents = [incident for incident in self.incidents if tick - incident.last_tick <= keep_ticks]
+
+    @staticmethod
+    def keep_ticks(rules: DeskRules) -> int:
+        """How long an incident matters after its last candidate: what a restart has to load."""
+        return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
+
+
+def _decision(candidate: Candidate, incident: str | None, verdict: str, reason: str) -> Decision:
+    return msgspec.convert(
+        {"candidate_id": candidate.candidate_id, "tick": candidate.tick, "incident": incident, "verdict": verdict, "reason": reason}, Decision
+    )
+
+
+def _main_first(candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
+    return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), c.p_ppt, -c.statistic, c.series, c.window_s))

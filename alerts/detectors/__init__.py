@@ -1,0 +1,1 @@
+"""Count and share tests against a seasonal baseline."""

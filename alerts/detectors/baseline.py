@@ -1,0 +1,86 @@
+"""Baseline: what is normal for a series at this hour of the week (or day of the week), in integers over eight weeks.
+
+A row is one closed hour (or day) of one series: distinct fresh negative stories and distinct fresh stories, the first
+clipped so that one surge does not hide the next week's. Time that nobody saw does not count: the denominator is the
+exposure of the same hours (stream/operators/exposure.py).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Final
+
+import msgspec
+
+FULL_PPM: Final = 1_000_000
+PRIOR_WEEKS: Final = 4
+"""Shrinkage of an hour of the week towards the series' level, in weeks of that level."""
+
+PRIOR_SHARE: Final = (3, 10)
+"""Negative stories among stories, before a series has any of its own."""
+
+
+class BaselineRow(msgspec.Struct, frozen=True, array_like=True):
+    """One closed period of one series: a stored row."""
+
+    series: str
+    period_s: int  # 3600 or 86400
+    index: int  # known_ms // period
+    negative: int  # distinct fresh negative stories, clipped
+    stories: int  # distinct fresh stories
+
+
+@dataclass
+class Baseline:
+    """The sums of one series over the horizon, by slot.
+
+    Args:
+        slots: 168 hours of the week, or 7 days of it.
+        horizon: how many periods are remembered.
+    """
+
+    slots: int
+    horizon: int
+    rows: deque[BaselineRow] = field(default_factory=deque)
+    by_slot: list[int] = field(init=False)
+    negative: int = 0
+    stories: int = 0
+
+    def __post_init__(self) -> None:
+        self.by_slot = [0] * self.slots
+
+    def add(self, row: BaselineRow) -> None:
+        """Take a closed period; periods come in order."""
+        self.rows.append(row)
+        self.by_slot[row.index % self.slots] += row.negative
+        self.negative += row.negative
+        self.stories += row.stories
+
+    def forget_before(self, index: int) -> None:
+        """Let go of periods that have left the horizon, as seen from period `index`."""
+        while self.rows and self.rows[0].index < index - self.horizon:
+            row = self.rows.popleft()
+            self.by_slot[row.index % self.slots] -= row.negative
+            self.negative -= row.negative
+            self.stories -= row.stories
+
+    def rate(self, slot: int, *, seen_ppm: int, seen_all_ppm: int) -> float:
+        """Expected negative stories in one fully seen period of a slot.
+
+        Args:
+            slot: hour (day) of the week.
+            seen_ppm: seeing time of that slot over the horizon, ppm-periods.
+            seen_all_ppm: seeing time of all slots, ppm-periods.
+        """
+        level = (self.negative + 0.5) / (max(seen_all_ppm, FULL_PPM) / FULL_PPM)
+        return (self.by_slot[slot] + PRIOR_WEEKS * level) / (seen_ppm / FULL_PPM + PRIOR_WEEKS)
+
+    def share_ppm(self) -> int:
+        """The series' own share of negative stories, shrunk to the prior while it has few."""
+        hits, trials = PRIOR_SHARE
+        return FULL_PPM * (self.negative + hits) // (max(self.stories, self.negative) + trials)
+
+
+def clip(count: int, *, expected: float) -> int:
+    """What one period may add to a baseline: at most about two standard deviations and twice the expected number."""
+    return min(count, int(2 * expected + 2 * sqrt(expected + 0.5 * expected * expected) + 2))

@@ -1,0 +1,252 @@
+"""Surge: fresh negative stories in the last hour and day, against the series' own hour and day of the week.
+
+Counts on the *known* axis among *fresh* documents, so a feed's delay cancels out. Per closed tick, and only at ticks
+that bring a fresh negative document: without one the count cannot have grown, and no surge can begin.
+A candidate needs four things: an improbable count, a share of negatives that has turned too, enough distinct stories
+from enough independent owners, and a window that was not blind while it was being watched.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from alerts.detectors.baseline import Baseline, BaselineRow, clip
+from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
+from alerts.rules import SurgeRules
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.records import Candidate, Increment
+
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+HORIZON_DAYS: Final = 56
+DAY_TICKS: Final = DAY_MS // TICK_MS
+FULL_PPM: Final = 1_000_000
+EVIDENCE_MAX: Final = 200
+FRESH, FRESH_NEGATIVE = 5, 6  # places in windows.COUNTS; a test holds the two together
+
+
+class Seeing(Protocol):
+    """What the detector asks of exposure; shares in ppm, `language` "" = all."""
+
+    first_hour: int | None
+
+    def now(self, tick: int, language: str) -> int:
+        """Exposure at a tick."""
+
+    def of_hour(self, hour: int, language: str) -> int:
+        """Exposure of a closed hour."""
+
+    def slot_ppm(self, slot: int, language: str) -> int:
+        """Seeing time of an hour of the week over the horizon, ppm-hours."""
+
+
+@dataclass
+class _Window:
+    """Distinct fresh stories of the last `ticks` ticks, counted as rows enter and leave."""
+
+    period_s: int
+    baseline: Baseline
+    rows: deque[Increment] = field(default_factory=deque)
+    stories: Counter[str] = field(default_factory=Counter)
+    negative: Counter[str] = field(default_factory=Counter)
+    open_stories: set[str] = field(default_factory=set)  # of the calendar period that is still open
+    open_negative: set[str] = field(default_factory=set)
+    last: tuple[int, int] | None = None  # tick and statistic of the last candidate
+
+    @property
+    def ticks(self) -> int:
+        return self.period_s * 1_000 // TICK_MS
+
+    def enter(self, row: Increment) -> None:
+        self.rows.append(row)
+        self._count(row, 1)
+        for story, owners in row.members.items():
+            if any(counts[FRESH] for counts in owners.values()):
+                self.open_stories.add(story)
+            if any(counts[FRESH_NEGATIVE] for counts in owners.values()):
+                self.open_negative.add(story)
+
+    def leave(self, tick: int) -> None:
+        while self.rows and self.rows[0].tick <= tick - self.ticks:
+            self._count(self.rows.popleft(), -1)
+
+    def _count(self, row: Increment, sign: int) -> None:
+        for story, owners in row.members.items():
+            for counter, place in ((self.stories, FRESH), (self.negative, FRESH_NEGATIVE)):
+                counts = sum(counts[place] for counts in owners.values())
+                if counts:
+                    counter[story] += sign * counts
+                    if not counter[story]:
+                        del counter[story]
+
+
+@dataclass
+class SurgeDetector:
+    """One series. State is rebuilt from stored rows (increments of a day, baseline rows, last candidates)."""
+
+    series: str
+    rules: SurgeRules
+    _windows: dict[int, _Window] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._windows = {
+            HOUR_S: _Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
+            DAY_S: _Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
+        }
+        self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
+        """Close a calendar hour or day in which the series had rows; None if it had none that count."""
+        window = self._windows[period_s]
+        if not window.open_stories:
+            return None
+        window.baseline.forget_before(index)
+        expected = self._rate(window, index, seeing)
+        row = BaselineRow(self.series, period_s, index, clip(len(window.open_negative), expected=expected), len(window.open_stories))
+        window.baseline.add(row)
+        window.open_stories, window.open_negative = set(), set()
+        return row
+
+    def step(self, tick: int, rows: Iterable[Increment], seeing: Seeing) -> Iterator[Candidate]:
+        """Take a closed tick's rows of this series, and yield what they lead to."""
+        negative = {HOUR_S: False, DAY_S: False}
+        for row in rows:
+            for period_s, window in self._windows.items():
+                if not (row.daily and period_s == HOUR_S):
+                    window.enter(row)
+                    negative[period_s] |= bool(row.negatives)
+        for period_s, window in self._windows.items():
+            window.leave(tick)
+            if negative[period_s]:
+                candidate = self._evaluate(window, tick, seeing)
+                if candidate:
+                    window.last = tick, candidate.statistic
+                    yield candidate
+
+    def restore(self, *, baseline: Iterable[BaselineRow], rows: Iterable[Increment], last: Iterable[Candidate], tick: int) -> None:
+        """Rebuild from stored rows: those of the horizon, of the last day, and the last candidate of each window, up to `tick`."""
+        for row in baseline:
+            self._windows[row.period_s].baseline.add(row)
+        for candidate in last:
+            self._windows[candidate.window_s].last = candidate.tick, candidate.statistic
+        for period_s, window in self._windows.items():
+            window.open_stories, window.open_negative = set(), set()
+        hour, day = tick * TICK_MS // HOUR_MS, tick * TICK_MS // DAY_MS
+        for increment in rows:
+            for period_s, window in self._windows.items():
+                if increment.daily and period_s == HOUR_S:
+                    continue
+                opened = hour if period_s == HOUR_S else day
+                if increment.tick * TICK_MS // (period_s * 1_000) < opened:  # its calendar period is closed already
+                    kept = window.open_stories, window.open_negative
+                    window.open_stories, window.open_negative = set(), set()
+                    window.enter(increment)
+                    window.open_stories, window.open_negative = kept
+                else:
+                    window.enter(increment)
+        for window in self._windows.values():
+            window.leave(tick)
+
+    # --- the test ------------------------------------------------------------------------------------------------------
+    def _evaluate(self, window: _Window, tick: int, seeing: Seeing) -> Candidate | None:
+        rules, statistic = self.rules, len(window.negative)
+        stories_min = rules.stories_min_hour if window.period_s == HOUR_S else rules.stories_min_day
+        if statistic < stories_min or self._forming(tick, seeing) or self._repeats(window, tick, statistic):
+            return None
+        expected, exposure_ppm = self._expected(window, tick, seeing)
+        if exposure_ppm < rules.exposure_min_ppm:
+            return None
+        p = negative_binomial_tail(statistic, mean=expected, dispersion=rules.dispersion)
+        if p > rules.p_hold:
+            return None
+        share_ppm = window.baseline.share_ppm()
+        p_share = binomial_tail(statistic, trials=len(window.stories), share=share_ppm / FULL_PPM)
+        negatives = [negative for row in window.rows for negative in row.negatives]
+        owners = {str(negative[2]) for negative in negatives}
+        known = any(negative[3] for negative in negatives)
+        if not self._corroborated(statistic, expected, owners=len(owners), known=known):
+            return None
+        opens = p <= rules.p_open and p_share <= rules.p_share_open
+        if not opens and not self._holding(window, tick):
+            return None
+        return Candidate(
+            candidate_id=content_id(self.series, str(window.period_s), str(tick)),
+            series=self.series,
+            window_s=window.period_s,
+            tick=tick,
+            known_until_ms=(tick + 1) * TICK_MS,
+            statistic=statistic,
+            expected_milli=round(expected * 1_000),
+            limit=limit_of(rules.p_open, mean=expected, dispersion=rules.dispersion),
+            p_ppt=round(p * 1e12),
+            share_p_ppm=round(p_share * 1e6),
+            stories=len(window.stories),
+            owners=len(owners),
+            owners_known=known,
+            baseline_share_ppm=share_ppm,
+            exposure_ppm=exposure_ppm,
+            level="open" if opens else "hold",
+            evidence=strongest(negatives),
+        )
+
+    def _forming(self, tick: int, seeing: Seeing) -> bool:
+        first = seeing.first_hour
+        return first is None or tick * TICK_MS < first * HOUR_MS + self.rules.forming_days * DAY_MS
+
+    def _repeats(self, window: _Window, tick: int, statistic: int) -> bool:
+        if window.last is None:
+            return False
+        last_tick, last_statistic = window.last
+        return (tick - last_tick) * TICK_MS < self.rules.repeat_s * 1_000 and statistic < self.rules.repeat_growth * last_statistic
+
+    def _holding(self, window: _Window, tick: int) -> bool:
+        return window.last is not None and (tick - window.last[0]) * TICK_MS <= self.rules.hold_s * 1_000
+
+    def _corroborated(self, statistic: int, expected: float, *, owners: int, known: bool) -> bool:
+        if known:
+            return owners >= self.rules.owners_min
+        return statistic >= self.rules.one_platform_stories_min and statistic >= self.rules.one_platform_factor_min * expected
+
+    def _expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
+        """Expected number in the trailing window, and the share of it that was seeing (ppm).
+
+        The window lies over two calendar periods; each counts by its part of the window and by its exposure.
+        """
+        period_ticks = window.ticks
+        index, passed = divmod(tick + 1, period_ticks)
+        parts = [(index, passed / period_ticks), (index - 1, 1 - passed / period_ticks)]
+        exposures = self._exposures(window, tick, seeing)
+        expected = sum(self._rate(window, i, seeing) * part * e / FULL_PPM for (i, part), e in zip(parts, exposures, strict=True))
+        exposure_ppm = round(sum(part * e for (_, part), e in zip(parts, exposures, strict=True)))
+        floor = self.rules.expected_floor_hour if window.period_s == HOUR_S else self.rules.expected_floor_day
+        return max(expected, floor), exposure_ppm
+
+    def _exposures(self, window: _Window, tick: int, seeing: Seeing) -> tuple[int, int]:
+        """Exposure (ppm) of the window's part in the open calendar period and of its part in the one before."""
+        now, hour = seeing.now(tick, self._language), tick * TICK_MS // HOUR_MS
+        if window.period_s == HOUR_S:
+            return now, seeing.of_hour(hour - 1, self._language)
+        midnight = hour // 24 * 24
+        today = [seeing.of_hour(h, self._language) for h in range(midnight, hour)] + [now]
+        yesterday = [seeing.of_hour(h, self._language) for h in range(hour - 24, midnight)] or [FULL_PPM]
+        return sum(today) // len(today), sum(yesterday) // len(yesterday)
+
+    def _rate(self, window: _Window, index: int, seeing: Seeing) -> float:
+        slots = [seeing.slot_ppm(slot, self._language) for slot in range(168)]
+        if window.period_s == DAY_S:
+            # Day 0 of the epoch is a Thursday, as hour 0 is that day's first: both axes count slots from there.
+            slots = [sum(slots[24 * day : 24 * day + 24]) // 24 for day in range(7)]
+        slot = index % len(slots)
+        return window.baseline.rate(slot, seen_ppm=slots[slot], seen_all_ppm=sum(slots))
+
+
+def strongest(negatives: list[list[str | int]]) -> list[list[str | int]]:
+    """At most EVIDENCE_MAX documents: one of each story first, the most negative before the others."""
+    ordered = sorted(negatives, key=lambda n: (-int(n[4]), str(n[0])))
+    leaders: dict[str, list[str | int]] = {}
+    for negative in ordered:
+        leaders.setdefault(str(negative[1]), negative)
+    firsts = list(leaders.values())
+    rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
+    return (firsts + rest)[:EVIDENCE_MAX]

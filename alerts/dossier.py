@@ -1,0 +1,158 @@
+"""Compose: an opening and the documents it rests on become an Alert. Pure, and byte for byte the same whenever it is done.
+
+Nothing here is a sentence that no document says: names come from the catalogue, quotes are cut from the documents,
+the rest is numbers.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from alerts.desk import Opening
+from alerts.detectors.surge import DAY_S
+from alerts.detectors.tails import negative_binomial_tail
+from alerts.rules import Rules
+from groundswell.names import content_id
+from groundswell.records import Alert, Candidate, Document, Part, Quote, Severity
+
+EVIDENCE_MAX: Final = 20
+QUOTE_CHARACTERS: Final = 150
+TITLE_CHARACTERS: Final = 300
+PARTS_MAX: Final = 5
+MILLI: Final = 1_000
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def compose(
+    opening: Opening,
+    documents: Mapping[str, Document],
+    *,
+    rules: Rules,
+    display: Callable[[str], str],
+    versions: dict[str, str],
+) -> Alert:
+    """The alert of an opening.
+
+    Args:
+        opening: the incident and this tick's candidates, main one first.
+        documents: the stored documents of the main candidate's evidence, by id; missing ones (text removed) are left out.
+        rules: those in force.
+        display: a series key in the reader's words.
+        versions: hashes in force, by kind.
+    """
+    main = opening.candidates[0]
+    rows = [row for row in main.evidence if str(row[0]) in documents]
+    evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
+    without = main.statistic - 1
+    expected = main.expected_milli / MILLI
+    p_without = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
+    share_ppm = 1_000_000 * main.statistic // max(1, main.stories)
+    return Alert(
+        id=content_id("alert", opening.incident.incident, "0", *sorted(str(row[0]) for row in main.evidence)),
+        incident=opening.incident.incident,
+        update=0,
+        kind="surge",
+        series=main.series,
+        all_series=sorted({candidate.series for candidate in opening.candidates}),
+        opened_ms=main.known_until_ms,
+        known_until_ms=main.known_until_ms,
+        severity=_severity(main),
+        title=_title(main, display),
+        statistic=main.statistic,
+        expected_milli=main.expected_milli,
+        limit=main.limit,
+        p_ppt=main.p_ppt,
+        window_s=main.window_s,
+        stories=main.stories,
+        owners=main.owners,
+        owners_known=main.owners_known,
+        negative_share_ppm=share_ppm,
+        baseline_share_ppm=main.baseline_share_ppm,
+        exposure_ppm=main.exposure_ppm,
+        without_largest=without,
+        without_largest_fires=p_without <= rules.surge.p_open,
+        parts=_parts(main, documents),
+        evidence=evidence,
+        doubts=_doubts(main, without_fires=p_without <= rules.surge.p_open),
+        versions=versions,
+    )
+
+
+def _title(main: Candidate, display: Callable[[str], str]) -> str:
+    span = "a day" if main.window_s == DAY_S else "an hour"
+    factor = main.statistic * MILLI / max(main.expected_milli, 1)
+    return f"{display(main.series)}: {main.statistic} negative stories in {span}, {factor:.0f}x normal"
+
+
+def _severity(main: Candidate) -> Severity:
+    factor = main.statistic * MILLI / max(main.expected_milli, 1)
+    if main.statistic >= 2 * main.limit or (factor >= 10 and main.owners >= 5):
+        return "high"
+    return "medium" if main.owners >= 4 or main.statistic > main.limit else "low"
+
+
+def _parts(main: Candidate, documents: Mapping[str, Document]) -> list[Part]:
+    """The excess by story: each distinct story is one; the largest are named by their first document, the rest is "other"."""
+    by_story: dict[str, list[Sequence[str | int]]] = {}
+    for row in main.evidence:
+        by_story.setdefault(str(row[1]), []).append(row)
+    largest = sorted(by_story.items(), key=lambda item: (-len(item[1]), item[0]))
+    named = [(story, rows) for story, rows in largest if str(rows[0][0]) in documents][:PARTS_MAX]
+    parts = [
+        Part(
+            name=_shown(documents[str(rows[0][0])])[:TITLE_CHARACTERS],
+            stories=1,
+            documents=len(rows),
+            owners=len({row[2] for row in rows}),
+            excess_milli=MILLI,
+        )
+        for _, rows in named
+    ]
+    rest = [row for story, rows in largest if story not in dict(named) for row in rows]
+    others = main.statistic - len(named)
+    if others:
+        parts.append(
+            Part(name="other", stories=others, documents=len(rest), owners=len({row[2] for row in rest}), excess_milli=others * MILLI)
+        )
+    parts.append(Part(name="expected", stories=0, documents=0, owners=0, excess_milli=-main.expected_milli))
+    return parts
+
+
+def _doubts(main: Candidate, *, without_fires: bool) -> list[str]:
+    doubts = []
+    if not main.owners_known:
+        doubts.append("one platform, authors unknown")
+    if not without_fires:
+        doubts.append("without the largest story it would not have fired")
+    if main.exposure_ppm < 900_000:
+        doubts.append(f"only {main.exposure_ppm // 10_000} % of the usual volume was seeing")
+    return doubts
+
+
+def _shown(document: Document) -> str:
+    return document.title or document.text
+
+
+def _quote(row: Sequence[str | int], document: Document) -> Quote:
+    """A document of the evidence with the first sentence of what it says, at most 150 characters, cut at a blank."""
+    whole = f"{document.title}\n{document.text}"
+    start = 0 if document.title else 1
+    body = whole[start:].split("\n", 1)[0]
+    sentence = _SENTENCE_END.split(body, maxsplit=1)[0]
+    quote = sentence[:QUOTE_CHARACTERS]
+    if len(sentence) > QUOTE_CHARACTERS and " " in quote[QUOTE_CHARACTERS // 2 :]:
+        quote = quote[: quote.rindex(" ")]
+    return Quote(
+        document_id=document.document_id,
+        title=_shown(document)[:TITLE_CHARACTERS],
+        source=document.source,
+        published_ms=document.published_ms,
+        known_ms=document.known_ms,
+        quote=quote,
+        start=start,
+        end=start + len(quote),
+        negative_ppm=int(row[4]),
+        story=str(row[1]),
+        url=document.url,
+    )

@@ -1,0 +1,71 @@
+"""The rules in force: one frozen tree from one commented TOML file, with the hash that alerts carry."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from groundswell.codec import canonical
+from groundswell.errors import SettingsError, reason_of
+from groundswell.names import content_id
+
+
+class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Thresholds of the surge detector; alerts/rules.toml says why each is what it is."""
+
+    forming_days: int
+    dispersion: float
+    p_open: float
+    p_hold: float
+    p_share_open: float
+    exposure_min_ppm: int
+    expected_floor_hour: float
+    expected_floor_day: float
+    stories_min_hour: int
+    stories_min_day: int
+    owners_min: int
+    one_platform_stories_min: int
+    one_platform_factor_min: float
+    repeat_growth: float
+    repeat_s: int
+    hold_s: int
+
+
+class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Budget and life of incidents."""
+
+    budget_per_day: int
+    incident_quiet_s: int
+    cooldown_s: int
+    overlap_min: float
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that decides whether an analyst hears of something."""
+
+    surge: SurgeRules
+    desk: DeskRules
+
+    @property
+    def hash(self) -> str:
+        """Content hash: equal rules, equal hash, whatever the file's comments say."""
+        return content_id(canonical(self).decode())
+
+
+def load_rules(path: Path | None = None) -> Rules:
+    """Rules from a TOML file, or the shipped ones.
+
+    Raises:
+        SettingsError: the file cannot be read, is no TOML, or has an unknown key or a value of the wrong type.
+    """
+    place = str(path) if path else "alerts/rules.toml"
+    try:
+        text = path.read_text(encoding="utf-8") if path else resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
+        return msgspec.convert(tomllib.loads(text), Rules)
+    except OSError as error:
+        reason = f"{place}: cannot be read: {error.strerror}; name an existing rules file or leave the setting out"
+        raise SettingsError(reason) from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
+        raise SettingsError(reason) from error

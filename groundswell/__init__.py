@@ -1,0 +1,1 @@
+"""The hall: records, codec, names, settings and the store that every room shares."""

@@ -1,0 +1,117 @@
+"""Every name that is stored or that another program reads, in one place, never derived from where code lives.
+
+Renaming anything here changes stored data or somebody's dashboard: treat it as a schema change.
+"""
+
+import hashlib
+from typing import Final
+
+# --- Kafka -----------------------------------------------------------------------------------------------------------
+RAW_PARTITIONS: Final = 16
+CONTRIBUTION_PARTITIONS: Final = 32
+ENVELOPE_RECORDS_MAX: Final = 256
+ENVELOPE_BYTES_MAX: Final = 512 * 1024
+LIVE_RUN: Final = "live"
+
+
+def raw_topic(run: str = LIVE_RUN) -> str:
+    """The topic that crawlers publish to; a run other than live has its own.
+
+    >>> raw_topic(), raw_topic("r2016")
+    ('groundswell.raw', 'groundswell.raw.r2016')
+    """
+    return _of_run("groundswell.raw", run)
+
+
+def contribution_topic(run: str = LIVE_RUN) -> str:
+    """The topic between the score and the fold agent."""
+    return _of_run("groundswell.contributions", run)
+
+
+def score_group(run: str = LIVE_RUN) -> str:
+    """Consumer group of the score workers."""
+    return _of_run("groundswell-score", run)
+
+
+def fold_group(run: str = LIVE_RUN) -> str:
+    """Consumer group of the fold workers."""
+    return _of_run("groundswell-fold", run)
+
+
+SCORE_AGENT: Final = "groundswell.score"
+FOLD_AGENT: Final = "groundswell.fold"
+
+
+def _of_run(name: str, run: str) -> str:
+    return name if run == LIVE_RUN else f"{name}.{run}"
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Partition of a document id (raw) or a series key (contributions): the same on every machine and Python.
+
+    >>> partition_of("entity:SVB", 32)
+    10
+    """
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest()) % partitions
+
+
+# --- progress rows: who owns what ----------------------------------------------------------------------------------------
+ROLE_SCORE: Final = "score"
+ROLE_FOLD: Final = "fold"
+ROLE_DESK: Final = "desk"
+
+# --- time -------------------------------------------------------------------------------------------------------------
+TICK_MS: Final = 15_000
+PANE_MS: Final = 300_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
+DIGEST_WORDS: Final = 64  # words of a MinHash digest; a stored digest of another length is refused
+
+# --- what is reported ---------------------------------------------------------------------------------------------------
+LANGUAGES: Final = ("en", "zh")
+KINDS: Final = ("news", "report", "filing", "comment")
+SENTIMENTS: Final = ("negative", "neutral", "positive")
+TOPICS: Final = (
+    "earnings_dividends",
+    "analyst_ratings",
+    "debt_credit",
+    "central_bank_macro",
+    "legal_regulatory",
+    "deals_capital",
+    "management",
+    "company_product",
+    "financial_institutions",
+    "commodities_energy",
+    "fx_crypto",
+    "politics_geopolitics",
+    "market_moves",
+    "general_other",
+)
+
+
+def topic_series(topic: str, language: str) -> str:
+    """Key of a topic's series in one language.
+
+    >>> topic_series("debt_credit", "zh")
+    'topic:debt_credit:zh'
+    """
+    return f"topic:{topic}:{language}"
+
+
+def entity_series(entity_id: str) -> str:
+    """Key of a company's series, all languages together.
+
+    >>> entity_series("SVB")
+    'entity:SVB'
+    """
+    return f"entity:{entity_id}"
+
+
+def content_id(*parts: str) -> str:
+    """Sixteen hexadecimal digits that depend on the parts alone: ids of documents, stories, incidents, alerts.
+
+    >>> content_id("a", "b") == content_id("ab", "")
+    False
+    """
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,311 @@
+"""READ FIRST. The typed records, in the order in which they are born.
+
+Conventions: `_ms` is milliseconds since 1970-01-01 UTC; `_ppm` is an integer share of a million (probabilities are
+rounded once, at the scorer, and are integers ever after, so sums do not depend on order); intervals are `[start, end)`.
+`known_ms` is when the log took a record (the clock); `published_ms` is when its source says it was published (the place).
+Wire rules: a new field has a default, a type never changes, old bytes decode for ever (tests/golden).
+"""
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["news", "report", "filing", "comment"]
+Sentiment = Literal["negative", "neutral", "positive"]
+Precision = Literal["second", "minute", "day"]
+KnownBasis = Literal["recorded", "claimed", "assumed"]
+Outcome = Literal["scored", "duplicate", "edited", "dropped"]
+AlertKind = Literal["surge", "amplification", "sighting", "slow_burn", "late", "blind", "model_shift"]
+Severity = Literal["low", "medium", "high"]
+
+
+class _Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):
+    """A record that other processes read: immutable, tolerant of fields it does not know."""
+
+
+# --- 1. what a crawler or an archive brings ----------------------------------------------------------------------------------
+class RawDocument(_Wire, tag="document"):
+    """A document as its source gave it. Filled by a crawler or an archive reader; nothing here is believed yet."""
+
+    source: str  # name in the catalogue, or as the archive says; 1 to 200 characters
+    title: str  # may be empty where text is not
+    kind: Kind = "news"
+    text: str = ""  # lead or body; at most 100,000 characters reach the store
+    url: str | None = None
+    id: str | None = None  # the source's own identifier, where it has one
+    author_hash: str | None = None  # the handle is hashed at the door and never stored
+    owner: str | None = None  # who stands behind the source, from the catalogue; independence is counted in owners
+    language: str | None = None  # what the source claims; the script decides
+    published_ms: int | None = None
+    published_precision: Precision = "second"
+    fetched_ms: int = 0  # the crawler's clock; informative only
+    known_ms: int | None = None  # replays and archives bring their own; None = the log's append time
+    known_basis: KnownBasis = "recorded"
+
+
+class Heartbeat(_Wire, tag="heartbeat"):
+    """One poll of one source, successful or not. Filled by a crawler; moves the source's health, never an opinion."""
+
+    source: str
+    fetched_ms: int
+    ok: bool
+    fetched: int = 0  # items in the answer
+    new: int = 0  # of these, not seen before
+    reason: str | None = None  # why not ok
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One Kafka message of the raw topic: up to 256 records of one partition. No records = a punctuation (time only)."""
+
+    v: int = 1
+    records: list[msgspec.Raw] = []  # each a RawDocument or a Heartbeat; decoded one by one, so one poison record is one drop
+
+
+class Position(msgspec.Struct, frozen=True, order=True):
+    """Where a raw record stands in its log. Unique within a run; orders the records of one partition."""
+
+    partition: int  # 0 to 15; 0 in the embedded log
+    offset: int  # of the envelope (Kafka) or of the row (embedded log)
+    index: int = 0  # of the record within the envelope
+
+
+class Stamped(msgspec.Struct, frozen=True):
+    """A raw record with its place and time in the log. Filled by a shell; `known_ms` never falls within a partition."""
+
+    position: Position
+    known_ms: int
+    body: bytes
+    source: str = "?"  # as the log's own index says, so that even an undecodable record is counted for its source
+
+
+# --- 2. what the score stage makes of it --------------------------------------------------------------------------------------
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """A cleaned document with an identity. Filled by the normalise operator; stored once per content."""
+
+    document_id: str  # 16 hex digits of the identity: id, else canonical url, else source + published time + text
+    content_hash: str  # 16 hex digits of the normalised title and text
+    source: str
+    owner: str  # never empty: the author's hash, the catalogue's owner, else the source itself
+    owner_known: bool  # False: a platform whose authors are unknown; it counts as one owner
+    kind: Kind
+    language: str | None  # "en", "zh", another code, or None (no letters)
+    title: str
+    text: str
+    url: str | None
+    published_ms: int  # clamped to known_ms; see published_flag
+    published_precision: Precision
+    published_flag: Literal["", "missing", "future", "ancient"] = ""
+    known_ms: int
+    known_basis: KnownBasis = "recorded"
+    fetched_ms: int = 0
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A catalogue company found in a text, by its longest name."""
+
+    entity_id: str
+    start: int  # offset in characters of the text that was scored, [start, end)
+    end: int
+
+
+class Score(_Wire):
+    """What one model says of one document's content. Immutable; one per document, content and model."""
+
+    document_id: str
+    content_hash: str
+    model_id: str  # name, hash, engine and number format of the bundle
+    language: str
+    topic: str  # one of names.TOPICS
+    topic_ppm: dict[str, int]  # measured topics only, sums to about 1e6; an absent topic is "not measured", never zero
+    sentiment: Sentiment  # the highest of the three
+    negative_ppm: int
+    neutral_ppm: int
+    positive_ppm: int
+    native_topic: int | None = None  # 0 to 19, English only
+    native_topic_ppm: list[int] = []
+    labels: list[str] = []  # FinNL labels, Chinese only
+    mentions: list[Mention] = []
+    flags: list[str] = []
+    digest: bytes = b""  # MinHash of the normalised text, names.DIGEST_WORDS little-endian uint32
+
+
+class Admission(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one raw record in one run: the row that the balance is counted from."""
+
+    position: Position
+    known_ms: int
+    source: str
+    language: str | None
+    outcome: Outcome
+    document_id: str | None = None  # None for a drop
+    content_hash: str | None = None
+    reason: str | None = None  # why it was dropped
+
+
+class Drop(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that could not be used, kept with its bytes."""
+
+    position: Position
+    known_ms: int
+    source: str
+    reason: str
+    body: bytes  # the first 64 KiB
+
+
+class Arrival(_Wire, array_like=True):
+    """That a source was heard at a moment. Goes to every partition: exposure must be the same everywhere."""
+
+    source: str
+    language: str  # "" where unknown
+    known_ms: int
+    documents: int
+
+
+class Contribution(_Wire, array_like=True):
+    """What one document adds to one series. Made from stored rows only, so a replay cannot disagree."""
+
+    series: str
+    document_id: str
+    known_ms: int
+    published_ms: int
+    daily: bool  # published time has day precision: left out of windows shorter than a day
+    fresh: bool  # known - published <= fresh_s of its kind: only fresh documents can lead to an alert
+    owner: str
+    owner_known: bool
+    sentiment: Sentiment
+    negative_ppm: int
+    digest: bytes
+
+
+# --- 3. what the fold stage makes of a closed tick -----------------------------------------------------------------------------
+class Increment(msgspec.Struct, frozen=True, kw_only=True):
+    """What one closed tick added to one pane of one series. Written once, never updated; panes merge (windows.py)."""
+
+    series: str
+    tick: int  # known_ms // TICK_MS
+    pane: int  # published_ms // PANE_MS
+    daily: bool
+    members: dict[str, dict[str, list[int]]]  # {story: {owner: counts}}, counts as windows.COUNTS names them
+    negatives: list[list[str | int]]  # fresh negative documents: [document_id, story, owner, owner_known 0/1, negative_ppm]
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of near-duplicates within one series, led by its first document. Stories never merge."""
+
+    series: str
+    story: str  # the leader's document id
+    founded_ms: int  # the leader's known time
+    tick: int
+    digest: bytes
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A detector's finding for one series and window at one tick, before any decision. Integers and what they rest on."""
+
+    candidate_id: str  # hash of series, window and tick
+    series: str
+    window_s: int  # 3600 or 86400
+    tick: int
+    known_until_ms: int  # end of the tick
+    statistic: int  # distinct fresh negative stories in the window
+    expected_milli: int  # expected number, thousandths
+    limit: int  # the statistic needed for the rule's error rate
+    p_ppt: int  # p-value of the count, in 1e-12
+    share_p_ppm: int  # p-value of the negative share
+    stories: int  # distinct fresh stories of any sentiment
+    owners: int  # distinct owners of the negative stories
+    owners_known: bool
+    baseline_share_ppm: int
+    exposure_ppm: int  # share of the usual volume that was seeing
+    level: Literal["open", "hold"]  # hysteresis: hold only keeps an open incident alive
+    evidence: list[list[str | int]]  # as Increment.negatives, most negative first, one per story first, at most 200
+
+
+# --- 4. what the desk decides -------------------------------------------------------------------------------------------------
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk did with a candidate, and why: every alert that was not sent has its reason here."""
+
+    candidate_id: str
+    tick: int
+    incident: str | None
+    verdict: Literal["alert", "joined", "held"]
+    reason: str  # "opened", "same incident", "cooldown", "budget", ...
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of an alert's evidence, with words that it really says."""
+
+    document_id: str
+    title: str  # verbatim, at most 300 characters
+    source: str
+    published_ms: int
+    known_ms: int
+    quote: str  # verbatim, at most 150 characters
+    start: int  # offsets of the quote in "title\ntext"
+    end: int
+    negative_ppm: int
+    story: str
+    url: str | None = None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of the excess: the parts and minus the expected number sum to it."""
+
+    name: str  # title of the part's first document, "other" or "expected"
+    stories: int
+    documents: int
+    owners: int
+    excess_milli: int
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An argument: statistic, baseline, parts, doubt and evidence. Recomputable to the same bytes; no wall time in it."""
+
+    id: str
+    incident: str
+    update: int  # 0 = the incident's first
+    kind: AlertKind
+    series: str  # the main one
+    all_series: list[str]
+    opened_ms: int  # end of the closed tick
+    known_until_ms: int
+    severity: Severity
+    title: str
+    statistic: int
+    expected_milli: int
+    limit: int
+    p_ppt: int
+    window_s: int
+    stories: int
+    owners: int
+    owners_known: bool
+    negative_share_ppm: int
+    baseline_share_ppm: int
+    exposure_ppm: int
+    without_largest: int  # the statistic without the largest story, and whether it would still have fired
+    without_largest_fires: bool
+    parts: list[Part]
+    evidence: list[Quote]  # at most 20
+    doubts: list[str]
+    versions: dict[str, str]  # hashes in force: model, catalogue, rules
+
+
+class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is due: alert x target. Attempt stored before the call, result after."""
+
+    alert_id: str
+    target: str  # name of a configured target: "console", "mail:desk", "slack:risk"
+    state: Literal["due", "attempted", "sent", "failed"] = "due"
+    attempts: int = 0
+    reason: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notifier says of one attempt."""
+
+    target: str
+    ok: bool
+    reason: str | None = None
+    retry_after_s: float | None = None
+    permanent: bool = False  # trying again cannot help
+    provider_id: str | None = None

@@ -1,0 +1,1 @@
+"""One schema on SQLite and PostgreSQL, and what is asked of it."""

@@ -1,0 +1,171 @@
+"""What the score stage stores, facts first: admissions, documents, scores, drops, heartbeats."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, func, select
+
+from groundswell.codec import decode, encode
+from groundswell.names import TICK_MS
+from groundswell.records import Admission, Document, Drop, Heartbeat, Position, Score
+from groundswell.store import schema as t
+from groundswell.store.store import Store
+
+CHUNK = 500
+"""Keys in one IN (...) list."""
+
+
+def write_intake(
+    store: Store,
+    connection: Connection,
+    run: str,
+    *,
+    admissions: Iterable[Admission] = (),
+    documents: Iterable[Document] = (),
+    scores: Iterable[Score] = (),
+    drops: Iterable[Drop] = (),
+) -> None:
+    """Insert what a batch brought; rows that are there already are kept as they are."""
+    store.insert(connection, t.documents, [msgspec.structs.asdict(document) for document in documents])
+    store.insert(connection, t.scores, [_score_row(score) for score in scores])
+    store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
+    store.insert(
+        connection,
+        t.drops,
+        [
+            _place(run, drop.position)
+            | {"known_ms": drop.known_ms, "source": drop.source, "reason": drop.reason, "body": drop.body}
+            for drop in drops
+        ],
+    )
+
+
+def _place(run: str, position: Position) -> dict[str, Any]:
+    return {"run": run, "part": position.partition, "position": position.offset, "place": position.index}
+
+
+def _admission_row(run: str, admission: Admission) -> dict[str, Any]:
+    return _place(run, admission.position) | {
+        "known_ms": admission.known_ms,
+        "tick": admission.known_ms // TICK_MS,
+        "source": admission.source,
+        "language": admission.language,
+        "outcome": admission.outcome,
+        "document_id": admission.document_id,
+        "content_hash": admission.content_hash,
+    }
+
+
+def _score_row(score: Score) -> dict[str, Any]:
+    return {
+        "document_id": score.document_id,
+        "content_hash": score.content_hash,
+        "model_id": score.model_id,
+        "topic": score.topic,
+        "sentiment": score.sentiment,
+        "negative_ppm": score.negative_ppm,
+        "body": encode(score),
+    }
+
+
+def write_heartbeats(store: Store, connection: Connection, heartbeats: Iterable[Heartbeat]) -> None:
+    """Keep the last poll of each source; `ok_ms` stays at the last successful one."""
+    for beat in heartbeats:
+        before = connection.execute(select(t.heartbeats.c.ok_ms).where(t.heartbeats.c.source == beat.source)).scalar_one_or_none()
+        row = {
+            "source": beat.source,
+            "polled_ms": beat.fetched_ms,
+            "ok_ms": beat.fetched_ms if beat.ok else before,
+            "fetched": beat.fetched,
+            "new": beat.new,
+            "reason": beat.reason,
+        }
+        store.upsert(connection, t.heartbeats, [row])
+
+
+def known_contents(connection: Connection, run: str, document_ids: Sequence[str]) -> dict[str, dict[str, Position]]:
+    """{document id: {content hash: first position}} of the run, for these documents."""
+    known: dict[str, dict[str, Position]] = {}
+    a = t.admissions.c
+    for chunk in _chunks(sorted(set(document_ids))):
+        rows = connection.execute(
+            select(a.document_id, a.content_hash, a.part, a.position, a.place).where(a.run == run, a.document_id.in_(chunk))
+        )
+        for document_id, content_hash, part, position, place in rows:
+            contents = known.setdefault(document_id, {})
+            here = Position(part, position, place)
+            contents[content_hash] = min(here, contents.get(content_hash, here))
+    return known
+
+
+def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, model_id: str) -> dict[tuple[str, str], Score]:
+    """{(document id, content hash): score} for what this model has scored already."""
+    wanted = set(keys)
+    found: dict[tuple[str, str], Score] = {}
+    s = t.scores.c
+    for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
+        rows = connection.execute(
+            select(s.document_id, s.content_hash, s.body).where(s.document_id.in_(chunk), s.model_id == model_id)
+        )
+        for document_id, content_hash, body in rows:
+            if (document_id, content_hash) in wanted:
+                found[document_id, content_hash] = decode(body, Score)
+    return found
+
+
+def counted_documents(connection: Connection, run: str, document_ids: Iterable[str]) -> dict[str, Document]:
+    """{document id: document} in the content that counted in this run, with the known time of its admission there."""
+    found: dict[str, Document] = {}
+    a, d = t.admissions.c, t.documents.c
+    columns = [column for column in t.documents.columns if column.name != "known_ms"]
+    joined = t.admissions.join(t.documents, and_(a.document_id == d.document_id, a.content_hash == d.content_hash))
+    for chunk in _chunks(sorted(set(document_ids))):
+        rows = connection.execute(
+            select(a.known_ms, *columns)
+            .select_from(joined)
+            .where(a.run == run, a.document_id.in_(chunk), a.outcome == "scored")
+            .order_by(a.position.desc(), a.place.desc())
+        )
+        for row in rows.mappings():
+            found[row["document_id"]] = Document(**dict(row))
+    return found
+
+
+def arrival_ticks(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[str, int]]:
+    """Distinct (source, tick) of what was heard, ascending."""
+    a = t.admissions.c
+    rows = connection.execute(
+        select(a.source, a.tick)
+        .where(a.run == run, a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .distinct()
+        .order_by(a.source, a.tick)
+    )
+    return [(source, tick) for source, tick in rows]
+
+
+def arrivals_between(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[str, str, int]]:
+    """(source, language, documents) of what was heard in a span of ticks."""
+    a = t.admissions.c
+    rows = connection.execute(
+        select(a.source, func.coalesce(a.language, ""), func.count())
+        .where(a.run == run, a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .group_by(a.source, func.coalesce(a.language, ""))
+    )
+    return sorted((source, language, documents) for source, language, documents in rows)
+
+
+def first_tick(connection: Connection, run: str) -> int | None:
+    """The run's first tick with an arrival."""
+    a = t.admissions.c
+    return connection.execute(select(func.min(a.tick)).where(a.run == run, a.outcome != "dropped")).scalar_one_or_none()
+
+
+def tick_before(connection: Connection, run: str, tick: int) -> int | None:
+    """The last tick with an arrival before a tick."""
+    a = t.admissions.c
+    return connection.execute(select(func.max(a.tick)).where(a.run == run, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
+
+
+def _chunks(keys: list[str]) -> Iterable[list[str]]:
+    return (keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK))

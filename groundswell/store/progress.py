@@ -1,0 +1,108 @@
+"""Who owns a partition, and how far it has come: one row, fenced by epoch and revision.
+
+    claim   -> epoch + 1, revision 0       every earlier owner of the row is a zombie from here on
+    advance -> only where epoch and revision are still the caller's; otherwise nothing of its transaction is stored
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, and_, select, update
+
+from groundswell.errors import ContinuityError, OwnershipLostError
+from groundswell.store import schema as t
+from groundswell.store.store import Store
+
+NEVER_TICK = -(2**62)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A partition (or the desk) as its owner last committed it."""
+
+    run: str
+    role: str  # names.ROLE_*
+    part: int
+    epoch: int
+    revision: int
+    owner: str
+    next_offset: int = 0  # lowest offset that still has to be read
+    time_ms: int = NEVER_TICK  # the partition's time
+    closed_tick: int = NEVER_TICK  # last tick folded, or decided
+    log_id: str | None = None
+
+
+def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_id: str | None = None) -> Claim:
+    """Take ownership: whoever had it before can store nothing any more.
+
+    Raises:
+        ContinuityError: the row belongs to another log (a recreated topic, a restored database).
+    """
+    with store.write() as connection:
+        where = and_(t.progress.c.run == run, t.progress.c.role == role, t.progress.c.part == part)
+        store.insert(
+            connection,
+            t.progress,
+            [
+                {
+                    "run": run, "role": role, "part": part, "epoch": 0, "owner": "", "revision": 0,
+                    "next_offset": 0, "time_ms": NEVER_TICK, "closed_tick": NEVER_TICK, "log_id": log_id,
+                }
+            ],
+        )  # fmt: skip
+        row = connection.execute(select(t.progress).where(where).with_for_update()).mappings().one()
+        if log_id is not None and row["log_id"] not in (None, log_id):
+            reason = (
+                f"progress of run {run!r}, {role} {part}: it belongs to log {row['log_id']}, but this is log {log_id}; "
+                "the topic or log file was recreated, or the database restored: start a new run, or restore the log"
+            )
+            raise ContinuityError(reason)
+        taken = Claim(
+            run=run,
+            role=role,
+            part=part,
+            epoch=row["epoch"] + 1,
+            revision=0,
+            owner=owner,
+            next_offset=row["next_offset"],
+            time_ms=row["time_ms"],
+            closed_tick=row["closed_tick"],
+            log_id=log_id or row["log_id"],
+        )
+        connection.execute(
+            update(t.progress).where(where).values(epoch=taken.epoch, revision=0, owner=owner, log_id=taken.log_id)
+        )
+    return taken
+
+
+def advance(connection: Connection, claim: Claim, *, next_offset: int, time_ms: int, closed_tick: int) -> Claim:
+    """Move progress within the caller's transaction; a zombie's whole transaction is undone by the error.
+
+    Returns:
+        The claim to use from now on.
+
+    Raises:
+        OwnershipLostError: another owner has claimed the row, or has committed in this owner's name.
+    """
+    row = t.progress.c
+    done = connection.execute(
+        update(t.progress)
+        .where(
+            row.run == claim.run, row.role == claim.role, row.part == claim.part,
+            row.epoch == claim.epoch, row.revision == claim.revision,
+        )
+        .values(revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick)
+    )  # fmt: skip
+    if done.rowcount != 1:
+        reason = (
+            f"run {claim.run!r}, {claim.role} {claim.part}: owner {claim.owner} (epoch {claim.epoch}) has been replaced; "
+            "nothing of this commit was stored: end this process, the new owner goes on"
+        )
+        raise OwnershipLostError(reason)
+    return replace(claim, revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick)
+
+
+def progress_of(connection: Connection, run: str, role: str) -> list[Claim]:
+    """All rows of a role, by partition."""
+    row = t.progress.c
+    found = connection.execute(select(t.progress).where(row.run == run, row.role == role).order_by(row.part)).mappings()
+    return [Claim(**dict(values)) for values in found]

@@ -1,0 +1,160 @@
+"""Open a store: SQLite for one process and a laptop, PostgreSQL for many. One schema, one set of statements."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from groundswell.errors import DependencyError, UsageError, reason_of
+
+HEAD: Final = "0001"
+"""The newest migration; a test compares it with the files."""
+
+Row = Mapping[str, Any]
+
+
+class Store:
+    """A connection pool and its two verbs: `read()` and `write()`, each one transaction.
+
+    Args:
+        url: "sqlite:///file.db", a bare path, or "postgresql+psycopg://user@host/database".
+
+    Raises:
+        UsageError: the URL names no store that this project knows.
+        DependencyError: the database does not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = sqlalchemy_url(url)
+        self.engine = _engine(self.url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._migrate()
+
+    def _migrate(self) -> None:
+        try:
+            with self.engine.connect() as connection:
+                version = _version(connection)
+        except OperationalError as error:
+            reason = f"store {self.shown}: {reason_of(error.orig or error)}; is the server running and the database created?"
+            raise DependencyError(reason) from error
+        if version == HEAD:
+            return
+        from groundswell.store.migrate import upgrade  # noqa: PLC0415 - alembic is needed only when the schema is behind
+
+        upgrade(self.engine)
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password, for messages and logs."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent snapshot."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it or nothing.
+
+        Raises:
+            DependencyError: the database went away; nothing was stored.
+        """
+        try:
+            with self.engine.connect().execution_options(groundswell_write=True) as connection, connection.begin():
+                yield connection
+        except OperationalError as error:
+            reason = f"store {self.shown}: {reason_of(error.orig or error)}; nothing of this transaction was stored, try again"
+            raise DependencyError(reason) from error
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool = True) -> int:
+        """Insert rows; where a key exists, keep the stored row (`keep`) or raise.
+
+        Returns:
+            How many rows were given.
+        """
+        if rows:
+            if keep:
+                dialect = sqlite if self.is_sqlite else postgresql
+                connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+            else:
+                connection.execute(table.insert(), rows)
+        return len(rows)
+
+    def upsert(self, connection: Connection, table: Table, rows: Iterable[Row]) -> None:
+        """Insert rows, or set every other column of the row with the same key."""
+        given = list(rows)
+        if not given:
+            return
+        keys = [column.name for column in table.primary_key]
+        dialect = sqlite if self.is_sqlite else postgresql
+        statement = dialect.insert(table)
+        changed = {name: statement.excluded[name] for name in given[0] if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), given)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> str:
+    """A SQLAlchemy URL from what people write.
+
+    >>> sqlalchemy_url("var/desk.db"), sqlalchemy_url("postgres://u@h/d")
+    ('sqlite:///var/desk.db', 'postgresql+psycopg://u@h/d')
+    """
+    if "://" not in url:
+        return f"sqlite:///{url}"
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            return "postgresql+psycopg://" + url.removeprefix(short)
+    return url
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database and parsed.database != ":memory:":
+                Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            # timeout: a reader or the desk may hold the file for a moment; isolation_level None leaves BEGIN to us.
+            engine = create_engine(url, connect_args={"timeout": 30, "isolation_level": None})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if parsed.get_backend_name() == "postgresql":
+            return create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError) as error:
+        reason = f"store {url.split('@')[-1]!r}: {reason_of(error)}; write a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        raise UsageError(reason) from error
+    reason = f"store {parsed.get_backend_name()!r}: only sqlite and postgresql are known"
+    raise UsageError(reason)
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # WAL: the board reads while the pipeline writes. NORMAL: a killed process loses nothing; a lost power supply at
+    # most the last commits, which the durable log replays.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("groundswell_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    try:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    except DBAPIError as error:
+        reason = f"store: its version cannot be read: {reason_of(error)}"
+        raise DependencyError(reason) from error

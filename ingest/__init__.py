@@ -1,0 +1,1 @@
+"""The outside world in: feeds, archives, the demo archive."""

@@ -1,0 +1,1 @@
+"""Taxonomy, entity catalogue, linear models and the scorer."""

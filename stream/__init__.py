@@ -1,0 +1,1 @@
+"""The way of the data: pure operators, one pipeline, three shells."""

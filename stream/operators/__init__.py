@@ -1,0 +1,1 @@
+"""Pure operators: no I/O, no clock, no framework."""

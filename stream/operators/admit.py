@@ -1,0 +1,133 @@
+"""Admit: stamps become time, and items come out as closed, sorted ticks.
+
+    raw partition 0   --a----b--------c---->  time 0 = running maximum of its stamps
+    raw partition 1   -----d-----e--------->  time 1
+    gate              |  tick 7  |  tick 8  |   a tick is closed when *every* partition's time has reached its end;
+                                                its items come out in the order (known_ms, key), once
+
+Arrival order between partitions, batches and workers cannot matter after the gate.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from groundswell.errors import ContinuityError
+from groundswell.names import TICK_MS
+from groundswell.records import Arrival, Contribution
+
+BEGINNING_MS = -(2**62)
+
+
+def tick_of(known_ms: int) -> int:
+    """The tick that holds a known time; tick k is `[k * TICK_MS, (k + 1) * TICK_MS)`.
+
+    >>> tick_of(14_999), tick_of(15_000)
+    (0, 1)
+    """
+    return known_ms // TICK_MS
+
+
+def tick_end_ms(tick: int) -> int:
+    """First millisecond after a tick."""
+    return (tick + 1) * TICK_MS
+
+
+@dataclass
+class StampClock:
+    """A raw partition's time: the running maximum of its stamps, so a log whose leader's clock went back stays in order."""
+
+    time_ms: int = BEGINNING_MS
+
+    def stamp(self, known_ms: int) -> int:
+        """The known time of the next record: its stamp, or the partition's time if that is later."""
+        self.time_ms = max(self.time_ms, known_ms)
+        return self.time_ms
+
+
+@dataclass(frozen=True)
+class ClosedTick:
+    """All that became known in one tick, in the one order that counts."""
+
+    tick: int
+    contributions: list[Contribution]
+    arrivals: list[Arrival]
+
+    @property
+    def end_ms(self) -> int:
+        """First millisecond after the tick."""
+        return tick_end_ms(self.tick)
+
+
+@dataclass
+class Gate:
+    """Holds contributions and arrivals back until their tick has closed on every raw partition.
+
+    Args:
+        partitions: how many raw partitions there are.
+        closed_tick: the last tick that was already folded; items of it or before are replays and are passed over.
+    """
+
+    partitions: int
+    closed_tick: int = -(2**62)
+    times_ms: list[int] = field(init=False)
+    held: dict[int, tuple[list[Contribution], list[Arrival]]] = field(init=False)
+    records_held: int = 0
+
+    def __post_init__(self) -> None:
+        self.times_ms = [BEGINNING_MS] * self.partitions
+        self.held = defaultdict(lambda: ([], []))
+
+    def offer(self, partition: int, *, contributions: list[Contribution] = [], arrivals: list[Arrival] = []) -> None:  # noqa: B006 - never changed
+        """Take items of one raw partition.
+
+        Raises:
+            ContinuityError: an item lies before the partition's own time although its tick was not folded: a broken promise of the log.
+        """
+        for contribution in contributions:
+            if self._is_open(partition, contribution.known_ms):
+                self.held[tick_of(contribution.known_ms)][0].append(contribution)
+                self.records_held += 1
+        for arrival in arrivals:
+            if self._is_open(partition, arrival.known_ms):
+                self.held[tick_of(arrival.known_ms)][1].append(arrival)
+
+    def _is_open(self, partition: int, known_ms: int) -> bool:
+        if tick_of(known_ms) <= self.closed_tick:
+            return False
+        if known_ms < self.times_ms[partition]:
+            reason = (
+                f"raw partition {partition}: an item known at {known_ms} came after the partition's time {self.times_ms[partition]}; "
+                "the log is out of order: check the topic's message.timestamp.type, then restart"
+            )
+            raise ContinuityError(reason)
+        return True
+
+    def advance(self, partition: int, time_ms: int) -> None:
+        """Move a raw partition's time forward; times never move back."""
+        self.times_ms[partition] = max(self.times_ms[partition], time_ms)
+
+    @property
+    def time_ms(self) -> int:
+        """The least over all raw partitions: everything known before it has been offered."""
+        return min(self.times_ms)
+
+    def held_back_by(self) -> int:
+        """The raw partition whose time is least: the one to look at when nothing moves."""
+        return self.times_ms.index(self.time_ms)
+
+    def close(self) -> Iterator[ClosedTick]:
+        """Every tick that is now closed and holds anything, in order, each once."""
+        if self.time_ms == BEGINNING_MS:
+            return
+        closed = tick_of(self.time_ms) - 1
+        for tick in sorted(tick for tick in self.held if tick <= closed):
+            contributions, arrivals = self.held.pop(tick)
+            self.records_held -= len(contributions)
+            self.closed_tick = tick
+            yield ClosedTick(
+                tick,
+                sorted(contributions, key=lambda c: (c.known_ms, c.document_id, c.series)),
+                sorted(arrivals, key=lambda a: (a.known_ms, a.source, a.language)),
+            )
+        self.closed_tick = max(self.closed_tick, closed)

@@ -1,0 +1,45 @@
+"""Contribute: what a scored document adds to each series it counts in. Made from stored rows only."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from groundswell.names import DAY_MS, HOUR_MS, entity_series, topic_series
+from groundswell.records import Contribution, Document, Kind, Score
+
+FRESH_MS: Final[Mapping[Kind, int]] = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}
+"""How old a document may be when it becomes known and still lead to an alert; later ones are shown, counted apart."""
+
+FRESH_DAILY_MS: Final = 36 * HOUR_MS
+"""The same for documents that say only the day."""
+
+ENTITIES_MAX: Final = 3
+"""Companies of one document that are counted: the first ones named. A list of fifty names is about none of them."""
+
+
+def contribute(document: Document, score: Score) -> list[Contribution]:
+    """One contribution for each series: the document's topic in its language, and up to three companies.
+
+    Args:
+        document: as stored, with the known time of its admission in this run.
+        score: as stored.
+    """
+    daily = document.published_precision == "day"
+    age_ms = document.known_ms - document.published_ms
+    fresh = age_ms <= (FRESH_DAILY_MS if daily else FRESH_MS[document.kind])
+    entities = list(dict.fromkeys(mention.entity_id for mention in score.mentions))[:ENTITIES_MAX]
+    return [
+        Contribution(
+            series=series,
+            document_id=document.document_id,
+            known_ms=document.known_ms,
+            published_ms=document.published_ms,
+            daily=daily,
+            fresh=fresh,
+            owner=document.owner,
+            owner_known=document.owner_known,
+            sentiment=score.sentiment,
+            negative_ppm=score.negative_ppm,
+            digest=score.digest,
+        )
+        for series in [topic_series(score.topic, score.language), *map(entity_series, entities)]
+    ]

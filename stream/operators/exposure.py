@@ -1,0 +1,205 @@
+"""Exposure: how much of the usual volume is seeing right now. A source that stopped reporting is blind, not calm.
+
+First rule: a source is blind when it has been silent for six times its own median gap and at least an hour. Exposure
+is the share of the usual volume, for this hour of the week and language, whose sources are not blind. Everything is a
+pure function of arrivals on the known axis, in integers.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median_low
+from typing import Final
+
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.records import Arrival
+
+SLOTS: Final = 168
+HORIZON_HOURS: Final = 56 * 24
+GAPS_MAX: Final = 200
+GAPS_MIN: Final = 5
+SILENT_GAPS: Final = 6
+SILENT_MIN_TICKS: Final = HOUR_MS // TICK_MS
+UNKNOWN_GAP_TICKS: Final = DAY_MS // TICK_MS
+HOUR_TICKS: Final = HOUR_MS // TICK_MS
+FULL_PPM: Final = 1_000_000
+ALL: Final = ""
+"""The language of series that count all languages."""
+
+
+@dataclass(frozen=True)
+class SourceHour:
+    """How many documents a source brought in one hour: a stored row."""
+
+    hour: int
+    source: str
+    language: str
+    documents: int
+
+
+@dataclass(frozen=True)
+class HourExposure:
+    """Exposure of one closed hour in one language: a stored row."""
+
+    hour: int
+    language: str
+    exposure_ppm: int
+
+
+@dataclass
+class _Volume:
+    """Documents of one source and language by hour, over the horizon."""
+
+    hours: deque[tuple[int, int]] = field(default_factory=deque)
+    slots: list[int] = field(default_factory=lambda: [0] * SLOTS)
+    total: int = 0
+
+    def add(self, hour: int, documents: int) -> None:
+        self.hours.append((hour, documents))
+        self.slots[hour % SLOTS] += documents
+        self.total += documents
+
+    def forget_before(self, hour: int) -> None:
+        while self.hours and self.hours[0][0] < hour:
+            old, documents = self.hours.popleft()
+            self.slots[old % SLOTS] -= documents
+            self.total -= documents
+
+    def usual(self, slot: int) -> int:
+        """Usual volume in a slot, up to a common factor: eight weeks of it and one week of the flat level."""
+        return SLOTS * self.slots[slot] + self.total
+
+
+@dataclass
+class _Source:
+    """The ticks at which a source was heard: at most GAPS_MAX + 1 of them, none older than the horizon before the last."""
+
+    ticks: deque[int] = field(default_factory=lambda: deque(maxlen=GAPS_MAX + 1))
+    patience: int = SILENT_GAPS * UNKNOWN_GAP_TICKS
+
+    @property
+    def last_tick(self) -> int:
+        return self.ticks[-1]
+
+    def hear(self, tick: int) -> None:
+        if self.ticks and tick == self.ticks[-1]:
+            return
+        self.ticks.append(tick)
+        while self.ticks[0] < tick - HORIZON_HOURS * HOUR_TICKS:
+            self.ticks.popleft()
+        gaps = [later - earlier for earlier, later in pairwise(self.ticks)]
+        known = median_low(gaps) if len(gaps) >= GAPS_MIN else UNKNOWN_GAP_TICKS
+        self.patience = max(SILENT_MIN_TICKS, SILENT_GAPS * known)
+
+
+@dataclass
+class Exposure:
+    """What every fold partition knows about all sources; equal everywhere, because arrivals go everywhere."""
+
+    blindness_ignored: bool = False  # a twin test's switch: what would happen without this guard
+    hour: int | None = None  # the open hour
+    first_hour: int | None = None
+    _sources: dict[str, _Source] = field(default_factory=dict)
+    _volumes: dict[tuple[str, str], _Volume] = field(default_factory=dict)
+    _open: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    _closed: dict[str, deque[tuple[int, int]]] = field(default_factory=lambda: defaultdict(deque))
+    _slots: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * SLOTS))
+    _now: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def hear(self, tick: int, arrivals: Iterable[Arrival]) -> None:
+        """Take a closed tick's arrivals; call `roll` first."""
+        self._now.clear()
+        for arrival in arrivals:
+            self._sources.setdefault(arrival.source, _Source()).hear(tick)
+            self._open[arrival.source, arrival.language] += arrival.documents
+
+    def roll(self, tick: int) -> Iterator[tuple[list[SourceHour], list[HourExposure]]]:
+        """Close the hours that end at or before a tick's start; the rows of each are to be stored."""
+        hour = tick // HOUR_TICKS
+        if self.hour is None:
+            self.hour = hour
+            self.first_hour = hour if self.first_hour is None else self.first_hour
+        while self.hour < hour:
+            yield self._close_hour(self.hour)
+            self.hour = max(self.hour + 1, hour - HORIZON_HOURS)  # after a silence longer than the horizon, nobody asks for the rest
+
+    def _close_hour(self, hour: int) -> tuple[list[SourceHour], list[HourExposure]]:
+        heard = [SourceHour(hour, source, language, n) for (source, language), n in sorted(self._open.items())]
+        self._open.clear()
+        for row in heard:
+            self.restore_source_hour(row)
+        for volume in self._volumes.values():
+            volume.forget_before(hour - HORIZON_HOURS)
+        self._volumes = {key: volume for key, volume in self._volumes.items() if volume.total}
+        heard_of = {source for source, _ in self._volumes}
+        self._sources = {name: source for name, source in self._sources.items() if name in heard_of}
+        exposures = [HourExposure(hour, language, self._exposure(language, hour=hour)) for language in self._languages()]
+        for exposure in exposures:
+            self.restore_exposure(exposure)
+        return heard, exposures
+
+    def _languages(self) -> list[str]:
+        return sorted({language for _, language in self._volumes} | {ALL})
+
+    def _exposure(self, language: str, *, hour: int, tick: int | None = None) -> int:
+        """Share of the usual volume whose sources are seeing: at a tick, or at any moment of a closed hour."""
+        seeing = total = 0
+        end = (hour + 1) * HOUR_TICKS if tick is None else tick
+        for (name, spoken), volume in self._volumes.items():
+            if language not in (spoken, ALL):
+                continue
+            usual = volume.usual(hour % SLOTS)
+            total += usual
+            source = self._sources[name]
+            if end - source.last_tick < source.patience or (tick is None and source.last_tick >= hour * HOUR_TICKS):
+                seeing += usual
+        return FULL_PPM * seeing // total if total and not self.blindness_ignored else FULL_PPM
+
+    def now(self, tick: int, language: str) -> int:
+        """Exposure at a tick, in ppm; full while nothing is known of the language."""
+        cached = self._now.get((tick, language))
+        if cached is None:
+            cached = self._now[tick, language] = self._exposure(language, hour=tick // HOUR_TICKS, tick=tick)
+        return cached
+
+    def of_hour(self, hour: int, language: str) -> int:
+        """Exposure of a recent closed hour, in ppm; full where it is not known."""
+        for closed, exposure in reversed(self._closed[language]):
+            if closed == hour:
+                return exposure
+            if closed < hour:
+                break
+        return FULL_PPM
+
+    def slot_ppm(self, slot: int, language: str) -> int:
+        """Seeing time of an hour of the week over the horizon: ppm-hours, the denominator of its baseline."""
+        return self._slots[language][slot]
+
+    def blind(self, tick: int) -> dict[str, int]:
+        """{source: last tick heard} of the sources that are blind at a tick."""
+        return {name: s.last_tick for name, s in sorted(self._sources.items()) if tick - s.last_tick >= s.patience}
+
+    # --- rebuilding from stored rows ---------------------------------------------------------------------------------
+    def restore_source(self, source: str, ticks: list[int]) -> None:
+        """A source's arrivals: distinct ticks, ascending, of the two last horizons."""
+        state = self._sources[source] = _Source()
+        for tick in ticks[-GAPS_MAX - 1 :]:
+            state.hear(tick)
+
+    def restore_open(self, source: str, language: str, documents: int) -> None:
+        """What the open hour has brought so far."""
+        self._open[source, language] += documents
+
+    def restore_source_hour(self, row: SourceHour) -> None:
+        """A closed hour of one source."""
+        self._volumes.setdefault((row.source, row.language), _Volume()).add(row.hour, row.documents)
+
+    def restore_exposure(self, row: HourExposure) -> None:
+        """A closed hour's exposure."""
+        closed, slots = self._closed[row.language], self._slots[row.language]
+        closed.append((row.hour, row.exposure_ppm))
+        slots[row.hour % SLOTS] += row.exposure_ppm
+        while closed[0][0] < row.hour - HORIZON_HOURS:
+            hour, exposure = closed.popleft()
+            slots[hour % SLOTS] -= exposure

@@ -1,0 +1,167 @@
+"""Normalise: a raw record becomes a document with clean text, a language, an identity and times that can be trusted.
+
+Pure and total: every decoded RawDocument gives a Document or a RecordError with the reason of its drop.
+"""
+
+import html
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from groundswell.errors import RecordError
+from groundswell.names import LANGUAGES, content_id
+from groundswell.records import Document, RawDocument
+
+TEXT_CHARACTERS_MAX: Final = 100_000
+TITLE_CHARACTERS_MAX: Final = 1_000
+ANCIENT_MS: Final = 315_532_800_000  # 1980-01-01: before it no feed existed, so a date is a fault
+HAN_SHARE_MIN: Final = 0.2
+IDENTIFIER_SURE: Final = 0.9
+
+_TAG = re.compile(r"<[^<>]{0,500}>")
+_BLANKS = re.compile(r"\s+")
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_NOISE = re.compile(r"https?://\S+|[@$#]\w+")
+_TRACKING = re.compile(r"^(utm_|at_|fbclid$|gclid$|mc_|ref$|cmpid$|ns_|spm$)", re.IGNORECASE)
+
+
+def clean(text: str) -> str:
+    """Readable text on one line: entities resolved, tags and unseen characters gone, blanks folded, NFC.
+
+    >>> clean("Caf\\u0065\\u0301 <b>AT&amp;T</b>\\u200b falls")
+    'Café AT&T falls'
+    """
+    if "<" in text or "&" in text:
+        text = html.unescape(_TAG.sub(" ", text))
+    text = _UNSEEN.sub("", text.replace("\r", " ").replace("\n", " ").replace("\t", " "))
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
+
+
+def detect_language(text: str, claimed: str | None) -> str | None:
+    """Language by script first, then by claim, then by identifier.
+
+    A share of Han letters of .2 or more is Chinese (Kana or Hangul among them: Japanese or Korean). Other scripts than
+    Latin are named "other". Latin text follows the source's claim; without one it is English unless the identifier is
+    at least .9 sure of another language.
+
+    Returns:
+        "en", "zh", another code, or None where the text has no letters.
+
+    >>> detect_language("特斯拉召回 Model 3", None), detect_language("Fed holds rates", "EN-us"), detect_language("12 %", None)
+    ('zh', 'en', None)
+    """
+    letters = sum(map(str.isalpha, text))
+    if not letters:
+        return None
+    han = len(_HAN.findall(text))
+    other = len(_KANA_HANGUL.findall(text))
+    if other and other + han >= HAN_SHARE_MIN * letters:
+        return "ja" if re.search("[\u3040-\u30ff]", text) else "ko"
+    if han >= HAN_SHARE_MIN * letters:
+        return "zh"
+    if len(_LATIN.findall(text)) < letters / 2:
+        return "other"
+    code = (claimed or "").lower().replace("_", "-").split("-")[0]
+    if code and code != "zh":
+        return code
+    return _identified(_NOISE.sub(" ", text).strip())
+
+
+def _identified(text: str) -> str:
+    if len(text) < 20:  # too short for the identifier to be sure; measured on short finance titles
+        return "en"
+    code, probability = _identifier().classify(text)
+    return code if probability >= IDENTIFIER_SURE else "en"
+
+
+@lru_cache(maxsize=1)
+def _identifier():  # type: ignore[no-untyped-def]
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - loads a model; most archives claim their language
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def canonical_url(url: str) -> str:
+    """The address without tracking parameters, fragment, default port or trailing slash; query sorted.
+
+    >>> canonical_url("HTTPS://News.example:443/a/?utm_source=x&id=3#top")
+    'https://news.example/a?id=3'
+    """
+    parts = urlsplit(url.strip())
+    scheme = parts.scheme.lower()
+    host = parts.netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
+    query = urlencode(sorted((k, v) for k, v in parse_qsl(parts.query) if not _TRACKING.match(k)))
+    return urlunsplit((scheme, host, parts.path.rstrip("/"), query, ""))
+
+
+def identity(raw: RawDocument, *, text: str) -> str:
+    """Document id: the source's own id, else the canonical url, else source, published time and normalised text.
+
+    Copies with another author, time or prefix stay documents of their own; stories deal with them.
+    """
+    if raw.id:
+        return content_id("id", raw.source, raw.id)
+    if raw.url:
+        try:
+            return content_id("url", canonical_url(raw.url))
+        except ValueError:  # an address that is none: fall through to the text
+            pass
+    return content_id("text", raw.source, str(raw.published_ms), raw.author_hash or "", text)
+
+
+def normalise(raw: RawDocument, *, known_ms: int) -> Document:
+    """A document from a raw record.
+
+    Args:
+        raw: as its source gave it.
+        known_ms: when the log took it.
+
+    Raises:
+        RecordError: nothing to read, no source, or a language that no model here reads; the text is the drop's reason.
+    """
+    title, text = clean(raw.title[: 4 * TITLE_CHARACTERS_MAX])[:TITLE_CHARACTERS_MAX], clean(raw.text[:TEXT_CHARACTERS_MAX])
+    source = clean(raw.source)[:200]
+    if not source:
+        raise RecordError("no source: every document names where it came from")  # noqa: EM101
+    if not title and not text:
+        raise RecordError("empty: neither title nor text has a readable character")  # noqa: EM101
+    language = detect_language(f"{title} {text[:400]}", raw.language)
+    if language not in LANGUAGES:
+        reason = f"language: {language or 'none, the text has no letters'}"
+        raise RecordError(reason)
+    published_ms, flag = _placed(raw.published_ms, known_ms)
+    owner = raw.author_hash or raw.owner
+    return Document(
+        document_id=identity(raw, text=f"{title} {text}"),
+        content_hash=content_id(title, text),
+        source=source,
+        owner=owner or source,
+        owner_known=bool(owner) or raw.kind != "comment",
+        kind=raw.kind,
+        language=language,
+        title=title,
+        text=text,
+        url=raw.url,
+        published_ms=published_ms,
+        published_precision=raw.published_precision,
+        published_flag=flag,
+        known_ms=known_ms,
+        known_basis=raw.known_basis,
+        fetched_ms=raw.fetched_ms,
+    )
+
+
+def _placed(published_ms: int | None, known_ms: int) -> tuple[int, Literal["", "missing", "future", "ancient"]]:
+    """Published time clamped into [1980, known], with the flag that says what was wrong."""
+    if published_ms is None:
+        return known_ms, "missing"
+    if published_ms > known_ms:
+        return known_ms, "future"
+    if published_ms < ANCIENT_MS:
+        return known_ms, "ancient"
+    return published_ms, ""

@@ -1,0 +1,188 @@
+"""The way of the data, once. Every shell drives these three stages and no other.
+
+    raw records, stamped by their log
+      Intake   admit       stamps become time                                  operators/admit.py
+               normalise   clean text, language, identity, times               operators/normalise.py
+               identify    new, replay, duplicate or edit                      operators/identify.py
+               score       topic, sentiment, companies                         models/scorer.py   -> stored, facts first
+               contribute  one row for each series it counts in                operators/contribute.py
+      ---- the gate: a tick's items wait until it has closed on every raw partition (operators/admit.py) ----
+      Fold     exposure    who is blind                                        operators/exposure.py
+               stories     near-duplicates become one story                    operators/stories.py
+               windows     integer increments that merge                       operators/windows.py
+               detect      what is improbable for this series now              alerts/detectors/surge.py
+      Desk     decide      candidates of all series become incidents           alerts/desk.py
+               compose     an incident becomes an alert with its evidence      alerts/dossier.py
+    -> increments, stories, candidates, alerts, and the outbox that mail and Slack are sent from
+
+No stage reads a clock, a network or a database; what they need from the store is handed in.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from alerts.detectors.baseline import BaselineRow
+from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
+from alerts.rules import Rules
+from groundswell.codec import decode_raw
+from groundswell.errors import RecordError, reason_of
+from groundswell.names import TICK_MS
+from groundswell.records import (
+    Admission,
+    Arrival,
+    Candidate,
+    Contribution,
+    Document,
+    Drop,
+    Heartbeat,
+    Increment,
+    Position,
+    Score,
+    Stamped,
+    Story,
+)
+from stream.operators.admit import ClosedTick, StampClock
+from stream.operators.contribute import contribute
+from stream.operators.exposure import Exposure, HourExposure, SourceHour
+from stream.operators.normalise import normalise
+from stream.operators.stories import Leaders
+from stream.operators.windows import increments_of
+
+DROP_BYTES_MAX = 65_536
+
+
+# --- intake ----------------------------------------------------------------------------------------------------------------
+@dataclass
+class Opened:
+    """A batch of raw records, read: every record is a document, a heartbeat or a drop."""
+
+    documents: list[tuple[Position, Document]] = field(default_factory=list)
+    heartbeats: list[Heartbeat] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+
+
+def open_records(batch: Iterable[Stamped], clock: StampClock) -> Opened:
+    """Admit and normalise a batch of one raw partition; a record that cannot be read becomes a drop and stops nothing."""
+    opened = Opened()
+    for stamped in batch:
+        known_ms, source = clock.stamp(stamped.known_ms), stamped.source
+        try:
+            raw = decode_raw(stamped.body)
+            source = raw.source or source
+            if isinstance(raw, Heartbeat):
+                opened.heartbeats.append(raw)
+            else:
+                opened.documents.append((stamped.position, normalise(raw, known_ms=known_ms)))
+        except RecordError as error:
+            opened.drops.append(drop_of(stamped, known_ms=known_ms, source=source, reason=reason_of(error)))
+    return opened
+
+
+def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Drop:
+    """The drop of a record, with the bytes that it came as."""
+    return Drop(position=stamped.position, known_ms=known_ms, source=source[:200] or "?", reason=reason, body=stamped.body[:DROP_BYTES_MAX])
+
+
+def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
+    """That sources were heard: one arrival for each source, language and moment. Drops say nothing about their source."""
+    heard: dict[tuple[str, str, int], int] = defaultdict(int)
+    for admission in admissions:
+        if admission.outcome != "dropped":
+            heard[admission.source, admission.language or "", admission.known_ms] += 1
+    return [Arrival(source, language, known_ms, documents) for (source, language, known_ms), documents in heard.items()]
+
+
+def contributions_of(
+    admitted: Iterable[tuple[Admission, Document]], scores: Mapping[tuple[str, str], Score]
+) -> list[tuple[Position, Contribution]]:
+    """What each newly counted document adds to its series, from its stored score; duplicates and edits add nothing."""
+    return [
+        (admission.position, contribution)
+        for admission, document in admitted
+        if admission.outcome == "scored"
+        for contribution in contribute(document, scores[document.document_id, document.content_hash])
+    ]
+
+
+# --- fold -------------------------------------------------------------------------------------------------------------------
+@dataclass
+class Folded:
+    """The rows that closed ticks have led to; stored in one transaction with the progress."""
+
+    increments: list[Increment] = field(default_factory=list)
+    stories: list[Story] = field(default_factory=list)
+    baselines: list[BaselineRow] = field(default_factory=list)
+    source_hours: list[SourceHour] = field(default_factory=list)
+    exposures: list[HourExposure] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+
+
+@dataclass
+class SeriesMemory:
+    """What fold remembers of one series."""
+
+    leaders: Leaders
+    detector: SurgeDetector
+
+
+@dataclass
+class Fold:
+    """All series of one contribution partition. Everything in here can be rebuilt from stored rows (shells/rebuild.py)."""
+
+    rules: Rules
+    exposure: Exposure = field(default_factory=Exposure)
+    series: dict[str, SeriesMemory] = field(default_factory=dict)
+    touched: dict[int, set[str]] = field(default_factory=lambda: {HOUR_S: set(), DAY_S: set()})  # in the open hour and day
+    last_tick: int | None = None
+
+    def step(self, closed: ClosedTick, into: Folded) -> list[Candidate]:
+        """Fold one closed tick; ticks come in order, those without any item may be left out.
+
+        Returns:
+            The candidates of this tick (also added to `into`).
+        """
+        tick = closed.tick
+        for heard, exposures in self.exposure.roll(tick):
+            into.source_hours += heard
+            into.exposures += exposures
+        self._close_periods(tick, into)
+        self.exposure.hear(tick, closed.arrivals)
+        found: list[Candidate] = []
+        in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
+        for series, contributions in groupby(in_series, key=lambda c: c.series):
+            memory = self.memory_of(series)
+            placed = []
+            for contribution in contributions:
+                story, founded = memory.leaders.assign(contribution, tick=tick)
+                placed.append((contribution, story))
+                if founded:
+                    into.stories.append(founded)
+            rows = increments_of(tick, placed)
+            into.increments += rows
+            found += memory.detector.step(tick, rows, self.exposure)
+            for names in self.touched.values():
+                names.add(series)
+        into.candidates += found
+        self.last_tick = tick
+        return found
+
+    def memory_of(self, series: str) -> SeriesMemory:
+        """The memory of a series, empty when it is new."""
+        memory = self.series.get(series)
+        if memory is None:
+            memory = self.series[series] = SeriesMemory(Leaders(), SurgeDetector(series, self.rules.surge))
+        return memory
+
+    def _close_periods(self, tick: int, into: Folded) -> None:
+        """Close the calendar hour and day that ended since the last tick, for the series that had rows in it."""
+        if self.last_tick is None:
+            return
+        for period_s, names in self.touched.items():
+            period_ticks = period_s * 1_000 // TICK_MS
+            before = self.last_tick // period_ticks
+            if tick // period_ticks > before:
+                rows = (self.series[series].detector.close_period(period_s, before, self.exposure) for series in sorted(names))
+                into.baselines += [row for row in rows if row is not None]
+                names.clear()

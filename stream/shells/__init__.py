@@ -1,0 +1,1 @@
+"""Where the pipeline runs: embedded, backfill, Kafka."""

@@ -1,0 +1,145 @@
+"""The embedded shell: one process, a local log in Kafka's place. Kill it at any moment and it goes on.
+
+    log.read -> IntakeStage.take (commit) -> gate -> Fold.step, DeskStage.decide (commit with the progress) -> ...
+
+After a restart it reads from the lowest offset that was not folded; what is stored already is met as a replay.
+"""
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from alerts.rules import Rules
+from groundswell.local_log import LocalLog
+from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE, TICK_MS
+from groundswell.records import Alert
+from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
+from groundswell.store.store import Store
+from models.scorer import Scorer
+from stream.operators.admit import Gate, StampClock, tick_of
+from stream.pipeline import Fold, Folded
+from stream.shells.rebuild import rebuild_fold
+from stream.shells.stages import DeskStage, IntakeStage, store_folded
+
+BATCH = 1_000
+
+
+@dataclass
+class Instruments:
+    """What a run is made with; equal instruments and an equal log give equal windows and alerts."""
+
+    scorer: Scorer
+    rules: Rules
+    display: Callable[[str], str]
+    versions: dict[str, str]
+
+
+@dataclass
+class EmbeddedPipeline:
+    """All three stages over one local log.
+
+    Args:
+        store: where everything is stored.
+        log: the raw log.
+        run: name of the run.
+        instruments: model, rules and catalogue in force.
+        targets: where alerts are sent; empty for every run but live.
+
+    Raises:
+        ContinuityError: the store's progress belongs to another log.
+    """
+
+    store: Store
+    log: LocalLog
+    run: str
+    instruments: Instruments
+    targets: Sequence[str] = ()
+    alerts_seen: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._intake = IntakeStage(self.store, self.run, self.instruments.scorer)
+        self._desk = DeskStage(
+            self.store, self.run, self.instruments.rules, self.instruments.display, self.instruments.versions, self.targets
+        )
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._claims: dict[str, Claim] = {
+            role: claim(self.store, self.run, role, owner=owner, log_id=self.log.log_id) for role in (ROLE_SCORE, ROLE_FOLD, ROLE_DESK)
+        }
+        folded = self._claims[ROLE_FOLD]
+        self._fold = Fold(self.instruments.rules)
+        if folded.closed_tick != NEVER_TICK:
+            with self.store.read() as connection:
+                self._fold = rebuild_fold(connection, self.run, rules=self.instruments.rules, through_tick=folded.closed_tick)
+                self._desk.restore(connection, through_tick=folded.closed_tick)
+        self._gate = Gate(1, closed_tick=folded.closed_tick)
+        self._clock = StampClock()
+        self._unfolded: deque[tuple[int, int]] = deque()  # (offset, known_ms) of records read but not folded yet
+        self._next = folded.next_offset
+
+    @property
+    def fold(self) -> Fold:
+        """What the fold stage knows now; for the board's source health, never to be changed from outside."""
+        return self._fold
+
+    @property
+    def time_ms(self) -> int:
+        """The log's time: the stamp of the last record read."""
+        return self._clock.time_ms
+
+    def step(self, *, limit: int = BATCH, until_ms: int | None = None) -> int:
+        """Take the next records, at most `limit`, and fold the ticks that they close.
+
+        Returns:
+            How many records were read; 0 when there is nothing new.
+
+        Raises:
+            DependencyError: the store is away: end the process (or build a new pipeline), nothing is lost.
+            OwnershipLostError: another process has taken this run.
+        """
+        batch = self.log.read(self._next, limit=limit, until_ms=until_ms)
+        if batch:
+            taken, moved = self._intake.take(batch, self._clock, claim=self._claims[ROLE_SCORE])
+            self._claims[ROLE_SCORE] = moved or self._claims[ROLE_SCORE]
+            self._gate.offer(0, contributions=[c for _, c in taken.contributions], arrivals=taken.arrivals)
+            self._unfolded.extend((stamped.position.offset, stamped.known_ms) for stamped in batch)
+            self._next = batch[-1].position.offset + 1
+            self.pass_time(self._clock.time_ms)
+        return len(batch)
+
+    def pass_time(self, time_ms: int) -> list[Alert]:
+        """Say that everything known before a time has been read; ticks that end by then are folded and decided.
+
+        A live shell calls this with the wall clock while its log is quiet; an archive's end calls `finish`.
+        """
+        self._clock.stamp(time_ms)
+        self._gate.advance(0, self._clock.time_ms)
+        folded = Folded()
+        alerts: list[Alert] = []
+        closed = list(self._gate.close())
+        if not closed:
+            return alerts
+        with self.store.write() as connection:
+            for tick in closed:
+                alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
+            store_folded(self.store, connection, self.run, folded)
+            self._move(connection, closed[-1].tick)
+        self.alerts_seen += len(alerts)
+        return alerts
+
+    def _move(self, connection: Connection, last_tick: int) -> None:
+        while self._unfolded and tick_of(self._unfolded[0][1]) <= last_tick:
+            self._unfolded.popleft()
+        next_offset = self._unfolded[0][0] if self._unfolded else self._next
+        for role in (ROLE_FOLD, ROLE_DESK):
+            self._claims[role] = advance(
+                connection, self._claims[role], next_offset=next_offset, time_ms=self._clock.time_ms, closed_tick=last_tick
+            )
+
+    def finish(self) -> None:
+        """The log has ended (an archive): close every tick that is still open."""
+        if self._unfolded:
+            self.pass_time(self._unfolded[-1][1] + 2 * TICK_MS)
