@@ -12,13 +12,15 @@ Pure: state in, state out. What the desk knows is what its incident rows say.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from alerts.rules import DeskRules
 from groundswell.names import DAY_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Decision
+
+Verdict = Literal["alert", "joined", "held"]
 
 DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
@@ -59,7 +61,8 @@ class DeskState:
         openings: dict[str, list[Candidate]] = {}
         for candidate in ranked:
             incident = self._home_of(candidate, tick)
-            verdict, reason = "joined", "same incident"
+            verdict: Verdict = "joined"
+            reason = "same incident"
             if incident is None:
                 if candidate.level == "hold":
                     decisions.append(_decision(candidate, None, "held", "hold: nothing open to keep alive"))
@@ -69,7 +72,7 @@ class DeskState:
             if incident.incident in openings:
                 openings[incident.incident].append(candidate)
             elif incident.alert_tick is None:
-                verdict, reason = self._may_alert(incident, candidate, tick)
+                verdict, reason = self._may_alert(candidate, tick)
                 if verdict == "alert":
                     incident.alert_tick = tick
                     openings[incident.incident] = [candidate]
@@ -108,7 +111,7 @@ class DeskState:
         incident.last_tick = tick
         self.changed[incident.incident] = incident
 
-    def _may_alert(self, incident: Incident, candidate: Candidate, tick: int) -> tuple[str, str]:
+    def _may_alert(self, candidate: Candidate, tick: int) -> tuple[Verdict, str]:
         if candidate.level == "hold":
             return "held", "hold: not improbable enough to open"
         cooldown_ticks = self.rules.cooldown_s * 1_000 // TICK_MS
@@ -131,10 +134,8 @@ class DeskState:
         return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
-def _decision(candidate: Candidate, incident: str | None, verdict: str, reason: str) -> Decision:
-    return msgspec.convert(
-        {"candidate_id": candidate.candidate_id, "tick": candidate.tick, "incident": incident, "verdict": verdict, "reason": reason}, Decision
-    )
+def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reason: str) -> Decision:
+    return Decision(candidate_id=candidate.candidate_id, tick=candidate.tick, incident=incident, verdict=verdict, reason=reason)
 
 
 def _main_first(candidates: list[Candidate]) -> list[Candidate]:

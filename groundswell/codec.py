@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _encoder: Final = msgspec.json.Encoder()
 _canonical: Final = msgspec.json.Encoder(order="sorted")
-_raw_decoder: Final = msgspec.json.Decoder(RawRecord)
+_raw_decoder: Final[msgspec.json.Decoder[RawRecord]] = msgspec.json.Decoder(RawRecord)
 _envelope_decoder: Final = msgspec.json.Decoder(Envelope)
 
 

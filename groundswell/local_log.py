@@ -119,6 +119,10 @@ class LocalLog:
         )
         return dict(rows.fetchall())
 
+    def records(self) -> int:
+        """How many records the log holds."""
+        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+
     def last_known_ms(self) -> int | None:
         """Stamp of the last record."""
         row = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()

@@ -24,7 +24,7 @@ class _Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Fal
 
 
 # --- 1. what a crawler or an archive brings ----------------------------------------------------------------------------------
-class RawDocument(_Wire, tag="document"):
+class RawDocument(_Wire, frozen=True, tag="document"):
     """A document as its source gave it. Filled by a crawler or an archive reader; nothing here is believed yet."""
 
     source: str  # name in the catalogue, or as the archive says; 1 to 200 characters
@@ -43,7 +43,7 @@ class RawDocument(_Wire, tag="document"):
     known_basis: KnownBasis = "recorded"
 
 
-class Heartbeat(_Wire, tag="heartbeat"):
+class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
     """One poll of one source, successful or not. Filled by a crawler; moves the source's health, never an opinion."""
 
     source: str
@@ -108,7 +108,7 @@ class Mention(msgspec.Struct, frozen=True):
     end: int
 
 
-class Score(_Wire):
+class Score(_Wire, frozen=True):
     """What one model says of one document's content. Immutable; one per document, content and model."""
 
     document_id: str
@@ -152,7 +152,7 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes  # the first 64 KiB
 
 
-class Arrival(_Wire, array_like=True):
+class Arrival(_Wire, frozen=True, array_like=True):
     """That a source was heard at a moment. Goes to every partition: exposure must be the same everywhere."""
 
     source: str
@@ -161,7 +161,7 @@ class Arrival(_Wire, array_like=True):
     documents: int
 
 
-class Contribution(_Wire, array_like=True):
+class Contribution(_Wire, frozen=True, array_like=True):
     """What one document adds to one series. Made from stored rows only, so a replay cannot disagree."""
 
     series: str

@@ -130,7 +130,7 @@ class SurgeDetector:
             self._windows[row.period_s].baseline.add(row)
         for candidate in last:
             self._windows[candidate.window_s].last = candidate.tick, candidate.statistic
-        for period_s, window in self._windows.items():
+        for window in self._windows.values():
             window.open_stories, window.open_negative = set(), set()
         hour, day = tick * TICK_MS // HOUR_MS, tick * TICK_MS // DAY_MS
         for increment in rows:

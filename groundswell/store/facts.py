@@ -34,8 +34,7 @@ def write_intake(
         connection,
         t.drops,
         [
-            _place(run, drop.position)
-            | {"known_ms": drop.known_ms, "source": drop.source, "reason": drop.reason, "body": drop.body}
+            _place(run, drop.position) | {"known_ms": drop.known_ms, "source": drop.source, "reason": drop.reason, "body": drop.body}
             for drop in drops
         ],
     )
@@ -105,9 +104,7 @@ def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, mo
     found: dict[tuple[str, str], Score] = {}
     s = t.scores.c
     for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
-        rows = connection.execute(
-            select(s.document_id, s.content_hash, s.body).where(s.document_id.in_(chunk), s.model_id == model_id)
-        )
+        rows = connection.execute(select(s.document_id, s.content_hash, s.body).where(s.document_id.in_(chunk), s.model_id == model_id))
         for document_id, content_hash, body in rows:
             if (document_id, content_hash) in wanted:
                 found[document_id, content_hash] = decode(body, Score)

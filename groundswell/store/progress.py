@@ -1,7 +1,7 @@
 """Who owns a partition, and how far it has come: one row, fenced by epoch and revision.
 
-    claim   -> epoch + 1, revision 0       every earlier owner of the row is a zombie from here on
-    advance -> only where epoch and revision are still the caller's; otherwise nothing of its transaction is stored
+claim   -> epoch + 1, revision 0       every earlier owner of the row is a zombie from here on
+advance -> only where epoch and revision are still the caller's; otherwise nothing of its transaction is stored
 """
 
 from dataclasses import dataclass, replace
@@ -68,9 +68,7 @@ def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_i
             closed_tick=row["closed_tick"],
             log_id=log_id or row["log_id"],
         )
-        connection.execute(
-            update(t.progress).where(where).values(epoch=taken.epoch, revision=0, owner=owner, log_id=taken.log_id)
-        )
+        connection.execute(update(t.progress).where(where).values(epoch=taken.epoch, revision=0, owner=owner, log_id=taken.log_id))
     return taken
 
 

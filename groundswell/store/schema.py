@@ -161,9 +161,7 @@ baselines = Table(
     _int("stories"),
 )
 
-source_hours = Table(
-    "source_hours", metadata, _key("run"), _key("hour", BigInteger), _key("source"), _key("language"), _int("documents")
-)
+source_hours = Table("source_hours", metadata, _key("run"), _key("hour", BigInteger), _key("source"), _key("language"), _int("documents"))
 
 exposures = Table("exposures", metadata, _key("run"), _key("hour", BigInteger), _key("language"), _int("exposure_ppm"))
 
@@ -227,9 +225,7 @@ outbox = Table(
     _text("provider_id", nullable=True),
 )
 
-versions = Table(
-    "versions", metadata, _key("kind"), _key("hash"), _int("effective_ms"), Column("content", LargeBinary, nullable=False)
-)
+versions = Table("versions", metadata, _key("kind"), _key("hash"), _int("effective_ms"), Column("content", LargeBinary, nullable=False))
 
 DERIVED = (
     fetched, admissions, drops, progress, increments, stories, baselines, source_hours, exposures,

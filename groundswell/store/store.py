@@ -44,7 +44,7 @@ class Store:
             raise DependencyError(reason) from error
         if version == HEAD:
             return
-        from groundswell.store.migrate import upgrade  # noqa: PLC0415 - alembic is needed only when the schema is behind
+        from groundswell.store.migrate import upgrade
 
         upgrade(self.engine)
 

@@ -31,9 +31,9 @@ _TRACKING = re.compile(r"^(utm_|at_|fbclid$|gclid$|mc_|ref$|cmpid$|ns_|spm$)", r
 
 
 def clean(text: str) -> str:
-    """Readable text on one line: entities resolved, tags and unseen characters gone, blanks folded, NFC.
+    r"""Readable text on one line: entities resolved, tags and unseen characters gone, blanks folded, NFC.
 
-    >>> clean("Caf\\u0065\\u0301 <b>AT&amp;T</b>\\u200b falls")
+    >>> clean("Cafe\u0301 <b>AT&amp;T</b>\u200b falls")
     'Café AT&T falls'
     """
     if "<" in text or "&" in text:
@@ -81,7 +81,7 @@ def _identified(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _identifier():  # type: ignore[no-untyped-def]
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415 - loads a model; most archives claim their language
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 

@@ -8,34 +8,23 @@ After a restart it reads from the lowest offset that was not folded; what is sto
 import os
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from alerts.rules import Rules
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE, TICK_MS
 from groundswell.records import Alert
 from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
-from models.scorer import Scorer
 from stream.operators.admit import Gate, StampClock, tick_of
 from stream.pipeline import Fold, Folded
+from stream.shells.instruments import Instruments
 from stream.shells.rebuild import rebuild_fold
 from stream.shells.stages import DeskStage, IntakeStage, store_folded
 
 BATCH = 1_000
-
-
-@dataclass
-class Instruments:
-    """What a run is made with; equal instruments and an equal log give equal windows and alerts."""
-
-    scorer: Scorer
-    rules: Rules
-    display: Callable[[str], str]
-    versions: dict[str, str]
 
 
 @dataclass
@@ -59,6 +48,7 @@ class EmbeddedPipeline:
     instruments: Instruments
     targets: Sequence[str] = ()
     alerts_seen: int = field(default=0, init=False)
+    records_read: int = field(default=0, init=False)  # by this process
 
     def __post_init__(self) -> None:
         self._intake = IntakeStage(self.store, self.run, self.instruments.scorer)
@@ -107,6 +97,7 @@ class EmbeddedPipeline:
             self._gate.offer(0, contributions=[c for _, c in taken.contributions], arrivals=taken.arrivals)
             self._unfolded.extend((stamped.position.offset, stamped.known_ms) for stamped in batch)
             self._next = batch[-1].position.offset + 1
+            self.records_read += len(batch)
             self.pass_time(self._clock.time_ms)
         return len(batch)
 

@@ -19,6 +19,7 @@ from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, DAY_TICKS, HORIZON_DAYS, HOUR_S
 from alerts.rules import Rules
 from groundswell.names import TICK_MS
+from groundswell.records import Candidate
 from groundswell.store import facts
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments, load_rows, load_stories
@@ -58,7 +59,7 @@ def rebuild_fold(
     for row in load_increments(connection, run, since_tick=through_tick - DAY_TICKS + 1, through_tick=through_tick, series=only):
         increments[row.series].append(row)
     hold_ticks = max(rules.surge.hold_s, rules.surge.repeat_s) * 1_000 // TICK_MS
-    last = defaultdict(dict)
+    last: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in load_candidates(connection, run, since_tick=through_tick - hold_ticks - 1, through_tick=through_tick, series=only):
         last[candidate.series][candidate.window_s] = candidate
     baseline = _baselines(connection, run, through_tick=through_tick)

@@ -1,8 +1,8 @@
 """The three stages with their store: what every shell does around the pure pipeline, transaction by transaction.
 
-    IntakeStage.take      one transaction: admissions, documents, scores, drops (facts first)
-    FoldStage.commit      one transaction: what closed ticks led to, and the progress that stands for it
-    DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox, and the desk's progress
+IntakeStage.take      one transaction: admissions, documents, scores, drops (facts first)
+FoldStage.commit      one transaction: what closed ticks led to, and the progress that stands for it
+DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox, and the desk's progress
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +85,8 @@ class IntakeStage:
         drops = opened.drops + refused
         kept = [(a, d) for a, d in counted if a.position not in {drop.position for drop in refused}]
         with self.store.write() as connection:
-            write_intake(self.store, connection, self.run, admissions=admissions, documents=_once(documents), scores=fresh.values(), drops=drops)
+            once = _once(documents)
+            write_intake(self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops)
             write_heartbeats(self.store, connection, opened.heartbeats)
             if self.shared:
                 scores |= stored_scores(connection, fresh, model_id=self.scorer.model_id)
@@ -101,14 +102,12 @@ class IntakeStage:
                 )
         return Taken(contributions_of(kept, scores), arrivals_of(admissions), drops, admissions), claim
 
-    def _score(
-        self, wanted: list[tuple[Admission, Document]], batch: Sequence[Stamped]
-    ) -> tuple[dict[tuple[str, str], Score], list[Drop]]:
+    def _score(self, wanted: list[tuple[Admission, Document]], batch: Sequence[Stamped]) -> tuple[dict[tuple[str, str], Score], list[Drop]]:
         """Score what is missing; a document that the model cannot take becomes a drop, alone."""
         documents = [document for _, document in wanted]
         try:
-            results: list[Score | None | Exception] = list(self.scorer.score(documents))
-        except Exception:  # noqa: BLE001 - whatever one document does to the model, the others are scored
+            results: list[Score | Exception | None] = list(self.scorer.score(documents))
+        except Exception:
             results = [self._score_alone(document) for document in documents]
         scores: dict[tuple[str, str], Score] = {}
         drops = []
@@ -119,13 +118,15 @@ class IntakeStage:
                 continue
             reason = f"score: {reason_of(result)}" if isinstance(result, Exception) else f"language: {document.language}"
             stamped = bodies[admission.position]
-            drops.append(Drop(position=admission.position, known_ms=admission.known_ms, source=document.source, reason=reason, body=stamped.body))
+            drops.append(
+                Drop(position=admission.position, known_ms=admission.known_ms, source=document.source, reason=reason, body=stamped.body)
+            )
         return scores, drops
 
-    def _score_alone(self, document: Document) -> Score | None | Exception:
+    def _score_alone(self, document: Document) -> Score | Exception | None:
         try:
             return self.scorer.score([document])[0]
-        except Exception as error:  # noqa: BLE001 - becomes the reason of a drop
+        except Exception as error:
             return error
 
 

@@ -1,0 +1,447 @@
+"""Settings: one frozen tree from defaults, a TOML file and the environment, in that order; the last one wins.
+
+A setting is `section.key`; its variable is GROUNDSWELL_<SECTION>_<KEY>. The file is the one that is named, else the one in
+GROUNDSWELL_CONFIG, else `groundswell.toml` in the working folder if there is one. An empty variable counts as not set. Each
+field below carries what is said of it in docs/settings.md and in deploy/settings.example.toml, which are made from here.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from groundswell.errors import SettingsError, reason_of
+
+__all__ = [
+    "Board", "Catalogue", "Data", "Kafka", "Log", "Mail", "Metrics", "Rules", "Setting", "Settings", "Shown", "Slack", "Store",
+    "describe", "load_settings", "load_with_origins", "mask_url", "settings_example", "settings_list", "settings_markdown",
+]  # fmt: skip
+
+PREFIX: Final = "GROUNDSWELL_"
+CONFIG_VARIABLE: Final = "GROUNDSWELL_CONFIG"
+DEFAULT_FILE: Final = Path("groundswell.toml")
+DEFAULT_ORIGIN: Final = "default"
+MASK: Final = "***"
+_SECRET: Final = {"secret": True}
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the tree."""
+
+
+class Store(_Section, frozen=True):
+    """Where facts, series and alerts are kept."""
+
+    url: Annotated[
+        str, Meta(description="Database: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/DATABASE for several.")
+    ] = "sqlite:///var/groundswell.db"
+
+
+class Data(_Section, frozen=True):
+    """What this machine keeps for itself."""
+
+    dir: Annotated[
+        str, Meta(description="Folder for the local log, the crawler's memory and its spool; made if missing.", min_length=1)
+    ] = "var"
+
+
+class Kafka(_Section, frozen=True):
+    """The log between machines; without it everything runs in one process."""
+
+    bootstrap: Annotated[str, Meta(description="Brokers as HOST:PORT, separated by commas; empty: one process, no Kafka.")] = ""
+
+
+class Board(_Section, frozen=True):
+    """The web page."""
+
+    host: Annotated[str, Meta(description="Address that the board listens on; 127.0.0.1 keeps it on this machine.", min_length=1)] = (
+        "127.0.0.1"
+    )
+    port: Annotated[Port, Meta(description="Port that the board listens on.")] = 8350
+    base_url: Annotated[str, Meta(description="How readers reach the board; links in mail and Slack begin with it.")] = (
+        "http://127.0.0.1:8350"
+    )
+
+
+class Mail(_Section, frozen=True):
+    """Alerts by mail; off while host is empty."""
+
+    host: Annotated[str, Meta(description="Mail relay; empty: no mail is sent.")] = ""
+    port: Annotated[Port, Meta(description="Port of the relay: 587 for starttls, 465 for tls, 25 inside a company.")] = 25
+    tls: Annotated[Literal["none", "starttls", "tls"], Meta(description="Encryption; a certificate is always checked.")] = "none"
+    username: Annotated[str, Meta(description="Login at the relay; empty: none.")] = ""
+    password: Annotated[str, Meta(description="Password at the relay; give it in the environment.", extra=_SECRET)] = ""
+    sender: Annotated[str, Meta(description="From address, for example Groundswell <groundswell@bank.example>.")] = ""
+    recipients: Annotated[tuple[str, ...], Meta(description="Who gets the alerts; in the environment separated by commas.")] = ()
+    timeout_s: Annotated[
+        float, Meta(description="Longest time for one mail, from connecting to the last answer.", gt=0, le=600, extra={"unit": "s"})
+    ] = 30.0
+
+
+class Slack(_Section, frozen=True):
+    """Alerts in a Slack channel; off while webhook_url is empty."""
+
+    webhook_url: Annotated[str, Meta(description="Incoming webhook of the channel; give it in the environment.", extra=_SECRET)] = ""
+
+
+class Metrics(_Section, frozen=True):
+    """What Prometheus reads."""
+
+    host: Annotated[str, Meta(description="Address that each process shows its metrics on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port of the metrics; a second worker needs another one; 0: off.", ge=0, le=65_535)] = 9464
+
+
+class Rules(_Section, frozen=True):
+    """What makes an alert."""
+
+    path: Annotated[str, Meta(description="TOML file of rules; empty: the rules that come with the package.")] = ""
+
+
+class Catalogue(_Section, frozen=True):
+    """What is read."""
+
+    extra: Annotated[tuple[str, ...], Meta(description="More source catalogues (TOML); an entry replaces one of the same name.")] = ()
+    contact: Annotated[
+        str, Meta(description="Page or mailto: that publishers see in the crawler's User-Agent; polite, and often asked for.")
+    ] = ""
+
+
+class Log(_Section, frozen=True):
+    """What the processes say."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="The least important line that is shown.")] = "info"
+    format: Annotated[Literal["auto", "json", "console"], Meta(description="auto: console in a terminal, else json.")] = "auto"
+
+
+class Settings(_Section, frozen=True):
+    """Every setting of every command."""
+
+    store: Store = Store()
+    data: Data = Data()
+    kafka: Kafka = Kafka()
+    board: Board = Board()
+    mail: Mail = Mail()
+    slack: Slack = Slack()
+    metrics: Metrics = Metrics()
+    rules: Rules = Rules()
+    catalogue: Catalogue = Catalogue()
+    log: Log = Log()
+
+
+class Setting(NamedTuple):
+    """What is known of one setting, from its declaration alone."""
+
+    key: str  # "board.port"
+    variable: str  # "GROUNDSWELL_BOARD_PORT"
+    type: Any  # with its limits
+    default: Any
+    doc: str  # one line
+    unit: str  # "s", or "" for what has none
+    allowed: str  # values or limits in words, "" where anything goes
+    secret: bool
+
+
+class Shown(NamedTuple):
+    """One line of `groundswell config`."""
+
+    key: str
+    value: str  # secrets masked
+    source: str  # "default", a file's path, or "environment VARIABLE"
+
+
+# --- what settings there are ----------------------------------------------------------------------------------------------
+def settings_list() -> list[Setting]:
+    """Every setting in the order of the tree.
+
+    >>> [setting.variable for setting in settings_list()][:2]
+    ['GROUNDSWELL_STORE_URL', 'GROUNDSWELL_DATA_DIR']
+    """
+    return [setting for name, section in get_type_hints(Settings).items() for setting in _settings_of(name, section)]
+
+
+def _settings_of(section: str, kind: type[_Section]) -> list[Setting]:
+    found = []
+    for key, hint in get_type_hints(kind, include_extras=True).items():
+        metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
+        extra: dict[str, Any] = {name: value for meta in metas for name, value in (meta.extra or {}).items()}
+        found.append(
+            Setting(
+                key=f"{section}.{key}",
+                variable=f"{PREFIX}{section}_{key}".upper(),
+                type=hint,
+                default=getattr(kind(), key),
+                doc=next((meta.description for meta in metas if meta.description), ""),
+                unit=extra.get("unit", ""),
+                allowed=_allowed(get_args(hint)[0], metas),
+                secret=bool(extra.get("secret")),
+            )
+        )
+    return found
+
+
+def _allowed(kind: Any, metas: Sequence[Meta]) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    limits = [
+        f"{word} {bound:g}"
+        for name, word in (("ge", "at least"), ("gt", "above"), ("le", "at most"))
+        for meta in metas
+        if (bound := getattr(meta, name)) is not None
+    ]
+    return ", ".join(limits) or ("not empty" if any(meta.min_length for meta in metas) else "")
+
+
+# --- loading -------------------------------------------------------------------------------------------------------------
+def load_settings(*, path: Path | None = None, environ: Mapping[str, str]) -> Settings:
+    """The settings in force.
+
+    Args:
+        path: the file; None looks in GROUNDSWELL_CONFIG and then for `groundswell.toml`.
+        environ: the environment, usually `os.environ`.
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown key, a value of the wrong type or range, or values that do not
+            fit together; the text names the place, the key, the rule, the value and the nearest valid key.
+    """
+    return load_with_origins(path=path, environ=environ)[0]
+
+
+def load_with_origins(*, path: Path | None = None, environ: Mapping[str, str], folder: Path = Path()) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and where each one that is not a default comes from ({key: file or variable}), for `describe`.
+
+    Args:
+        path: as in `load_settings`.
+        environ: as in `load_settings`.
+        folder: where the default file is looked for.
+
+    Raises:
+        SettingsError: as in `load_settings`.
+    """
+    known = {setting.key: setting for setting in settings_list()}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    file = _file(path, environ, folder)
+    if file is not None:
+        for key, value in _from_file(file, known).items():
+            values[key], origins[key] = _checked(known[key], value, place=str(file), strict=True), str(file)
+    for setting, text in _from_environment(environ, known):
+        values[setting.key] = _checked(setting, _parsed(setting, text), place=setting.variable, strict=False)
+        origins[setting.key] = f"environment {setting.variable}"
+    tree: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        section, name = key.split(".")
+        tree.setdefault(section, {})[name] = value
+    settings = msgspec.convert(tree, Settings)
+    _check_together(settings, known, origins)
+    return settings, origins
+
+
+def _file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
+    if path is not None:
+        return path
+    named = environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    default = folder / DEFAULT_FILE
+    return default if default.is_file() else None
+
+
+def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        _fail(f"{file}: cannot be read: {error.strerror or reason_of(error)}; check the path that --config or {CONFIG_VARIABLE} names")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        _fail(f"{file}: is not TOML: {reason_of(error)}; mend the line, deploy/settings.example.toml shows how it looks")
+    sections = list(get_type_hints(Settings))
+    values = {}
+    for section, content in table.items():
+        if section not in sections:
+            _fail(f"{file}: {section}: there is no such section{_nearest(section, sections)}; sections are {', '.join(sections)}")
+        if not isinstance(content, dict):
+            _fail(f"{file}: {section}: is a section, got {content!r}; write [{section}] and its keys below")
+        for name, value in content.items():
+            key = f"{section}.{name}"
+            if key not in known:
+                keys = [other for other in known if other.startswith(f"{section}.")]
+                _fail(f"{file}: {key}: there is no such setting{_nearest(key, list(known))}; [{section}] has {', '.join(keys)}")
+            values[key] = value
+    return values
+
+
+def _from_environment(environ: Mapping[str, str], known: Mapping[str, Setting]) -> list[tuple[Setting, str]]:
+    variables = {setting.variable: setting for setting in known.values()}
+    sections = tuple({f"{PREFIX}{key.split('.')[0]}_".upper() for key in known})
+    found = []
+    for variable, text in environ.items():
+        if variable in variables:
+            if text:
+                found.append((variables[variable], text))
+        elif variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not _SERVICE_LINK.search(variable):
+            # A name that is neither near a setting nor in a section may belong to another program.
+            close = difflib.get_close_matches(variable, variables, n=1, cutoff=0.85)
+            if close or variable.startswith(sections):
+                _fail(f"{variable}: there is no such setting{_nearest(variable, list(variables))}; `groundswell config` lists all")
+    return found
+
+
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
+"""What Kubernetes puts into every container for a service called groundswell-something."""
+
+
+def _parsed(setting: Setting, text: str) -> Any:
+    if get_origin(get_args(setting.type)[0]) is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _checked(setting: Setting, value: Any, *, place: str, strict: bool) -> Any:
+    try:
+        return msgspec.convert(value, setting.type, strict=strict)
+    except msgspec.ValidationError as error:
+        shown = MASK if setting.secret else repr(value)
+        step = f"write one of {setting.allowed}" if get_origin(get_args(setting.type)[0]) is Literal else "correct the value"
+        if setting.allowed and "write" not in step:
+            step += f" ({setting.allowed})"
+        if isinstance(value, str) and value.startswith(("tcp://", "udp://")):
+            step = "Kubernetes has set this variable for a service of that name: set enableServiceLinks: false in the pod"
+        _fail(f"{place}: {setting.key}: {reason_of(error)}, got {shown}; {step}", error)
+
+
+# --- values that must fit together -------------------------------------------------------------------------------------------
+_BROKERS: Final = re.compile(r"[^\s:,]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
+
+
+def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
+    mail, scheme = settings.mail, settings.store.url.partition("://")[0].partition("+")[0]
+    rules: list[tuple[str, bool, str, str]] = [
+        (
+            "store.url",
+            bool(settings.store.url) and ("://" not in settings.store.url or scheme in ("sqlite", "postgresql", "postgres")),
+            "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE",
+            "write one of the three",
+        ),
+        (
+            "kafka.bootstrap",
+            not settings.kafka.bootstrap or all(_BROKERS.fullmatch(part.strip()) for part in settings.kafka.bootstrap.split(",")),
+            "must be HOST:PORT, or several separated by commas",
+            "write for example broker-1:9092,broker-2:9092",
+        ),
+        ("board.base_url", _is_web(settings.board.base_url, "http", "https"), "must begin with http:// or https:// and name a host", "correct it"),
+        ("slack.webhook_url", not settings.slack.webhook_url or _is_web(settings.slack.webhook_url, "https", "http"), "must be a web address", "copy it from Slack"),
+        ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set", "write for example groundswell@bank.example"),
+        ("mail.recipients", not mail.host or bool(mail.recipients), "must name somebody where mail.host is set", "add an address"),
+        ("mail.recipients", all("@" in address for address in mail.recipients), "must be addresses", "correct the one without an @"),
+        ("mail.username", bool(mail.username) == bool(mail.password), "and mail.password go together", "give both or none"),
+        ("mail.tls", not mail.password or mail.tls != "none", "must not be none where mail.password is set", "write starttls or tls"),
+    ]  # fmt: skip
+    for key, holds, rule, step in rules:
+        if not holds:
+            section, name = key.split(".")
+            place = origins.get(key, DEFAULT_ORIGIN).removeprefix("environment ")
+            _fail(f"{place}: {key}: {rule}, got {_masked(known[key], getattr(getattr(settings, section), name))}; {step}")
+
+
+def _is_web(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and not re.search(r"\s", url)
+    except ValueError:
+        return False
+
+
+def _nearest(name: str, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _fail(message: str, cause: BaseException | None = None) -> NoReturn:
+    raise SettingsError(message) from cause
+
+
+# --- showing -------------------------------------------------------------------------------------------------------------
+def describe(settings: Settings, origins: Mapping[str, str]) -> list[Shown]:
+    """Each setting as (key, shown value, source): what `groundswell config` prints; secrets and URL passwords are masked."""
+    return [
+        Shown(setting.key, _masked(setting, getattr(getattr(settings, section), name)), origins.get(setting.key, DEFAULT_ORIGIN))
+        for setting in settings_list()
+        for section, name in [setting.key.split(".")]
+    ]
+
+
+def _masked(setting: Setting, value: Any) -> str:
+    if setting.secret:
+        return MASK if value else ""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return mask_url(value) if isinstance(value, str) else str(value)
+
+
+def mask_url(url: str) -> str:
+    """The text without the passwords that a URL in it may hold.
+
+    >>> mask_url("postgresql://desk:pa@ss@db/groundswell?sslpassword=x&a=1")
+    'postgresql://desk:***@db/groundswell?sslpassword=***&a=1'
+    """
+    url = re.sub(r"(://[^:/?#]*):[^/?#]*@", rf"\1:{MASK}@", url)
+    return re.sub(r"([?&][^=&#]*(?:password|secret|token)[^=&#]*=)[^&#]*", rf"\1{MASK}", url, flags=re.IGNORECASE)
+
+
+def _sections(write: Callable[[str, str, list[Setting]], list[str]]) -> list[str]:
+    lines = []
+    for name, kind in get_type_hints(Settings).items():
+        lines += write(name, (kind.__doc__ or "").strip(), _settings_of(name, kind))
+    return lines
+
+
+def settings_markdown() -> str:
+    """docs/settings.md: every setting with its variable, default, limits, unit and meaning."""
+
+    def table(name: str, doc: str, settings: list[Setting]) -> list[str]:
+        head = ["", f"## {name}", "", doc, "", "| setting | variable | default | allowed | meaning |", "|---|---|---|---|---|"]
+        return head + [
+            f"| `{s.key}` | `{s.variable}` | {f'`{_toml(s.default)}`' if s.default not in ('', ()) else 'empty'} "
+            f"| {' '.join(filter(None, [s.allowed, f'({s.unit})' if s.unit else '']))} | {s.doc}{' Secret.' if s.secret else ''} |"
+            for s in settings
+        ]
+
+    intro = [
+        "# Settings",
+        "",
+        "Made from `groundswell/settings.py` (`settings_markdown()`); a test compares the two.",
+        "",
+        "Defaults, then a TOML file, then the environment: the last one wins. The file is the one that `--config` names, else the",
+        f"one in `{CONFIG_VARIABLE}`, else `{DEFAULT_FILE}` in the working folder. An empty variable counts as not set.",
+        "`groundswell config` shows each value and where it comes from; secrets are masked.",
+    ]
+    return "\n".join(intro + _sections(table)) + "\n"
+
+
+def settings_example() -> str:
+    """deploy/settings.example.toml: every setting, commented out, with its default."""
+
+    def block(name: str, doc: str, settings: list[Setting]) -> list[str]:
+        lines = ["", f"# {doc}", f"[{name}]"]
+        for s in settings:
+            extra = ", ".join(filter(None, [s.allowed, s.unit and f"unit {s.unit}", "secret: prefer the environment" if s.secret else ""]))
+            lines += [f"# {s.doc}{f' ({extra})' if extra else ''}", f"# {s.key.split('.')[1]} = {_toml(s.default)}"]
+        return lines
+
+    intro = [
+        f"# Settings of groundswell. Copy to {DEFAULT_FILE}, take the # from what you change; everything else keeps its default.",
+        f"# Each setting is also a variable: board.port is {PREFIX}BOARD_PORT. A variable wins over this file.",
+        "# `groundswell config` shows every value and where it comes from.",
+    ]
+    return "\n".join(intro + _sections(block)) + "\n"
+
+
+def _toml(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

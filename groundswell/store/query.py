@@ -1,0 +1,253 @@
+"""What is asked of a store: by the command line, the board and pandas alike. There is no second implementation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, func, select
+
+from groundswell.codec import decode
+from groundswell.errors import NotFoundError, UsageError
+from groundswell.local_log import LocalLog
+from groundswell.names import DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS
+from groundswell.records import Alert
+from groundswell.store import schema as t
+from groundswell.store.derived import increment_of
+from groundswell.store.progress import NEVER_TICK, progress_of
+from groundswell.windows import Members, WindowView, absorb, view
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------------
+def run_named(connection: Connection, run: str | None) -> str:
+    """The run that was asked for: the named one, else live, else the only one there is.
+
+    Raises:
+        NotFoundError: no such run; the text lists those there are.
+    """
+    names: list[str] = list(connection.execute(select(t.runs.c.run).order_by(t.runs.c.run)).scalars())
+    if run is not None and run in names:
+        return run
+    if run is None and LIVE_RUN in names:
+        return LIVE_RUN
+    if run is None and len(names) == 1:
+        return names[0]
+    asked = "no --run was given" if run is None else f"run {run!r} is not stored"
+    reason = f"{asked}; stored runs: {', '.join(names) or 'none, start with groundswell demo or groundswell backfill'}"
+    raise NotFoundError(reason)
+
+
+def closed_ms(connection: Connection, run: str) -> int | None:
+    """Everything known before this moment has been folded, on every partition; None before the first tick."""
+    rows = progress_of(connection, run, ROLE_FOLD)
+    closed = min((row.closed_tick for row in rows), default=NEVER_TICK)
+    return None if closed == NEVER_TICK else (closed + 1) * TICK_MS
+
+
+# --- series ----------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class SeriesWindow:
+    """One window of one series, as the command line prints it."""
+
+    series: str
+    start_ms: int
+    end_ms: int
+    counts: WindowView
+    complete: bool  # known time has passed the window's end
+    exposure: float | None  # mean share of the usual volume that was seeing; None where no hour of it has closed
+
+
+def series_like(connection: Connection, run: str, patterns: Sequence[str]) -> list[str]:
+    """Series keys that match any of the globs, sorted; a pattern without a glob is kept even when nothing is stored for it.
+
+    Raises:
+        NotFoundError: a glob matches nothing.
+    """
+    stored = list(connection.execute(select(t.increments.c.series).where(t.increments.c.run == run).distinct()).scalars())
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = {name for name in stored if fnmatchcase(name, pattern)}
+        if not matched and not any(c in pattern for c in "*?["):
+            matched = {pattern}
+        if not matched:
+            reason = f"series {pattern!r}: nothing stored matches in run {run!r}; {len(stored)} series are stored, list them with '*'"
+            raise NotFoundError(reason)
+        found |= matched
+    return sorted(found)
+
+
+def series_windows(
+    connection: Connection,
+    run: str,
+    series: str,
+    *,
+    start_ms: int,
+    end_ms: int,
+    window_ms: int,
+    as_of_ms: int | None = None,
+    vintage: str = "final",
+) -> Iterator[SeriesWindow]:
+    """Windows `[start, start + window)` that cover `[start_ms, end_ms)`, empty ones with zeros.
+
+    Args:
+        as_of_ms: only what was known before this moment.
+        vintage: "final", or "first": each window as it was known at its own end.
+
+    Raises:
+        UsageError: a window that is no multiple of a pane.
+    """
+    if window_ms <= 0 or window_ms % PANE_MS:
+        reason = f"window {window_ms / 60_000:g} min: panes are {PANE_MS // 60_000} minutes, give a multiple of that (1h, 1d)"
+        raise UsageError(reason)
+    start_ms -= start_ms % window_ms
+    first, last = start_ms // PANE_MS, -(-end_ms // PANE_MS)
+    row = t.increments.c
+    statement = select(row.tick, row.pane, row.daily, row.body).where(
+        row.run == run, row.series == series, row.pane >= first, row.pane < last
+    )
+    if window_ms < DAY_MS:
+        statement = statement.where(row.daily.is_(False))
+    if as_of_ms is not None:
+        statement = statement.where(row.tick < as_of_ms // TICK_MS)
+    members: dict[int, Members] = {}
+    for tick, pane, daily, body in connection.execute(statement):
+        index = (pane * PANE_MS - start_ms) // window_ms
+        if vintage == "first" and (tick + 1) * TICK_MS > start_ms + (index + 1) * window_ms:
+            continue
+        absorb(members.setdefault(index, {}), increment_of(series, tick, pane, daily=daily, body=body).members)
+    known_ms = min(closed_ms(connection, run) or 0, as_of_ms if as_of_ms is not None else 2**62)
+    exposures = hour_exposures(connection, run, language_of(series), start_ms=start_ms, end_ms=end_ms)
+    for index in range(-(-(end_ms - start_ms) // window_ms)):
+        begin = start_ms + index * window_ms
+        yield SeriesWindow(
+            series=series,
+            start_ms=begin,
+            end_ms=begin + window_ms,
+            counts=view(members.get(index, {})),
+            complete=known_ms >= begin + window_ms,
+            exposure=_mean_exposure(exposures, begin, begin + window_ms),
+        )
+
+
+def language_of(series: str) -> str:
+    """The language that a series counts; "" = all.
+
+    >>> language_of("topic:management:zh"), language_of("entity:SVB")
+    ('zh', '')
+    """
+    return series.rsplit(":", 1)[1] if series.startswith("topic:") else ""
+
+
+def hour_exposures(connection: Connection, run: str, language: str, *, start_ms: int, end_ms: int) -> dict[int, int]:
+    """{hour: exposure in ppm} of closed hours."""
+    e = t.exposures.c
+    rows = connection.execute(
+        select(e.hour, e.exposure_ppm).where(
+            e.run == run, e.language == language, e.hour >= start_ms // 3_600_000, e.hour <= end_ms // 3_600_000
+        )
+    )
+    return {row.hour: row.exposure_ppm for row in rows}
+
+
+def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
+    hours = [exposures[hour] for hour in range(begin // 3_600_000, max(begin // 3_600_000 + 1, end // 3_600_000)) if hour in exposures]
+    return sum(hours) / len(hours) / 1e6 if hours else None
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------------
+def alerts_of(connection: Connection, run: str, *, start_ms: int | None = None, end_ms: int | None = None) -> list[Alert]:
+    """Alerts opened in `[start, end)`, oldest first."""
+    row = t.alerts.c
+    statement = select(row.body).where(row.run == run)
+    if start_ms is not None:
+        statement = statement.where(row.opened_ms >= start_ms)
+    if end_ms is not None:
+        statement = statement.where(row.opened_ms < end_ms)
+    return [decode(body, Alert) for (body,) in connection.execute(statement.order_by(row.opened_ms, row.id))]
+
+
+def alert_bytes(connection: Connection, alert_id: str, *, run: str | None = None) -> tuple[str, bytes]:
+    """The run and the stored bytes of an alert; its id may be shortened as long as it names one.
+
+    Raises:
+        NotFoundError: no alert, or more than one, begins so.
+    """
+    row = t.alerts.c
+    statement = select(row.run, row.id, row.body).where(row.id.startswith(alert_id, autoescape=True)).order_by(row.run, row.id)
+    if run is not None:
+        statement = statement.where(row.run == run)
+    found = list(connection.execute(statement))
+    if len({one.id for one in found}) != 1:
+        what = "no alert has that id" if not found else f"{len({one.id for one in found})} alerts begin so"
+        reason = f"alert {alert_id!r}: {what}; `groundswell alerts` lists them"
+        raise NotFoundError(reason)
+    return found[0].run, bytes(found[0].body)
+
+
+# --- the balance -----------------------------------------------------------------------------------------------------------
+class Balance(msgspec.Struct, frozen=True):
+    """fetched = scored + duplicate + edited + dropped + in_flight; each term from its own rows, none as a difference."""
+
+    source: str
+    fetched: int = 0
+    scored: int = 0
+    duplicate: int = 0
+    edited: int = 0
+    dropped: int = 0
+    in_flight: int = 0
+
+    @property
+    def balance(self) -> int:
+        """Zero, or something was lost (positive) or counted twice (negative)."""
+        return self.fetched - self.scored - self.duplicate - self.edited - self.dropped - self.in_flight
+
+
+def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None) -> list[Balance]:
+    """The balance of each source, sorted.
+
+    Args:
+        connection: a reading transaction.
+        run: whose balance.
+        log: the run's local log, for what was fetched and what is in flight; without it, the stored counts of a finished
+            backfill.
+    """
+    terms: dict[str, dict[str, int]] = {}
+
+    def count(term: str, rows: dict[str, int]) -> None:
+        for source, number in rows.items():
+            terms.setdefault(source, {})[term] = number
+
+    read_to = max((claim.next_offset for claim in progress_of(connection, run, ROLE_SCORE)), default=0)
+    f = t.fetched.c
+    count("fetched", _pairs(connection, select(f.source, f.documents).where(f.run == run)))
+    if log is not None:
+        count("fetched", log.documents_by_source())
+        count("in_flight", log.documents_by_source(since=read_to))
+    a, s = t.admissions.c, t.scores.c
+    model_id = connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one_or_none()
+    scored = t.admissions.join(t.scores, and_(a.document_id == s.document_id, a.content_hash == s.content_hash, s.model_id == model_id))
+    by_source = select(a.source, func.count()).where(a.run == run).group_by(a.source)
+    count("scored", _pairs(connection, by_source.select_from(scored).where(a.outcome == "scored")))
+    for outcome in ("duplicate", "edited"):
+        count(outcome, _pairs(connection, by_source.where(a.outcome == outcome)))
+    d = t.drops.c
+    count("dropped", _pairs(connection, select(d.source, func.count()).where(d.run == run).group_by(d.source)))
+    return [Balance(source, **found) for source, found in sorted(terms.items())]
+
+
+def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def total(rows: Sequence[Balance]) -> Balance:
+    """All sources together."""
+    names = ("fetched", "scored", "duplicate", "edited", "dropped", "in_flight")
+    return Balance("all", *(sum(getattr(row, name) for row in rows) for name in names))
+
+
+def drops_by_reason(connection: Connection, run: str) -> dict[str, int]:
+    """{reason: drops}, most frequent first."""
+    d = t.drops.c
+    rows = connection.execute(select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(func.count().desc(), d.reason))
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,188 @@
+"""The backfill shell: archives at full speed through the same pipeline. Resumable at any moment; it never pings.
+
+    files --read--> staged --sort--> a local log in known order --EmbeddedPipeline--> the run's rows
+
+The sort is the local log's own (bounded memory, on disk). A killed backfill goes on where its last transaction stands.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from groundswell.codec import encode
+from groundswell.local_log import BadLine, LocalLog, StagedRecord
+from groundswell.names import content_id
+from groundswell.records import Drop, Position, RawDocument
+from groundswell.store import schema as t
+from groundswell.store.facts import write_intake
+from groundswell.store.query import Balance, balance_of
+from groundswell.store.store import Store
+from ingest.archive import ArchiveRow, read_archive
+from stream.operators.normalise import clean
+from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.instruments import Instruments, open_run, update_manifest
+
+STAGE_LINES = 5_000
+KIND = "backfill"
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with (phase, done, total or None) while the work goes on; phases: "read", "sort", "run"."""
+
+
+@dataclass(frozen=True)
+class ArchiveOptions:
+    """How archive lines are read; part of the run's identity."""
+
+    assume_lag_ms: int = 600_000
+    strict: bool = False
+    mapping: Mapping[str, str] | None = None
+    not_after_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What a finished backfill has to say."""
+
+    run: str
+    rows: list[Balance]  # by source; bad lines under "file:NAME"
+    bad_lines: list[BadLine]
+    already: bool  # the run was complete before: nothing was done
+
+
+def backfill(
+    files: Sequence[Path],
+    store: Store,
+    run: str,
+    instruments: Instruments,
+    *,
+    data_dir: Path,
+    options: ArchiveOptions,
+    progress: Progress = lambda _phase, _done, _total: None,
+) -> Backfilled:
+    """Run archives through the pipeline into a run of their own.
+
+    Args:
+        files: jsonl, csv or parquet, each also .gz; their order does not matter.
+        store: where the run goes.
+        run: its name; the same name, files and instruments resume or change nothing.
+        instruments: model, rules and catalogue.
+        data_dir: where the sorted log lies while the run is made; about the size of the unpacked archives.
+        options: how lines are read.
+        progress: told how far it has come.
+
+    Raises:
+        UsageError: another archive, or other instruments, under the same run name; a file that cannot be an archive.
+        DependencyError: store or disk refuse; run the same command again to go on.
+    """
+    inputs = sorted(({"name": f.name, "sha256": _sha256(f)} for f in files), key=lambda i: (i["sha256"], i["name"]))
+    manifest = {
+        "files": inputs,
+        "assume_lag_ms": options.assume_lag_ms,
+        "strict": options.strict,
+        "mapping": dict(options.mapping or {}),
+    }
+    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest=manifest)
+    if stored.get("complete"):
+        with store.read() as connection:
+            return Backfilled(run, balance_of(connection, run), [], already=True)
+    log = stage_archives(files, log_path(data_dir, store, run), options, progress)
+    with log:
+        pipeline = EmbeddedPipeline(store, log, run, instruments)
+        total = log.records()
+        while pipeline.step():
+            progress("run", pipeline.records_read, total)
+        pipeline.finish()
+        bad = log.bad_lines()
+        _account(store, run, log, bad)
+        with store.read() as connection:
+            rows = balance_of(connection, run)
+    update_manifest(store, run, complete=True)
+    for leftover in log.path.parent.glob(log.path.name + "*"):
+        leftover.unlink()
+    return Backfilled(run, rows, bad, already=False)
+
+
+def log_path(data_dir: Path, store: Store, run: str) -> Path:
+    """Where a run's sorted log lies."""
+    return data_dir / "runs" / f"{content_id(store.url, run)}.log"
+
+
+def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, progress: Progress) -> LocalLog:
+    """Read archives into a log sorted by known time; goes on where an earlier, killed call stopped."""
+    log = LocalLog(path)
+    staged = 0
+    for file in [] if log.sealed else files:
+        name = str(file.resolve())
+        lines, done = log.lines_staged(name)
+        if done:
+            continue
+        rows = iter(
+            read_archive(
+                file,
+                mapping=options.mapping,
+                assume_lag_ms=options.assume_lag_ms,
+                strict=options.strict,
+                start_line=lines,
+                not_after_ms=options.not_after_ms,
+            )
+        )
+        while batch := list(islice(rows, STAGE_LINES)):
+            records, bad = split(batch)
+            log.stage(name, records, bad, lines=batch[-1].line, done=False)
+            staged += len(batch)
+            progress("read", staged, None)
+        log.stage(name, [], lines=lines, done=True)
+    progress("sort", 0, None)
+    log.seal()
+    return log
+
+
+def split(batch: Iterable[ArchiveRow]) -> tuple[list[StagedRecord], list[BadLine]]:
+    """Archive rows as what the log stages: records with their sort keys, and bad lines."""
+    records, bad = [], []
+    for row in batch:
+        if row.raw is None:
+            bad.append(BadLine(row.file, row.line, row.error or "unreadable", row.body))
+        else:
+            records.append(StagedRecord(row.raw.known_ms or 0, _identity(row.raw), clean(row.raw.source)[:200], encode(row.raw)))
+    return records, bad
+
+
+def _identity(raw: RawDocument) -> str:
+    return raw.id or raw.url or f"{raw.source}\x1f{raw.published_ms}\x1f{raw.title}"
+
+
+def _account(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -> None:
+    """Store what was fetched, by source, and the bad lines as drops: the balance then needs no log."""
+    fetched = log.documents_by_source()
+    places = {file: number for number, file in enumerate(sorted({line.file for line in bad}))}
+    for line in bad:
+        fetched[f"file:{line.file}"] = fetched.get(f"file:{line.file}", 0) + 1
+    drops = [
+        Drop(
+            position=Position(-1 - places[line.file], line.line),  # below every partition of a log
+            known_ms=0,
+            source=f"file:{line.file}",
+            reason=line.reason,
+            body=line.body,
+        )
+        for line in bad
+    ]
+    rows: list[dict[str, Any]] = [{"run": run, "source": source, "documents": n} for source, n in fetched.items()]
+    with store.write() as connection:
+        store.insert(connection, t.fetched, rows)
+        write_intake(store, connection, run, drops=drops)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            digest = sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
+    except OSError:
+        return "unreadable"  # read_archive says what is wrong with it

@@ -1,0 +1,103 @@
+"""Instruments: the model, the rules and the catalogue that a run is made with, and the run's own row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from alerts.rules import Rules, load_rules
+from groundswell.codec import canonical
+from groundswell.errors import UsageError
+from groundswell.names import LIVE_RUN
+from groundswell.store import schema as t
+from groundswell.store.store import Store
+from models.entities import Catalogue
+from models.scorer import Scorer, default_scorer
+from models.taxonomy import TOPIC_NAMES
+from stream.operators.stories import digest
+
+
+@dataclass
+class Instruments:
+    """What a run is made with; equal instruments and an equal log give equal windows and alerts."""
+
+    scorer: Scorer
+    rules: Rules
+    display: Callable[[str], str]  # a series key in the reader's words
+    versions: dict[str, str]  # hashes in force: model, catalogue, rules
+
+
+def load_instruments(*, rules: Path | None = None, catalogues: Sequence[Path] = ()) -> Instruments:
+    """The shipped model with the shipped rules and catalogue, or the user's own.
+
+    Raises:
+        SettingsError: a rules file or catalogue that cannot be used.
+        BundleError: the model bundle is broken.
+    """
+    catalogue = Catalogue.load(extra=catalogues)
+    chosen = load_rules(rules)
+    scorer = default_scorer(catalogue.find, digest)
+    return Instruments(
+        scorer=scorer,
+        rules=chosen,
+        display=lambda series: display(series, catalogue),
+        versions={"catalogue": catalogue.hash, "model": scorer.model_id, "rules": chosen.hash},
+    )
+
+
+def display(series: str, catalogue: Catalogue) -> str:
+    """A series key in English words: a company's name, or a topic's with its language."""
+    kind, _, rest = series.partition(":")
+    if kind == "entity":
+        return catalogue.name(rest) if rest in catalogue.entities else rest
+    topic, _, language = rest.partition(":")
+    return f"{TOPIC_NAMES[topic]['en']} ({language})" if topic in TOPIC_NAMES else series
+
+
+def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, manifest: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Make the run's row, or check that it is the run that was meant; returns its manifest.
+
+    A live run goes on with other instruments (a new model, new rules): the versions are recorded and each alert carries
+    its own. Any other run is made with one set, or it would not mean anything.
+
+    Raises:
+        UsageError: the run exists with other input or other instruments.
+    """
+    wanted = {**(manifest or {}), "versions": instruments.versions}
+    with store.write() as connection:
+        store.insert(
+            connection,
+            t.versions,
+            [{"kind": "rules", "hash": instruments.rules.hash, "effective_ms": 0, "content": canonical(instruments.rules)}],
+        )
+        row = connection.execute(select(t.runs).where(t.runs.c.run == run)).mappings().one_or_none()
+        stored: dict[str, Any] | None = msgspec.json.decode(row["manifest"]) if row else None
+        if stored is None or run == LIVE_RUN:
+            body = msgspec.json.encode({**(stored or {}), **wanted})
+            given = {"run": run, "kind": kind, "model_id": instruments.scorer.model_id, "manifest": body}
+            store.upsert(connection, t.runs, [given])
+            return {**(stored or {}), **wanted}
+    for key, value in wanted.items():
+        if stored.get(key) != value:
+            reason = (
+                f"run {run!r}: it was made with {key} {_short(stored.get(key))}, now {_short(value)} is asked for; "
+                "a run has one input and one set of instruments: choose another --run name"
+            )
+            raise UsageError(reason)
+    return stored
+
+
+def update_manifest(store: Store, run: str, **changes: Any) -> None:
+    """Add to a run's manifest."""
+    with store.write() as connection:
+        body = connection.execute(select(t.runs.c.manifest).where(t.runs.c.run == run)).scalar_one()
+        manifest = {**msgspec.json.decode(body), **changes}
+        connection.execute(t.runs.update().where(t.runs.c.run == run).values(manifest=msgspec.json.encode(manifest)))
+
+
+def _short(value: object) -> str:
+    shown = msgspec.json.encode(value).decode()
+    return shown if len(shown) <= 200 else shown[:197] + "..."

@@ -1,0 +1,71 @@
+"""Fixtures that start real peers, and the rule for where a peer is missing; the machinery is in tests/peers.py."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests import peers
+
+skipped = pytest.StashKey[dict[str, int]]()
+required = pytest.StashKey[frozenset[str]]()
+why_missing = cache(lambda word: peers.PEERS[word]())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # kafka-python 3.0 reads its own schemas, on import, through a function that Python 3.11 deprecates and 3.13 keeps.
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+    config.stash[skipped] = {}
+    try:
+        config.stash[required] = peers.required_peers(os.environ.get(peers.REQUIRE_VARIABLE, ""))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a peer's fixture carries that peer's marker, written or not."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            word = peers.FIXTURE_PEERS.get(fixture)
+            if word is not None and item.get_closest_marker(word) is None:
+                item.add_marker(word)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for word in peers.PEERS:
+        reason = why_missing(word) if item.get_closest_marker(word) else None
+        if reason is None:
+            continue
+        if word in item.config.stash[required]:
+            pytest.fail(f"{peers.REQUIRE_VARIABLE} names {word}, but it {reason}", pytrace=False)
+        counts = item.config.stash[skipped]
+        counts[word] = counts.get(word, 0) + 1
+        pytest.skip(f"{word}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for word, count in sorted(config.stash[skipped].items()):
+        terminalreporter.write_line(f"SKIPPED PEER {word}: {why_missing(word)} ({count} tests)", yellow=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap address of a real one-node broker, the same for the whole run: give every topic and group a name of its own."""
+    with peers.kafka_cluster() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """SQLAlchemy URL of a real PostgreSQL server's first database, the same for the whole run: read it, change nothing in it."""
+    with peers.postgres_cluster() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_store_url(postgres_url: str) -> Iterator[str]:
+    """SQLAlchemy URL of an empty PostgreSQL database that this test has to itself."""
+    with peers.fresh_database(postgres_url) as url:
+        yield url
