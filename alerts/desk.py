@@ -78,7 +78,7 @@ class DeskState:
                     openings[incident.incident] = [candidate]
             decisions.append(_decision(candidate, incident.incident, verdict, reason))
         by_id = {incident.incident: incident for incident in self.incidents}
-        return decisions, [Opening(by_id[name], _main_first(found)) for name, found in openings.items()]
+        return decisions, [Opening(by_id[name], main_first(found)) for name, found in openings.items()]
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its series."""
@@ -138,6 +138,6 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
     return Decision(candidate_id=candidate.candidate_id, tick=candidate.tick, incident=incident, verdict=verdict, reason=reason)
 
 
-def _main_first(candidates: list[Candidate]) -> list[Candidate]:
+def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
     return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), c.p_ppt, -c.statistic, c.series, c.window_s))

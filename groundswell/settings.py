@@ -317,45 +317,37 @@ def _checked(setting: Setting, value: Any, *, place: str, strict: bool) -> Any:
 
 
 # --- values that must fit together -------------------------------------------------------------------------------------------
-_BROKERS: Final = re.compile(r"[^\s:,]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
+_BACKENDS: Final = ("sqlite", "postgresql", "postgres")
+_BROKER: Final = re.compile(r"([^\s:,]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
 
 
 def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
-    mail, scheme = settings.mail, settings.store.url.partition("://")[0].partition("+")[0]
-    rules: list[tuple[str, bool, str, str]] = [
-        (
-            "store.url",
-            bool(settings.store.url) and ("://" not in settings.store.url or scheme in ("sqlite", "postgresql", "postgres")),
-            "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE",
-            "write one of the three",
-        ),
-        (
-            "kafka.bootstrap",
-            not settings.kafka.bootstrap or all(_BROKERS.fullmatch(part.strip()) for part in settings.kafka.bootstrap.split(",")),
-            "must be HOST:PORT, or several separated by commas",
-            "write for example broker-1:9092,broker-2:9092",
-        ),
-        ("board.base_url", _is_web(settings.board.base_url, "http", "https"), "must begin with http:// or https:// and name a host", "correct it"),
-        ("slack.webhook_url", not settings.slack.webhook_url or _is_web(settings.slack.webhook_url, "https", "http"), "must be a web address", "copy it from Slack"),
-        ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set", "write for example groundswell@bank.example"),
-        ("mail.recipients", not mail.host or bool(mail.recipients), "must name somebody where mail.host is set", "add an address"),
-        ("mail.recipients", all("@" in address for address in mail.recipients), "must be addresses", "correct the one without an @"),
-        ("mail.username", bool(mail.username) == bool(mail.password), "and mail.password go together", "give both or none"),
-        ("mail.tls", not mail.password or mail.tls != "none", "must not be none where mail.password is set", "write starttls or tls"),
-    ]  # fmt: skip
-    for key, holds, rule, step in rules:
+    board, mail, slack, url = settings.board, settings.mail, settings.slack, settings.store.url
+    backend = url.partition("://")[0].partition("+")[0]
+    brokers = [part.strip() for part in settings.kafka.bootstrap.split(",")] if settings.kafka.bootstrap else []
+    rules = (
+        ("store.url", bool(url) and ("://" not in url or backend in _BACKENDS), "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
+        ("kafka.bootstrap", all(_BROKER.fullmatch(broker) for broker in brokers), "must be HOST:PORT, several separated by commas"),
+        ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
+        ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
+        ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
+        ("mail.recipients", not mail.host or bool(mail.recipients), "must name at least one address where mail.host is set"),
+        ("mail.recipients", all("@" in address for address in mail.recipients), "must be addresses with an @"),
+        ("mail.username", bool(mail.username) == bool(mail.password), "must be given together with mail.password, or neither"),
+        ("mail.tls", not mail.password or mail.tls != "none", "must be starttls or tls where mail.password is set"),
+    )  # fmt: skip
+    for key, holds, rule in rules:
         if not holds:
-            section, name = key.split(".")
-            place = origins.get(key, DEFAULT_ORIGIN).removeprefix("environment ")
-            _fail(f"{place}: {key}: {rule}, got {_masked(known[key], getattr(getattr(settings, section), name))}; {step}")
+            place = origins[key].removeprefix("environment ") + ": " if key in origins else ""
+            _fail(f"{place}{key}: {rule}, got {_value(settings, known[key])!r}; {known[key].variable} or the file sets it")
 
 
-def _is_web(url: str, *schemes: str) -> bool:
+def _is_web(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and not re.search(r"\s", url)
     except ValueError:
         return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
 
 
 def _nearest(name: str, choices: Sequence[str]) -> str:
@@ -370,14 +362,12 @@ def _fail(message: str, cause: BaseException | None = None) -> NoReturn:
 # --- showing -------------------------------------------------------------------------------------------------------------
 def describe(settings: Settings, origins: Mapping[str, str]) -> list[Shown]:
     """Each setting as (key, shown value, source): what `groundswell config` prints; secrets and URL passwords are masked."""
-    return [
-        Shown(setting.key, _masked(setting, getattr(getattr(settings, section), name)), origins.get(setting.key, DEFAULT_ORIGIN))
-        for setting in settings_list()
-        for section, name in [setting.key.split(".")]
-    ]
+    return [Shown(setting.key, _value(settings, setting), origins.get(setting.key, DEFAULT_ORIGIN)) for setting in settings_list()]
 
 
-def _masked(setting: Setting, value: Any) -> str:
+def _value(settings: Settings, setting: Setting) -> str:
+    section, name = setting.key.split(".")
+    value = getattr(getattr(settings, section), name)
     if setting.secret:
         return MASK if value else ""
     if isinstance(value, tuple):
@@ -391,7 +381,7 @@ def mask_url(url: str) -> str:
     >>> mask_url("postgresql://desk:pa@ss@db/groundswell?sslpassword=x&a=1")
     'postgresql://desk:***@db/groundswell?sslpassword=***&a=1'
     """
-    url = re.sub(r"(://[^:/?#]*):[^/?#]*@", rf"\1:{MASK}@", url)
+    url = re.sub(r"(://[^:/?#@]*):\S*@", rf"\1:{MASK}@", url)  # some drivers take a raw / or @ in a password
     return re.sub(r"([?&][^=&#]*(?:password|secret|token)[^=&#]*=)[^&#]*", rf"\1{MASK}", url, flags=re.IGNORECASE)
 
 

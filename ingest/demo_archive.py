@@ -127,7 +127,6 @@ class _Doc(NamedTuple):
     text: str = ""
     author: str = ""
     language: str = ""  # where it is not the source's own
-    key: str = ""  # an edit keeps the key, and with it id and url, of the line that it changes
 
 
 def demo_lines(*, seed: int = 7, days: int = 60, per_day: int = 500, end: datetime) -> Iterator[dict[str, str]]:
@@ -384,7 +383,7 @@ class _Maker:
         for place, doc in enumerate(chosen):
             later_s = doc.known_s + rng.randrange(3 * _MINUTE, 50 * _MINUTE)
             changed = doc.text + texts.LATE_WORDS[doc.source.language] if place < 6 else doc.text
-            yield doc._replace(known_s=later_s, text=changed, key=_key(doc))
+            yield doc._replace(known_s=later_s, text=changed)
         for place, (language, title) in enumerate(texts.UNKNOWN):
             at_s = last_s - (place + 1) * _DAY
             yield _Doc(at_s + 30, at_s, _BY_NAME["Harbour Wire"], title, language=language)
@@ -416,7 +415,8 @@ def _syndicated(rng: random.Random, doc: _Doc, copies: int) -> Iterator[_Doc]:
 
 
 def _key(doc: _Doc) -> str:
-    return doc.key or names.content_id(doc.source.name, str(doc.published_s), doc.title, doc.author)[:8]
+    """Id and url; the text has no part in it, so an edit keeps them."""
+    return names.content_id(doc.source.name, str(doc.published_s), doc.title, doc.author)[:8]
 
 
 def _line(doc: _Doc) -> dict[str, str]:

@@ -228,7 +228,7 @@ def _checked_tensors(path: Path, card: Card, *, arrays: dict[str, NDArray[Any]])
     shapes: dict[str, tuple[tuple[int, ...], str]] = {
         "weights": ((buckets, columns), "int8"),
         "norms": ((buckets,), "uint16"),
-        **{name: ((columns,), "float64") for name in ("scales", "biases", "slopes", "intercepts")},
+        **dict.fromkeys(("scales", "biases", "slopes", "intercepts"), ((columns,), "float64")),
     }
     for name, (shape, dtype) in shapes.items():
         if name not in arrays:
@@ -236,7 +236,8 @@ def _checked_tensors(path: Path, card: Card, *, arrays: dict[str, NDArray[Any]])
             raise BundleError(message)
         array = arrays[name]
         if array.shape != shape or array.dtype.name != dtype:
-            message = f"bundle {path}: tensor {name!r} is {array.dtype.name}{array.shape}, the card needs {dtype}{shape}; restore card and tensors together"
+            found = f"{array.dtype.name}{array.shape}"
+            message = f"bundle {path}: tensor {name!r} is {found}, the card needs {dtype}{shape}; restore card and tensors together"
             raise BundleError(message)
         if dtype == "float64" and not np.isfinite(array).all():
             message = f"bundle {path}: tensor {name!r} holds a value that is not finite; train again with python -m models.train_linear"

@@ -70,7 +70,7 @@ class Judge(Protocol):
 
 
 def scored_text(document: Document) -> str:
-    """`title + "\\n" + text`: what is scored and what offsets refer to. Half characters (lone surrogates) are replaced one for one."""
+    """Title, line feed, text: what is scored and what offsets refer to. Lone surrogates are replaced one for one."""
     return _SURROGATE.sub("\ufffd", f"{document.title}\n{document.text}" if document.text else document.title)
 
 
@@ -282,7 +282,9 @@ def _parse_lexicon(data: bytes) -> Lexicon:
     return lexicon
 
 
-def default_scorer(finder: Callable[[str], list[Mention]], digest: Callable[[str], bytes], *, directory: Path = LINEAR_BUNDLES) -> LinearScorer:
+def default_scorer(
+    finder: Callable[[str], list[Mention]], digest: Callable[[str], bytes], *, directory: Path = LINEAR_BUNDLES
+) -> LinearScorer:
     """The scorer of the bundles that ship with the package.
 
     Raises:

@@ -115,6 +115,11 @@ RISK_FLAGS: Final = (
 
 PPM: Final = 1_000_000
 
+_MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
+    "en": tuple(topic for topic in TOPICS if topic in NATIVE_TO_TOPIC),
+    "zh": tuple(topic for topic in TOPICS if topic == "general_other" or topic in LABEL_TO_TOPIC.values()),
+}
+
 
 def measured_topics(language: str) -> tuple[str, ...]:
     """The reported topics that a language's labels can reach, in the order of names.TOPICS.
@@ -125,14 +130,11 @@ def measured_topics(language: str) -> tuple[str, ...]:
     >>> "management" in measured_topics("en"), "management" in measured_topics("zh")
     (True, False)
     """
-    if language == "en":
-        reached = set(NATIVE_TO_TOPIC)
-    elif language == "zh":
-        reached = {topic for topic in LABEL_TO_TOPIC.values() if topic} | {"general_other"}
-    else:
-        message = f"taxonomy: topics are measured for en and zh, not {language!r}; train a bundle for it and add its map to models/taxonomy.py"
-        raise UsageError(message)
-    return tuple(topic for topic in TOPICS if topic in reached)
+    try:
+        return _MEASURED[language]
+    except KeyError:
+        message = f"taxonomy: topics are measured for en and zh, not {language!r}; train a bundle and add its map to models/taxonomy.py"
+        raise UsageError(message) from None
 
 
 def topics_of_native(native_ppm: Sequence[int]) -> dict[str, int]:

@@ -9,12 +9,12 @@ import argparse
 import gzip
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -33,12 +33,13 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 BUNDLES: Final = ROOT / "models" / "bundles" / "linear"
 FOLDS: Final = 3
 SEED: Final = 0
+LEXICON_REPEATS: Final = 2
 NO_LICENCE: Final = "none stated"
 SPECS: Final = {
     "en": FeatureSpec(style="latin", words=(1, 2), characters=(2, 5), buckets_log2=17),
     "zh": FeatureSpec(style="han", words=(0, 0), characters=(1, 3), buckets_log2=17),
 }
-CALIBRATION: Final = f"slope and intercept per column, fitted on {FOLDS}-fold out-of-fold margins of the training part, near-duplicates in one fold"
+CALIBRATION: Final = f"slope and intercept per column, fitted on {FOLDS}-fold out-of-fold training margins, near-duplicates in one fold"
 
 Matrix = Any  # a scipy CSR matrix; its stubs do not survive arithmetic
 log = logging.getLogger("models.train_linear")
@@ -49,7 +50,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.targets: list[Any] = []
+        self.targets: list[Any] = []  # a class, or the set of labels
         self.home: list[bool] = []  # of the domain that the head is for; others help with their words, not with their shares
         self.measured: list[bool] = []  # takes part in calibration
 
@@ -81,7 +82,8 @@ def inverse_frequency(presence: Matrix) -> NDArray[np.float64]:
     """Smoothed idf per bucket, rounded as the bundle stores it."""
     frequency = np.asarray(presence.sum(axis=0)).ravel()
     idf = np.log((1 + presence.shape[0]) / (1 + frequency)) + 1
-    return np.sqrt(np.rint(idf**2 * linear.NORM_UNIT).clip(1, 65535) / linear.NORM_UNIT)
+    rounded: NDArray[np.float64] = np.sqrt(np.rint(idf**2 * linear.NORM_UNIT).clip(1, 65535) / linear.NORM_UNIT)
+    return rounded
 
 
 def weigh(presence: Matrix, idf: NDArray[np.float64]) -> Matrix:
@@ -137,8 +139,8 @@ def folds_of(presence: Matrix) -> NDArray[np.int64]:
         for row, key in zip(np.flatnonzero(filled), zip(*words, strict=True), strict=True):
             mate = first.setdefault(key, int(row))
             leader[row] = min(leader[row], leader[mate])
-    fold = rng.integers(0, FOLDS, presence.shape[0])
-    return fold[leader]
+    fold: NDArray[np.int64] = rng.integers(0, FOLDS, presence.shape[0])[leader]
+    return fold
 
 
 def out_of_fold(rows: Matrix, fold: NDArray[np.int64], fit: Any) -> NDArray[np.float64]:
@@ -167,6 +169,11 @@ def softmax_calibration(margins: NDArray[np.float64], target: NDArray[np.int64])
     return np.full(count, np.exp(best[0])), best[1:]
 
 
+def _platt_loss(point: NDArray[np.float64], margin: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    logit = margin * point[0] + point[1]
+    return float((np.logaddexp(0, logit) - wanted * logit).mean())
+
+
 def sigmoid_calibration(margins: NDArray[np.float64], target: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Platt's slope and intercept for each column (Platt 1999, with his smoothed targets)."""
     slopes, intercepts = [], []
@@ -174,11 +181,7 @@ def sigmoid_calibration(margins: NDArray[np.float64], target: NDArray[np.bool_])
         yes = target[:, column]
         wanted = np.where(yes, (yes.sum() + 1) / (yes.sum() + 2), 1 / ((~yes).sum() + 2))
 
-        def loss(point: NDArray[np.float64], margin: NDArray[np.float64] = margins[:, column], wanted: NDArray[np.float64] = wanted) -> float:
-            logit = margin * point[0] + point[1]
-            return float((np.logaddexp(0, logit) - wanted * logit).mean())
-
-        slope, intercept = minimize(loss, np.array([2.0, 0.0]), method="L-BFGS-B").x
+        slope, intercept = minimize(_platt_loss, np.array([2.0, 0.0]), args=(margins[:, column], wanted), method="L-BFGS-B").x
         slopes.append(slope)
         intercepts.append(intercept)
     return np.array(slopes), np.array(intercepts)
@@ -194,7 +197,10 @@ class Head:
         """Weights [buckets + 1, columns], slopes, intercepts and, for labels, the threshold in ppm (else 0)."""
         presence = counts(self.rows.texts, spec)
         rows, home = weigh(presence, idf), np.array(self.rows.home)
-        targets = np.array([[name in target for name in self.columns] for target in self.rows.targets]) if self.name == "labels" else np.array(self.rows.targets)
+        if self.name == "labels":
+            targets = np.array([[name in given for name in self.columns] for given in self.rows.targets])
+        else:
+            targets = np.array(self.rows.targets)
 
         def fit(mask: NDArray[np.bool_]) -> Matrix:
             if self.name == "labels":
@@ -227,7 +233,7 @@ def lexicon_rows(language: str) -> list[tuple[str, str]]:
     lexicon = json.loads((BUNDLES / "lexicon.json").read_text(encoding="utf-8"))
     phrases = [(phrase, "negative") for flag in lexicon["flags"].values() for phrase in flag[language]]
     phrases += [(phrase, tone) for tone, by_language in lexicon["tone"].items() for phrase in by_language[language]]
-    return [(phrase.rstrip("*"), tone) for phrase, tone in phrases]
+    return [(phrase.rstrip("*"), tone) for phrase, tone in phrases] * LEXICON_REPEATS
 
 
 def english(train: Path) -> tuple[list[Head], list[Source]]:
@@ -235,7 +241,7 @@ def english(train: Path) -> tuple[list[Head], list[Source]]:
     topics = [(row["text"], row["native_topic"]) for row in read(train / "en_topic_tfnt.jsonl.gz")]
     posts = [(row["text"], row["sentiment"]) for row in read(train / "en_sentiment_tfns.jsonl.gz")]
     titles, spans = read(train / "en_entity_sentfin.jsonl.gz"), read(train / "en_entity_finentity.jsonl.gz")
-    agreed = [(row["text"], row["entities"][0]["sentiment"]) for row in titles + spans if len({e["sentiment"] for e in row["entities"]}) == 1]
+    agreed = [(row["text"], row["entities"][0]["sentiment"]) for row in titles + spans if _agrees(row)]
     clauses = list(_clauses(titles))
     topic, post, news = Rows(), Rows(), Rows()
     topic.add(topics)
@@ -259,10 +265,14 @@ def english(train: Path) -> tuple[list[Head], list[Source]]:
     return heads, sources
 
 
+def _agrees(row: dict[str, Any]) -> bool:
+    return len({entity["sentiment"] for entity in row["entities"]}) == 1
+
+
 def _clauses(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     """The clauses around the names of titles that judge their names differently."""
     for row in rows:
-        if len({entity["sentiment"] for entity in row["entities"]}) > 1:
+        if not _agrees(row):
             for entity in row["entities"]:
                 place = find_name(row["text"], entity["name"])
                 if place:
@@ -282,7 +292,8 @@ def chinese(train: Path) -> tuple[list[Head], list[Source]]:
     posts = [(row["text"], row["sentiment"]) for row in read(train / "zh_comments_finfe.jsonl.gz")]
     titles = [(row["text"], row["sentiment"]) for row in read(train / "zh_news_wwwxmu.jsonl.gz")]
     risks = [(row["text"][:80], "negative" if row["negative"] else "neutral") for row in read(train / "zh_risk_finnsp.jsonl.gz")]
-    events = [(_around(row["text"], row["entity"]), "negative") for row in read(train / "zh_event_finese.jsonl.gz") if row["event"] != "其他"][::3]
+    wrongs = [row for row in read(train / "zh_event_finese.jsonl.gz") if row["event"] != "其他"]
+    events = [(_around(row["text"], row["entity"]), "negative") for row in wrongs[::3]]  # all of them would drown the titles
     labels, post, news = Rows(), Rows(), Rows()
     labels.add(flashes)
     post.add(posts)
@@ -365,7 +376,7 @@ def dev_figures(model: LinearModel, dev: Path) -> dict[str, float]:
         note("TFNT", [row["native_topic"] for row in rows], topic.argmax(axis=1).tolist() if topic is not None else [])
         rows = read(dev / "en_sentiment_tfns.jsonl.gz")
         note("TFNS", [row["sentiment"] for row in rows], sentiments([row["text"] for row in rows]))
-        rows = [row for row in read(dev / "en_entity_sentfin.jsonl.gz") if len({e["sentiment"] for e in row["entities"]}) == 1]
+        rows = [row for row in read(dev / "en_entity_sentfin.jsonl.gz") if _agrees(row)]
         note("SEntFiN (one sentiment)", [row["entities"][0]["sentiment"] for row in rows], sentiments([row["text"] for row in rows]))
         return figures
     rows = read(dev / "zh_comments_finfe.jsonl.gz")
@@ -397,16 +408,9 @@ def main(arguments: Sequence[str]) -> int:
         card, tensors = build(language, heads, sources)
         figures = dev_figures(LinearModel(card, tensors), chosen.data / "dev")
         notes = "The risk and tone phrases of lexicon.json, written for this project, are training rows too."
-        linear.save_bundle(chosen.out, linear_card(card, figures, notes), tensors=tensors)
+        linear.save_bundle(chosen.out, msgspec.structs.replace(card, metrics=figures, notes=notes), tensors=tensors)
         sys.stdout.write("".join(f"{language} {name}: {value}\n" for name, value in figures.items()))
     return 0
-
-
-def linear_card(card: Card, figures: dict[str, float], notes: str) -> Card:
-    """The card with what the model reached."""
-    import msgspec
-
-    return msgspec.structs.replace(card, metrics=figures, notes=notes)
 
 
 if __name__ == "__main__":

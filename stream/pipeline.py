@@ -147,7 +147,7 @@ class Fold:
         for heard, exposures in self.exposure.roll(tick):
             into.source_hours += heard
             into.exposures += exposures
-        self._close_periods(tick, into)
+        self.close_periods(tick, into)
         self.exposure.hear(tick, closed.arrivals)
         found: list[Candidate] = []
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
@@ -175,7 +175,7 @@ class Fold:
             memory = self.series[series] = SeriesMemory(Leaders(), SurgeDetector(series, self.rules.surge))
         return memory
 
-    def _close_periods(self, tick: int, into: Folded) -> None:
+    def close_periods(self, tick: int, into: Folded) -> None:
         """Close the calendar hour and day that ended since the last tick, for the series that had rows in it."""
         if self.last_tick is None:
             return

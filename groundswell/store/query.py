@@ -251,3 +251,11 @@ def drops_by_reason(connection: Connection, run: str) -> dict[str, int]:
     d = t.drops.c
     rows = connection.execute(select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(func.count().desc(), d.reason))
     return {row[0]: row[1] for row in rows}
+
+
+def span_of(connection: Connection, run: str) -> tuple[int, int]:
+    """First pane with a count, and the closed known time: what a run covers, in ms; (0, 0) while it is empty."""
+    i = t.increments.c
+    first = connection.execute(select(func.min(i.pane)).where(i.run == run)).scalar_one_or_none()
+    closed = closed_ms(connection, run)
+    return (0, 0) if first is None or closed is None else (first * PANE_MS, closed)

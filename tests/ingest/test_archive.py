@@ -296,6 +296,22 @@ def test_a_packed_file_that_breaks_in_the_middle_yields_its_rows_and_one_error(t
     assert list(read_archive(path, start_line=rows[-1].line)) == []
 
 
+def test_a_parquet_file_with_a_damaged_part_yields_the_rows_before_it_and_one_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    titles = [names.content_id(str(number)) for number in range(2_048)]
+    table = pa.table({"source": ["Harbour Wire"] * 2_048, "title": titles, "published_at": ["2024-03-01"] * 2_048})
+    pq.write_table(table, path, row_group_size=1_024, compression="gzip")
+    column = pq.read_metadata(path).row_group(1).column(1)
+    data = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start + 40 : start + column.total_compressed_size] = bytes(column.total_compressed_size - 40)
+    path.write_bytes(data)
+    rows = list(read_archive(path))
+    assert [row.line for row in rows if row.error] == [1_025]
+    assert len(rows) == 1_025
+    assert [row.line for row in read_archive(path, start_line=1_024)] == [1_025]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.gz", "a.parquet", "a.parquet.gz"])
 def test_a_file_that_is_not_what_its_name_says_is_refused_as_a_whole(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

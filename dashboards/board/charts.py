@@ -1,0 +1,239 @@
+"""Charts as SVG, drawn on the server: pure functions from windows to markup.
+
+Why no chart library in the browser: thirty small charts are quicker as one page of markup than as thirty canvases; they
+work without JavaScript, in a printout and under a policy that allows neither inline script nor inline style; a window's
+figures are real text (`<title>`), and the markup can be tested. Axis labels are HTML beside the picture: the picture
+stretches with its column, the letters do not.
+
+Reading: a line is the negative share of documents, the band around it its 90 % interval, bars below are documents.
+Hatched = fewer than the usual sources were seeing; dashed = the window is still filling; grey = no baseline yet.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from markupsafe import Markup, escape
+
+from dashboards.board.words import Clock, count, percent
+from groundswell.records import Alert
+from groundswell.store.grid import Cell
+
+FULL_SIGHT: Final = 0.9  # below: hatched; an alert says so as a doubt
+BLIND: Final = 0.5  # below: hatched densely; no alert is raised there (alerts/rules.toml, exposure_min_ppm)
+
+PATTERNS: Final = Markup(
+    '<svg class="patterns" width="0" height="0" aria-hidden="true" focusable="false"><defs>'
+    '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<line class="hatch" x1="0" y1="0" x2="0" y2="6"/></pattern>'
+    '<pattern id="hatch-blind" width="3" height="3" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<line class="hatch" x1="0" y1="0" x2="0" y2="3"/></pattern></defs></svg>'
+)
+"""Once per page; every chart refers to it."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size of a chart in its own units; the page stretches it."""
+
+    width: float
+    share_height: float
+    gap: float
+    volume_height: float
+
+    @property
+    def height(self) -> float:
+        """Of the whole picture."""
+        return self.share_height + self.gap + self.volume_height
+
+
+SMALL: Final = Shape(width=320, share_height=32, gap=3, volume_height=11)
+LARGE: Final = Shape(width=960, share_height=190, gap=10, volume_height=60)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What is drawn besides the windows; moments in milliseconds."""
+
+    alerts: Sequence[Alert] = ()
+    formed_ms: int | None = None  # before it the baseline is forming
+    span: tuple[int, int] | None = None  # the window that an alert speaks of
+    baseline: float | None = None  # the usual negative share
+
+
+def chart(cells: Sequence[Cell], *, label: str, clock: Clock, shape: Shape = SMALL, marks: Marks | None = None) -> Markup:
+    """One series over its windows.
+
+    Args:
+        cells: at least one window, ascending, without gaps.
+        label: a sentence that says what the picture shows, for those who do not see it.
+        clock: for the hover texts.
+        shape: how large.
+        marks: what is drawn besides.
+    """
+    draw = _Drawing(cells, shape, marks or Marks())
+    parts = [*draw.ground(), *draw.volume(), *draw.band(), *draw.line(), *draw.alerts(clock), *draw.targets(clock)]
+    return Markup(
+        f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="0 0 {shape.width:g} {shape.height:g}" '
+        f'preserveAspectRatio="none" focusable="false">{"".join(parts)}</svg>'
+    )
+
+
+class _Drawing:
+    """Where things go; every method yields markup from the back to the front."""
+
+    def __init__(self, cells: Sequence[Cell], shape: Shape, marks: Marks) -> None:
+        self.cells, self.shape, self.marks = cells, shape, marks
+        self.start, self.end = cells[0].start_ms, cells[-1].end_ms
+        self.step = shape.width / len(cells)
+
+    def x(self, ms: float) -> float:
+        """Place of a moment, kept inside the picture."""
+        return round(min(max((ms - self.start) / (self.end - self.start), 0), 1) * self.shape.width, 2)
+
+    def y(self, share: float) -> float:
+        """Place of a share."""
+        return round((1 - share) * (self.shape.share_height - 2) + 1, 2)
+
+    def ground(self) -> Iterator[str]:
+        """Forming baseline, blind spans, the alert's window, lines at 0, 50 and 100 %."""
+        top, base = self.shape.height, self.shape.share_height
+        if self.marks.formed_ms is not None and self.marks.formed_ms > self.start:
+            yield f'<rect class="forming" x="0" y="0" width="{self.x(self.marks.formed_ms):g}" height="{top:g}"/>'
+        if self.marks.span:
+            left, right = map(self.x, self.marks.span)
+            yield f'<rect class="span" x="{left:g}" y="0" width="{max(right - left, 1):g}" height="{top:g}"/>'
+        for pattern, left, right in self._hatches():
+            yield f'<rect fill="url(#{pattern})" x="{left:g}" y="0" width="{right - left:g}" height="{top:g}"/>'
+        for share, name in ((0.5, "grid"), (0.0, "axis")):
+            yield f'<line class="{name}" x1="0" y1="{self.y(share):g}" x2="{self.shape.width:g}" y2="{self.y(share):g}"/>'
+        if self.shape is LARGE:
+            for share in (0.25, 0.75, 1.0):
+                yield f'<line class="grid" x1="0" y1="{self.y(share):g}" x2="{self.shape.width:g}" y2="{self.y(share):g}"/>'
+        if self.marks.baseline is not None:
+            height = self.y(self.marks.baseline)
+            yield f'<line class="baseline" x1="0" y1="{height:g}" x2="{self.shape.width:g}" y2="{height:g}"/>'
+        yield f'<line class="axis" x1="0" y1="{top:g}" x2="{self.shape.width:g}" y2="{top:g}"/>' if base < top else ""
+
+    def _hatches(self) -> Iterator[tuple[str, float, float]]:
+        for pattern, run in groupby(self.cells, key=lambda cell: sight(cell.exposure)):
+            span = list(run)
+            if pattern:
+                yield pattern, self.x(span[0].start_ms), self.x(span[-1].end_ms)
+
+    def volume(self) -> Iterator[str]:
+        """Bars of documents, scaled to the series' own most."""
+        most = max((cell.documents for cell in self.cells), default=0)
+        for cell in self.cells:
+            if cell.documents:
+                height = max(self.shape.volume_height * cell.documents / most, 1)
+                name = "bar" if cell.complete else "bar open"
+                yield (
+                    f'<rect class="{name}" x="{self.x(cell.start_ms) + self.step * 0.12:.2f}" y="{self.shape.height - height:.2f}" '
+                    f'width="{self.step * 0.76:.2f}" height="{height:.2f}"/>'
+                )
+
+    def band(self) -> Iterator[str]:
+        """The 90 % interval, where there are documents in neighbouring windows."""
+        for run in self._runs():
+            upper = [(self._middle(cell), self.y(cell.high or 0)) for cell in run]
+            lower = [(self._middle(cell), self.y(cell.low or 0)) for cell in reversed(run)]
+            if len(run) == 1:
+                (middle, high), (_, low) = upper[0], lower[0]
+                half = self.step * 0.3
+                upper, lower = [(middle - half, high), (middle + half, high)], [(middle + half, low), (middle - half, low)]
+            yield f'<polygon class="band" points="{_points(upper + lower)}"/>'
+
+    def line(self) -> Iterator[str]:
+        """The share itself; windows that are still filling hang on a dashed line."""
+        for run in self._runs():
+            closed = [(self._middle(cell), self.y(cell.share or 0)) for cell in run if cell.complete]
+            filling = [(self._middle(cell), self.y(cell.share or 0)) for cell in run if not cell.complete]
+            for name, points in (("line", closed), ("line open", closed[-1:] + filling if filling else [])):
+                if len(points) == 1:
+                    (middle, height), half = points[0], self.step * 0.3
+                    points = [(middle - half, height), (middle + half, height)]  # noqa: PLW2901
+                if points:
+                    yield f'<polyline class="{name}" points="{_points(points)}"/>'
+
+    def _runs(self) -> Iterator[list[Cell]]:
+        for empty, run in groupby(self.cells, key=lambda cell: cell.share is None):
+            if not empty:
+                yield list(run)
+
+    def _middle(self, cell: Cell) -> float:
+        return self.x((cell.start_ms + cell.end_ms) / 2)
+
+    def alerts(self, clock: Clock) -> Iterator[str]:
+        """A line and a flag at the moment at which each alert was opened."""
+        for alert in self.marks.alerts:
+            if self.start <= alert.opened_ms <= self.end:
+                at, half = self.x(alert.opened_ms), 4.0 if self.shape is SMALL else 6.0
+                yield (
+                    f'<g class="mark {escape(alert.severity)}"><title>{escape(clock.minute(alert.opened_ms))}: {escape(alert.severity)} '
+                    f'{escape(alert.kind)} alert, {alert.statistic} negative stories</title>'
+                    f'<line x1="{at:g}" y1="0" x2="{at:g}" y2="{self.shape.height:g}"/>'
+                    f'<polygon points="{at - half:g},0 {at + half:g},0 {at:g},{half * 1.6:g}"/></g>'
+                )  # fmt: skip
+
+    def targets(self, clock: Clock) -> Iterator[str]:
+        """What a pointer finds: each window's figures."""
+        for cell in self.cells:
+            if cell.documents or not cell.complete or sight(cell.exposure):
+                yield (
+                    f'<rect class="hit" x="{self.x(cell.start_ms):g}" y="0" width="{self.step:.2f}" height="{self.shape.height:g}">'
+                    f"<title>{escape(window_text(cell, clock))}</title></rect>"
+                )
+
+
+def _points(points: Sequence[tuple[float, float]]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def sight(exposure: float | None) -> str:
+    """The pattern that stands for an exposure: "" while (nearly) all of the usual volume is seeing.
+
+    >>> sight(0.95), sight(0.7), sight(0.2), sight(None)
+    ('', 'hatch', 'hatch-blind', '')
+    """
+    if exposure is None or exposure >= FULL_SIGHT:
+        return ""
+    return "hatch" if exposure >= BLIND else "hatch-blind"
+
+
+def window_text(cell: Cell, clock: Clock) -> str:
+    """One window in words."""
+    said = [clock.span(cell.start_ms, cell.end_ms)]
+    if cell.documents:
+        said.append(f"{percent(cell.share)} negative ({percent(cell.low)} to {percent(cell.high)}), {cell.negative} of {cell.documents}")
+    else:
+        said.append("no documents")
+    if sight(cell.exposure):
+        said.append(f"{percent(cell.exposure)} of the usual volume was seeing")
+    if not cell.complete:
+        said.append("still filling")
+    return "; ".join(said)
+
+
+def sentence(title: str, cells: Sequence[Cell], *, alerts: int) -> str:
+    """What a small chart shows, in words."""
+    documents = sum(cell.documents for cell in cells)
+    shares = [cell.share for cell in cells if cell.share is not None and cell.complete]
+    if not documents or not shares:
+        return f"{title}: {count(documents)} documents, no complete window with any"
+    blind = sum(1 for cell in cells if sight(cell.exposure))
+    said = (
+        f"{title}: negative share {percent(shares[-1])} in the last complete window with documents, "
+        f"between {percent(min(shares))} and {percent(max(shares))} over {len(cells)} windows; {count(documents)} documents"
+    )
+    said += f"; {blind} windows with sources missing" if blind else ""
+    return said + (f"; {alerts} alert{'s' if alerts > 1 else ''}" if alerts else "")
+
+
+def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
+    """Labels for equal parts of the axis, each at its left edge; at most `labels` of them."""
+    parts = next(n for n in range(min(labels, len(cells)), 0, -1) if len(cells) % n == 0)
+    step = len(cells) // parts
+    say: Callable[[int], str] = lambda i: clock.tick(cells[i].start_ms, step_ms=step * (cells[0].end_ms - cells[0].start_ms))  # noqa: E731
+    return [say(i) for i in range(0, len(cells), step)]

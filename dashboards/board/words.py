@@ -1,0 +1,245 @@
+"""How the board says times, shares, counts and names. Text of strangers is made visible here, never trusted."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from groundswell.errors import SettingsError, UsageError
+from groundswell.names import DAY_MS, HOUR_MS
+
+TOPIC_TITLES: Final = {
+    "earnings_dividends": "Earnings & dividends",
+    "analyst_ratings": "Analyst ratings",
+    "debt_credit": "Debt & credit",
+    "central_bank_macro": "Central banks & macro",
+    "legal_regulatory": "Legal & regulatory",
+    "deals_capital": "Deals & capital",
+    "management": "Management",
+    "company_product": "Company & product",
+    "financial_institutions": "Financial institutions",
+    "commodities_energy": "Commodities & energy",
+    "fx_crypto": "FX & crypto",
+    "politics_geopolitics": "Politics & geopolitics",
+    "market_moves": "Market moves",
+    "general_other": "General & other",
+}
+LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}
+_DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
+_UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+# --- times -----------------------------------------------------------------------------------------------------------------
+class Clock:
+    """Times in the reader's zone, always with their offset.
+
+    >>> Clock("Asia/Shanghai").full(1_700_000_000_000)
+    '2023-11-15 06:13:20 UTC+08:00'
+
+    Raises:
+        SettingsError: no such time zone.
+    """
+
+    def __init__(self, tz: str) -> None:
+        try:
+            self.zone = ZoneInfo(tz)
+        except (OSError, ValueError, LookupError) as error:
+            reason = f'board time zone: must be a name such as "Asia/Shanghai", got {tz!r}; correct it or install tzdata'
+            raise SettingsError(reason) from error
+
+    def at(self, ms: int) -> datetime:
+        """A moment in the reader's zone."""
+        return datetime.fromtimestamp(ms / 1000, tz=self.zone)
+
+    def full(self, ms: int) -> str:
+        """Date, time to the second, offset."""
+        moment = self.at(ms)
+        return f"{moment:%Y-%m-%d %H:%M:%S} {offset(moment)}"
+
+    def minute(self, ms: int) -> str:
+        """Date and time to the minute, offset."""
+        moment = self.at(ms)
+        return f"{moment:%Y-%m-%d %H:%M} {offset(moment)}"
+
+    def span(self, start_ms: int, end_ms: int) -> str:
+        """`23 Jun 06:00 to 12:00`: a window, for a hover text; the page says the offset."""
+        start, end = self.at(start_ms), self.at(end_ms)
+        if start.date() == end.date():
+            return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%H:%M}"
+        return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%a} {end.day} {end:%b %H:%M}"
+
+    def tick(self, ms: int, *, step_ms: int) -> str:
+        """A label of an axis whose labels stand `step_ms` apart."""
+        moment = self.at(ms)
+        midnight = (moment.hour, moment.minute) == (0, 0)
+        if step_ms >= DAY_MS:
+            return f"{moment:%a} {moment.day} {moment:%b}" + ("" if midnight else f" {moment:%H:%M}")
+        return f"{moment.day} {moment:%b}" if midnight else f"{moment:%H:%M}"
+
+
+def offset(moment: datetime) -> str:
+    """`UTC` or `UTC+05:30`: an offset, because names such as CST are three zones."""
+    text = f"{moment:%z}"
+    return "UTC" if text == "+0000" else f"UTC{text[:3]}:{text[3:5]}"
+
+
+def iso(ms: int) -> str:
+    """A moment for a JSON twin.
+
+    >>> iso(1_700_000_000_000)
+    '2023-11-14T22:13:20Z'
+    """
+    moment = datetime.fromtimestamp(ms / 1000, tz=UTC)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def ago(ms: int) -> str:
+    """A length of time in its largest two units.
+
+    >>> ago(45_000), ago(3_720_000), ago(200 * 3_600_000), ago(-5)
+    ('45 s', '1 h 2 min', '8 d 8 h', '0 s')
+    """
+    seconds = max(0, ms) // 1000
+    if seconds < 120:
+        return f"{seconds} s"
+    units = (("d", 86_400), ("h", 3_600), ("min", 60))
+    parts = []
+    for name, length in units:
+        number, seconds = divmod(seconds, length)
+        if number:
+            parts.append(f"{number} {name}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def parse_duration(text: str, *, name: str) -> int:
+    """Milliseconds of `15m`, `6h` or `7d`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        reason = f"{name}: must be a number of minutes, hours or days such as 15m, 6h or 7d, got {text[:40]!r}"
+        raise UsageError(reason)
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def parse_moment(text: str, *, name: str, clock: Clock) -> int:
+    """Milliseconds of an ISO 8601 moment; one without an offset is in the reader's zone.
+
+    Raises:
+        UsageError: not a date or time, or before 1970.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
+        ms = round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        ms = -1
+    if ms < 0:
+        reason = f"{name}: must be a date or time such as 2023-03-10 or 2023-03-10T06:00Z, got {text[:40]!r}"
+        raise UsageError(reason)
+    return ms
+
+
+def duration(ms: int) -> str:
+    """The text that `parse_duration` reads.
+
+    >>> duration(21_600_000), duration(900_000), duration(604_800_000)
+    ('6h', '15m', '7d')
+    """
+    for unit in ("d", "h"):
+        if ms % _UNITS_MS[unit] == 0:
+            return f"{ms // _UNITS_MS[unit]}{unit}"
+    return f"{ms // 60_000}m"
+
+
+# --- numbers -----------------------------------------------------------------------------------------------------------------
+def percent(share: float | None) -> str:
+    """A share as whole percent; an en dash where there is none.
+
+    >>> percent(0.614), percent(0.0), percent(0.004), percent(None)
+    ('61 %', '0 %', '0.4 %', '–')
+    """
+    if share is None:
+        return "–"
+    return f"{share * 100:.1f} %" if 0 < share < 0.0095 else f"{share * 100:.0f} %"
+
+
+def count(number: int) -> str:
+    """A count with thousands marked."""
+    return f"{number:,}"
+
+
+def milli(number: int) -> str:
+    """Thousandths with one decimal and a real minus sign.
+
+    >>> milli(-800), milli(6000), milli(10_250)
+    ('−0.8', '6.0', '10.2')
+    """
+    return f"{number / 1000:.1f}".replace("-", "−")
+
+
+def p_value(ppt: int) -> str:
+    """`9e-06` as people write it: a p-value from 1e-12ths.
+
+    >>> p_value(9_173_713), p_value(0), p_value(40_000_000_000)
+    ('9.2 × 10⁻⁶', 'below 10⁻¹²', '0.04')
+    """
+    if ppt <= 0:
+        return "below 10⁻¹²"
+    value = ppt / 1e12
+    if value >= 0.001:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+
+
+_SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+# --- names and text of strangers ------------------------------------------------------------------------------------------------
+def series_title(series: str) -> str:
+    """A series key in a reader's words, where nobody knows better.
+
+    >>> series_title("topic:debt_credit:zh"), series_title("entity:FirstRepublic"), series_title("flag:bank_run")
+    ('Debt & credit, Chinese', 'First Republic', 'Flag: bank run')
+    """
+    kind, _, rest = series.partition(":")
+    if kind == "topic":
+        topic, _, language = rest.rpartition(":")
+        return f"{TOPIC_TITLES.get(topic, topic)}, {LANGUAGE_TITLES.get(language, language)}"
+    if kind == "entity":
+        return _CAMEL.sub(" ", rest)
+    return f"{kind.capitalize()}: {rest.replace('_', ' ')}"
+
+
+def visible(text: str) -> str:
+    r"""Text of a stranger with every control and direction mark spelt out, so that it cannot reorder or hide anything.
+
+    >>> visible("a\u202eb\tc\x00")
+    'a[U+202E]b c[U+0000]'
+    """
+    return "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    if character in "\t\n\r":
+        return " "
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return f"[U+{ord(character):04X}]" if hidden else character
+
+
+def safe_link(url: str | None) -> str | None:
+    """The address if it may be a link: http or https, nothing hidden in it; otherwise None, and it is shown as text.
+
+    >>> safe_link("https://example.org/a?b=1"), safe_link("javascript:alert(1)"), safe_link(None)
+    ('https://example.org/a?b=1', None, None)
+    """
+    if url is None or not re.fullmatch(r"https?://[^\s\"'<>\\]+", url, flags=re.IGNORECASE) or visible(url) != url:
+        return None
+    return url

@@ -1,0 +1,50 @@
+"""The front door: what the commands are called and which file has each. A command's file is imported when it is called."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("groundswell.cli.service", "replay the demo archive: board, alert, mail and Slack message"),
+    "run": ("groundswell.cli.service", "the whole pipeline in one process, on live sources"),
+    "crawl": ("groundswell.cli.service", "poll the sources and publish to Kafka"),
+    "worker": ("groundswell.cli.service", "a Kafka worker: the score or the fold agent"),
+    "desk": ("groundswell.cli.service", "the desk of a Kafka installation: incidents, alerts, messages"),
+    "board": ("groundswell.cli.service", "the web page over a store"),
+    "backfill": ("groundswell.cli.archive", "archives through the pipeline into a run of their own; never pings"),
+    "score": ("groundswell.cli.archive", "JSON lines in, topic, sentiment and companies out"),
+    "series": ("groundswell.cli.read", "windows of series, as of any moment"),
+    "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
+    "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
+    "config": ("groundswell.cli.read", "every setting, and where its value came from"),
+    "doctor": ("groundswell.cli.service", "check every part and say what to do"),
+}
+
+
+class _Lazy(click.Group):
+    """A group that lists commands from the table above and imports a command's file only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        if not isinstance(command, click.Command):
+            message = f"{COMMANDS[cmd_name][0]}.{cmd_name} is no command"
+            raise TypeError(message)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="groundswell", message="groundswell %(version)s")
+def root() -> None:
+    """Follow opinion in financial news and comments, per topic and company, and tell when it turns.
+
+    First run: groundswell demo. Every setting: groundswell config. Something is wrong: groundswell doctor.
+    """

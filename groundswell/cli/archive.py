@@ -1,0 +1,137 @@
+"""Commands over files: backfill, score."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from groundswell.cli import options as o
+from groundswell.errors import UsageError
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--run", default=None, metavar="NAME", help="Name of the run to fill.  [default: the first file's name]")
+@click.option("--assume-lag", default="10m", show_default=True, metavar="SPAN", help="Without known_at: known this long after published.")
+@click.option("--strict", is_flag=True, help="Refuse lines without known_at.")
+@click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="A column that is called otherwise in the file.")
+@click.option("--kafka", "bootstrap", metavar="HOST:PORT", help="Publish the sorted archive to the run's own topics instead.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@o.store_option
+def backfill(
+    files: tuple[Path, ...],
+    run: str | None,
+    assume_lag: str,
+    strict: bool,  # noqa: FBT001 - click's way
+    mapping: tuple[str, ...],
+    bootstrap: str | None,
+    quiet: bool,  # noqa: FBT001 - click's way
+    store_url: str | None,
+) -> None:
+    """Run archives (jsonl, csv, parquet, each also .gz) through the pipeline into a run of their own.
+
+    Never pings. Can be stopped and resumed by the same command; a second call changes nothing. Bad lines are reported on
+    standard error, counted as drops, and stop nothing. Exit code 3: partly done, run it again.
+    """
+    from groundswell.clock import SystemClock  # noqa: PLC0415 - only to run
+    from stream.shells import backfill as shell  # noqa: PLC0415 - loads the pipeline
+
+    options = shell.ArchiveOptions(
+        assume_lag_ms=o.duration_ms(assume_lag, name="--assume-lag"),
+        strict=strict,
+        mapping=_mapping(mapping),
+        not_after_ms=SystemClock().now_ms(),
+    )
+    name = run or files[0].name.split(".")[0]
+    store, chosen = o.open_store(store_url), o.settings()
+    with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
+        if bootstrap:
+            from stream.shells.publish import publish_files  # noqa: PLC0415 - imports kafka-python
+
+            sent = publish_files(files, store, name, o.instruments(), bootstrap=bootstrap, data_dir=Path(chosen.data.dir), options=options)
+            click.echo(f"run {name}: {sent} records published; start workers with --run {name}", err=True)
+            return
+        done = shell.backfill(
+            files, store, name, o.instruments(), data_dir=Path(chosen.data.dir), options=options, progress=progress.update
+        )
+    _report(done)
+
+
+def _report(done: Any) -> None:
+    from groundswell.store.query import total  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+
+    for line in done.bad_lines:
+        click.echo(f"bad line: {line.reason}", err=True)
+    sums = total(done.rows)
+    terms = {name: getattr(sums, name) for name in ("fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance")}
+    state = "was complete already, nothing changed" if done.already else "complete"
+    click.echo(f"run {done.run} {state}: " + ", ".join(f"{name} {value}" for name, value in terms.items()))
+    for row in done.rows:
+        if row.balance:
+            click.echo(f"  balance {row.balance:+d} in source {row.source}", err=True)
+    if sums.balance:
+        sys.exit(1)
+
+
+def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if not equals or not field or not column:
+            reason = f"--map {pair!r}: write FIELD=COLUMN, for example --map title=headline"
+            raise UsageError(reason)
+        mapping[field] = column
+    return mapping
+
+
+class _Progress:
+    """A bar with rate and time left on a terminal; nothing elsewhere."""
+
+    LABELS = {"read": "reading", "sort": "sorting", "run": "running"}  # noqa: RUF012 - constant
+
+    def __init__(self, *, shown: bool) -> None:
+        self._bar: Any = None
+        self._shown = shown
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Progress":
+        if self._shown:
+            from rich.console import Console  # noqa: PLC0415 - only on a terminal
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()]
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def update(self, phase: str, done: int, total: int | None) -> None:
+        """What the shell tells."""
+        if not self._bar:
+            return
+        task = self._tasks.get(phase)
+        if task is None:
+            task = self._tasks[phase] = self._bar.add_task(self.LABELS[phase], total=total, rate="")
+        elapsed = self._bar.tasks[task].elapsed or 0.0
+        self._bar.update(task, completed=done, total=total, rate=f"{done / elapsed:,.0f}/s" if elapsed > 1 else "")
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), metavar="FILE")
+@click.option("-o", "--output", default="-", type=click.File("wb"), metavar="FILE", help="Where to write.  [default: the terminal]")
+def score(file: Any, output: Any) -> None:
+    """Score JSON lines: id, title or text, language?, kind?, entities? in; topic, sentiment, companies and flags out.
+
+    One line out for each line in, in order; a line that cannot be scored keeps its place with nulls and a reason.
+    FILE may be - for standard input.
+    """
+    from models.score_file import score_lines  # noqa: PLC0415 - loads the model
+    from stream.operators.normalise import detect_language  # noqa: PLC0415 - loads the model
+
+    scorer = o.instruments().scorer
+    for line in score_lines(file, scorer, detect=detect_language, judge=scorer if hasattr(scorer, "judge") else None):  # type: ignore[arg-type]
+        output.write(line if line.endswith(b"\n") else line + b"\n")

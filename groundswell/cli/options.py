@@ -1,0 +1,144 @@
+"""What several commands share: the store, the run, times, tables."""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.settings import Settings
+    from groundswell.store.store import Store
+    from stream.shells.instruments import Instruments
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = ("table", "jsonl", "csv")
+
+
+def store_option(command: F) -> F:
+    """--store URL."""
+    text = "Store: a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE.  [default: GROUNDSWELL_STORE_URL, else the setting]"
+    return click.option("--store", "store_url", metavar="URL", help=text)(command)
+
+
+def run_option(command: F) -> F:
+    """--run NAME."""
+    return click.option("--run", metavar="NAME", help="Run to read.  [default: live, or the only one stored]")(command)
+
+
+def listing_options(command: F) -> F:
+    """--format and --output."""
+    command = click.option("-o", "--output", metavar="FILE", help="Write here instead of to the terminal.")(command)
+    return click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How rows are printed.")(
+        command
+    )
+
+
+def settings() -> "Settings":
+    """The settings in force."""
+    from groundswell.settings import load_settings  # noqa: PLC0415 - only commands that need settings load them
+
+    return load_settings(environ=os.environ)
+
+
+def open_store(url: str | None) -> "Store":
+    """The store that was asked for, else that of the settings."""
+    from groundswell.store.store import Store  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+
+    return Store(url or settings().store.url)
+
+
+def instruments() -> "Instruments":
+    """The model, rules and catalogue of the settings."""
+    from stream.shells.instruments import load_instruments  # noqa: PLC0415 - loads the model
+
+    chosen = settings()
+    return load_instruments(
+        rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=[Path(name) for name in chosen.catalogue.extra]
+    )
+
+
+def time_ms(text: str, *, name: str, end: bool = False) -> int:
+    """A moment from ISO 8601; without a zone UTC; a bare day is its first moment, or with `end` the day after's.
+
+    Raises:
+        UsageError: not a time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        reason = f"{name} {text!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
+        raise UsageError(reason) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    day = 86_400_000 if end and len(text) == len("2026-11-23") else 0
+    return round(moment.timestamp() * 1000) + day
+
+
+def duration_ms(text: str, *, name: str) -> int:
+    """A span such as 15m, 1h, 1d.
+
+    Raises:
+        UsageError: not a span.
+    """
+    units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    if text[-1:] not in units or not text[:-1].isdigit() or int(text[:-1]) == 0:
+        reason = f"{name} {text!r}: not a span of time; write 90s, 15m, 1h or 1d"
+        raise UsageError(reason)
+    return int(text[:-1]) * units[text[-1]]
+
+
+def iso(ms: int) -> str:
+    """UTC with Z, to the second, or to the millisecond where there is one."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str]) -> int:
+    """Print rows as a table, JSON lines or CSV; returns how many."""
+    with open(output, "w", encoding="utf-8", newline="") if output else _stdout() as out:
+        if form == "jsonl":
+            return sum(1 for row in rows if out.write(msgspec.json.encode(row).decode() + "\n"))
+        if form == "csv":
+            writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+            writer.writeheader()
+            return sum(1 for row in rows if writer.writerow({name: _cell(row[name]) for name in columns}) is not None)
+        shown = [[_shown(row[name]) for name in columns] for row in rows]
+        widths = [max(len(line[i]) for line in [columns, *shown]) for i in range(len(columns))]
+        for line in [columns, *shown]:
+            out.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+        return len(shown)
+
+
+class _stdout(io.TextIOBase):  # noqa: N801 - used like a function
+    """Standard output as a context that does not close it."""
+
+    def __enter__(self) -> Any:
+        return sys.stdout
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 80 else text[:79] + "…"

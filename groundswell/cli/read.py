@@ -1,0 +1,220 @@
+"""Commands that only read: series, alerts, explain, config."""
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from groundswell.cli import options as o
+from groundswell.errors import UsageError
+from groundswell.names import DAY_MS, TICK_MS
+
+SERIES_COLUMNS = [
+    "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
+    "negative_share", "low", "high", "complete", "exposure",
+]  # fmt: skip
+ALERT_COLUMNS = ["id", "opened_at", "kind", "severity", "series", "title", "statistic", "expected", "owners"]
+
+
+@click.command()
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--from", "start", metavar="TIME", help="First moment.  [default: the run's first pane]")
+@click.option("--to", "end", metavar="TIME", help="Moment after the last; a bare day counts whole.  [default: the run's closed time]")
+@click.option("--window", default="1h", show_default=True, metavar="SPAN", help="Length of a window: 15m, 1h, 1d.")
+@click.option("--as-of", metavar="TIME", help="Only what was known before this moment.")
+@click.option("--vintage", type=click.Choice(["final", "first"]), default="final", show_default=True, help="first: each window as known at its end.")
+@o.listing_options
+@o.run_option
+@o.store_option
+def series(
+    keys: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    window: str,
+    as_of: str | None,
+    vintage: str,
+    form: str,
+    output: str | None,
+    run: str | None,
+    store_url: str | None,
+) -> None:
+    """Print windows of series; KEY is a series or a glob such as 'entity:*'.
+
+    Windows are [start, end) on the published axis; empty ones are printed with zeros.
+    """
+    from groundswell.store import query  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+
+    window_ms = o.duration_ms(window, name="--window")
+    store = o.open_store(store_url)
+    with store.read() as connection:
+        name = query.run_named(connection, run)
+        first_ms, last_ms = query.span_of(connection, name)
+        start_ms = o.time_ms(start, name="--from") if start else first_ms
+        end_ms = o.time_ms(end, name="--to", end=True) if end else last_ms
+        if end_ms < start_ms:
+            message = f"--to {o.iso(end_ms)} lies before --from {o.iso(start_ms)}; give the later moment as --to"
+            raise UsageError(message)
+        rows = (
+            _series_row(one)
+            for key in query.series_like(connection, name, keys)
+            for one in query.series_windows(
+                connection,
+                name,
+                key,
+                start_ms=start_ms,
+                end_ms=end_ms,
+                window_ms=window_ms,
+                as_of_ms=o.time_ms(as_of, name="--as-of") if as_of else None,
+                vintage=vintage,
+            )
+        )
+        o.print_rows(rows, form=form, output=output, columns=SERIES_COLUMNS)
+
+
+def _series_row(one: Any) -> dict[str, Any]:
+    counts = one.counts
+    return {
+        "series": one.series,
+        "start": o.iso(one.start_ms),
+        "end": o.iso(one.end_ms),
+        "documents": counts.documents,
+        "stories": counts.stories,
+        "owners": counts.owners,
+        "negative": counts.negative,
+        "neutral": counts.neutral,
+        "positive": counts.positive,
+        "negative_share": counts.negative_share,
+        "low": counts.low,
+        "high": counts.high,
+        "complete": int(one.complete),
+        "exposure": one.exposure,
+    }
+
+
+@click.command()
+@click.option("--from", "start", metavar="TIME", help="Opened at or after.")
+@click.option("--to", "end", metavar="TIME", help="Opened before; a bare day counts whole.")
+@o.listing_options
+@o.run_option
+@o.store_option
+def alerts(start: str | None, end: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
+    """Print alerts sent or due to be sent, oldest first; ids are hashes of content, equal in every run."""
+    from groundswell.store import query  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+
+    store = o.open_store(store_url)
+    with store.read() as connection:
+        name = query.run_named(connection, run)
+        found = query.alerts_of(
+            connection,
+            name,
+            start_ms=o.time_ms(start, name="--from") if start else None,
+            end_ms=o.time_ms(end, name="--to", end=True) if end else None,
+        )
+    o.print_rows((alert_row(alert) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
+
+
+def alert_row(alert: Any) -> dict[str, Any]:
+    """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers."""
+    return {
+        "id": alert.id,
+        "incident": alert.incident,
+        "update": alert.update,
+        "kind": alert.kind,
+        "series": alert.series,
+        "all_series": alert.all_series,
+        "opened_at": o.iso(alert.opened_ms),
+        "known_until": o.iso(alert.known_until_ms),
+        "severity": alert.severity,
+        "title": alert.title,
+        "statistic": alert.statistic,
+        "expected": alert.expected_milli / 1000,
+        "limit": alert.limit,
+        "p": alert.p_ppt / 1e12,
+        "window_s": alert.window_s,
+        "stories": alert.stories,
+        "owners": alert.owners,
+        "owners_known": alert.owners_known,
+        "negative_share": alert.negative_share_ppm / 1e6,
+        "baseline_share": alert.baseline_share_ppm / 1e6,
+        "exposure": alert.exposure_ppm / 1e6,
+        "without_largest": alert.without_largest,
+        "without_largest_fires": alert.without_largest_fires,
+        "parts": [
+            {"name": p.name, "stories": p.stories, "documents": p.documents, "owners": p.owners, "excess": p.excess_milli / 1000}
+            for p in alert.parts
+        ],
+        "doubts": alert.doubts,
+        "evidence": [
+            {
+                "document_id": quote.document_id,
+                "title": quote.title,
+                "source": quote.source,
+                "published_at": o.iso(quote.published_ms),
+                "known_at": o.iso(quote.known_ms),
+                "quote": quote.quote,
+                "start": quote.start,
+                "end": quote.end,
+                "p_negative": quote.negative_ppm / 1e6,
+                "story": quote.story,
+                "url": quote.url,
+            }
+            for quote in alert.evidence
+        ],
+        "versions": alert.versions,
+    }
+
+
+@click.command()
+@click.argument("alert_id", metavar="ID")
+@click.option("--bytes", "raw", is_flag=True, help="Print the recomputed alert and nothing else.")
+@o.run_option
+@o.store_option
+def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) -> None:  # noqa: FBT001 - click's way
+    """Make an alert again from stored rows and compare every byte; ID may be shortened.
+
+    Exit code 1 when the bytes differ; what differs is named.
+    """
+    from stream.shells.explain import explain as recompute  # noqa: PLC0415 - loads the pipeline
+
+    found = recompute(o.open_store(store_url), alert_id, o.instruments(), run=run)
+    if raw:
+        click.echo(found.recomputed)
+    else:
+        click.echo("\n".join(_explained(found)))
+    if not found.same:
+        sys.exit(1)
+
+
+def _explained(found: Any) -> Iterator[str]:
+    alert = found.alert
+    window = "day" if alert.window_s * 1000 == DAY_MS else "hour"
+    yield f"{alert.title}"
+    yield f"alert {alert.id}   run {found.run}   known until {o.iso(alert.known_until_ms)}   severity {alert.severity}"
+    yield ""
+    yield f"  {alert.statistic} fresh negative stories in the {window} that ends there; {alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
+    yield f"  p = {alert.p_ppt / 1e12:.2g} (negative binomial); owners {alert.owners}; exposure {alert.exposure_ppm / 1e6:.0%}"
+    yield f"  negative share {alert.negative_share_ppm / 1e6:.0%}, normally {alert.baseline_share_ppm / 1e6:.0%}"
+    fires = "still fires" if alert.without_largest_fires else "would not fire"
+    yield f"  without its largest story: {alert.without_largest}, {fires}"
+    yield "  parts of the excess:"
+    for part in alert.parts:
+        yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"
+    yield f"    {sum(p.excess_milli for p in alert.parts) / 1000:+7.2f}  sum"
+    for candidate in found.candidates:
+        yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {o.iso(candidate.tick * TICK_MS)}"
+    yield ""
+    verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
+    yield verdict
+    yield from (f"  {difference}" for difference in found.differences)
+
+
+@click.command()
+@o.listing_options
+def config(form: str, output: str | None) -> None:
+    """Show every setting with its value and where that came from; secrets are masked."""
+    from groundswell.settings import describe, load_with_origins  # noqa: PLC0415 - only this command needs it
+
+    shown = describe(*load_with_origins(environ=os.environ))
+    o.print_rows((row._asdict() for row in shown), form=form, output=output, columns=list(shown[0]._fields))
