@@ -7,7 +7,7 @@ from groundswell.errors import GroundswellError, reason_of
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 not found or not held, 2 usage, 3 partly done and resumable."""
-    from groundswell.cli import root  # noqa: PLC0415 - the error tree must be there even if click is not
+    from groundswell.cli import root
 
     try:
         root(prog_name="groundswell")

@@ -18,8 +18,8 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import JSONRenderer, StackInfoRenderer, TimeStamper, format_exc_info
-from structlog.stdlib import BoundLogger, PositionalArgumentsFormatter, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import BoundLogger, PositionalArgumentsFormatter, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
 from groundswell.settings import MASK, mask_url
@@ -72,16 +72,12 @@ def set_up_logs(
     """
     out = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and out.isatty())
-    shared: list[Processor] = [
-        merge_contextvars, add_log_level, add_logger_name, TimeStamper(fmt="iso", utc=True), StackInfoRenderer(), format_exc_info, without_secrets,
-    ]  # fmt: skip
     last: Processor = (
         ConsoleRenderer(colors=out.isatty(), exception_formatter=plain_traceback) if console else JSONRenderer(ensure_ascii=False)
     )
+    chain: list[Processor] = [merge_contextvars, _of_record, TimeStamper(fmt="iso", utc=True), format_exc_info, without_secrets, last]
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        ProcessorFormatter(foreign_pre_chain=[], processors=[_drop_internals, *shared, last], keep_exc_info=True, use_get_message=True)
-    )
+    handler.setFormatter(ProcessorFormatter(processors=chain, use_get_message=True))
     root = logging.getLogger()
     for old in [old for old in root.handlers if getattr(old, "groundswell", False)]:
         root.removeHandler(old)
@@ -93,13 +89,10 @@ def set_up_logs(
     logging.captureWarnings(capture=True)
 
 
-def _drop_internals(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _of_record(logger: Any, method: str, event: EventDict) -> EventDict:
     record = event["_record"]
-    event = ProcessorFormatter.remove_processors_meta(_logger, _method, event)
-    if record.exc_info and "exc_info" not in event:
-        event["exc_info"] = record.exc_info
     event["level"], event["logger"] = record.levelname.lower(), record.name
-    return event
+    return ProcessorFormatter.remove_processors_meta(logger, method, event)
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -50,7 +50,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         # The `_created` twin of every counter would double the series; Prometheus finds restarts without it.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.documents_scored = Counter(
             "groundswell_documents_scored", "Documents scored, by what the model says.", ["topic", "sentiment", "language", "kind"],
             registry=registry,
@@ -86,8 +86,8 @@ class Metrics:
             self.records_dropped.labels(reason)
         for stage in STAGES:
             self.batch_seconds.labels(stage)
-        for labels in product(get_args(AlertKind), get_args(Severity)):
-            self.alerts.labels(*labels)
+        for kind, severity in product(get_args(AlertKind), get_args(Severity)):
+            self.alerts.labels(kind, severity)
         for state in OUTBOX_STATES:
             self.outbox_messages.labels(state)
         for result in POLL_RESULTS:

@@ -59,6 +59,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     v: int = 1
     records: list[msgspec.Raw] = []  # each a RawDocument or a Heartbeat; decoded one by one, so one poison record is one drop
+    time_ms: int | None = None  # archives only: everything known before this has been sent; None = the broker's append time
 
 
 class Position(msgspec.Struct, frozen=True, order=True):

@@ -4,10 +4,9 @@ A source is blind when it has been silent for six times its own median gap and a
 that speaks every minute is missed after an hour, a weekly report only after six weeks. Ticks are those of the known axis.
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median_low
 from typing import Final
 
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
@@ -34,7 +33,8 @@ class Rhythm:
     (240, False, True)
     """
 
-    ticks: deque[int] = field(default_factory=lambda: deque(maxlen=GAPS_MAX + 1))
+    ticks: deque[int] = field(default_factory=deque)
+    gaps: list[int] = field(default_factory=list)  # between neighbouring ticks, sorted
     patience: int = SILENT_GAPS * UNKNOWN_GAP_TICKS  # ticks of silence that make it blind
 
     @property
@@ -51,11 +51,13 @@ class Rhythm:
         """Take a tick; ticks come in ascending order, the same one may come again."""
         if self.ticks and tick == self.ticks[-1]:
             return
+        if self.ticks:
+            insort(self.gaps, tick - self.ticks[-1])
         self.ticks.append(tick)
-        while self.ticks[0] < tick - HORIZON_TICKS:
-            self.ticks.popleft()
-        gaps = [later - earlier for earlier, later in pairwise(self.ticks)]
-        known = median_low(gaps) if len(gaps) >= GAPS_MIN else UNKNOWN_GAP_TICKS
+        while len(self.ticks) > GAPS_MAX + 1 or self.ticks[0] < tick - HORIZON_TICKS:
+            oldest = self.ticks.popleft()
+            self.gaps.pop(bisect_left(self.gaps, self.ticks[0] - oldest))
+        known = self.gaps[(len(self.gaps) - 1) // 2] if len(self.gaps) >= GAPS_MIN else UNKNOWN_GAP_TICKS
         self.patience = max(SILENT_MIN_TICKS, SILENT_GAPS * known)
 
     def is_blind(self, tick: int) -> bool:

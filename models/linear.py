@@ -4,11 +4,14 @@ A bundle is one language: `<language>.json` (the card: what it is, what it was t
 `<language>.safetensors` (the numbers). Nothing in it can run code, and nothing is loaded that the card does not vouch for.
 
 Head      columns  calibration
-topic     20 (en)  softmax over native topics
-labels    16 (zh)  a sigmoid per label
-post      3        softmax: sentiment as short comments express it
-news      3        softmax: sentiment as headlines express it
-gate      1        sigmoid: how far the text reads like a headline; mixes `post` and `news`
+topic     20 (en)  one of the native topics
+labels    16 (zh)  each label on its own
+post      3        one of three: sentiment as short comments express it
+news      3        one of three: sentiment as headlines express it
+gate      1        on its own: how far the text reads like a headline; mixes `post` and `news`
+
+Every column becomes sigmoid(slope * margin + intercept) ** power; the columns of a "one of" head are divided by their sum.
+(On out-of-fold topics that is calibrated to .016, a softmax of the same margins to .027.)
 """
 
 import hashlib
@@ -30,7 +33,7 @@ from models.taxonomy import LABEL_TO_TOPIC, NATIVE_TOPICS, PPM, taxonomy_hash
 
 FORMAT: Final = "groundswell-linear-1"
 NORM_UNIT: Final = 256  # idf squared is stored in 1/256, as uint16
-SOFTMAX_HEADS: Final = ("topic", "post", "news")
+LOGIT_LIMIT: Final = 60.0  # beyond, a probability differs from 0 or 1 by less than anyone can count
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -66,8 +69,9 @@ class Tensors(msgspec.Struct, frozen=True):
     norms: NDArray[np.uint16]  # [buckets] idf squared in 1 / NORM_UNIT
     scales: NDArray[np.float64]  # [C] value of one weight step
     biases: NDArray[np.float64]  # [C]
-    slopes: NDArray[np.float64]  # [C] calibration: probability = link(slope * margin + intercept)
+    slopes: NDArray[np.float64]  # [C] calibration, see the top of this file
     intercepts: NDArray[np.float64]  # [C]
+    powers: NDArray[np.float64]  # [C] one value per head; 1 for columns on their own
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -109,29 +113,27 @@ class LinearModel:
     def predict(self, texts: Sequence[str]) -> Outputs:
         """Calibrated probabilities of n texts, each answered as if it were alone."""
         logits = self.margins(texts) * self.tensors.slopes + self.tensors.intercepts
-        for head in SOFTMAX_HEADS:
-            if head in self._columns:
-                part = logits[:, self._columns[head]]
-                part -= part.max(axis=1, keepdims=True)
-        odds = np.empty_like(logits)
+        columns = np.empty_like(logits)
         for row in range(len(logits)):  # one call per row: the same instructions whatever the batch
-            np.exp(np.clip(logits[row], -700, 700), out=odds[row])
-        gate = _sigmoid(odds[:, self._columns["gate"]])
-        sentiment = (1 - gate) * _softmax(odds[:, self._columns["post"]]) + gate * _softmax(odds[:, self._columns["news"]])
-        topic = _shares_ppm(_softmax(odds[:, self._columns["topic"]])) if "topic" in self._columns else None
-        labels = np.rint(_sigmoid(odds[:, self._columns["labels"]]) * PPM).astype(np.int64) if "labels" in self._columns else None
+            columns[row] = powered_sigmoid(logits[row], self.tensors.powers)
+        gate = columns[:, self._columns["gate"]]
+        sentiment = (1 - gate) * normalised(columns[:, self._columns["post"]]) + gate * normalised(columns[:, self._columns["news"]])
+        topic = _shares_ppm(normalised(columns[:, self._columns["topic"]])) if "topic" in self._columns else None
+        labels = np.rint(columns[:, self._columns["labels"]] * PPM).astype(np.int64) if "labels" in self._columns else None
         return Outputs(sentiment=_shares_ppm(sentiment), topic=topic, labels=labels)
 
 
-def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    return odds / (1 + odds)
+def powered_sigmoid(logits: NDArray[np.float64], power: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """`sigmoid(logits) ** power`, by way of its logarithm."""
+    return np.exp(-np.log1p(np.exp(-np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT))) * power)
 
 
-def _softmax(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = np.zeros(len(odds))
-    for column in range(odds.shape[1]):  # in a fixed order: a library's own sum may group by shape
-        total = total + odds[:, column]
-    return odds / total[:, None]
+def normalised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows divided by their sums, added up in a fixed order: a library's own sum may group by shape."""
+    total = np.zeros(len(columns))
+    for column in range(columns.shape[1]):
+        total = total + columns[:, column]
+    return columns / total[:, None]
 
 
 def _shares_ppm(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -228,7 +230,7 @@ def _checked_tensors(path: Path, card: Card, *, arrays: dict[str, NDArray[Any]])
     shapes: dict[str, tuple[tuple[int, ...], str]] = {
         "weights": ((buckets, columns), "int8"),
         "norms": ((buckets,), "uint16"),
-        **dict.fromkeys(("scales", "biases", "slopes", "intercepts"), ((columns,), "float64")),
+        **dict.fromkeys(("scales", "biases", "slopes", "intercepts", "powers"), ((columns,), "float64")),
     }
     for name, (shape, dtype) in shapes.items():
         if name not in arrays:

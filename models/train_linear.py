@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -39,7 +39,7 @@ SPECS: Final = {
     "en": FeatureSpec(style="latin", words=(1, 2), characters=(2, 5), buckets_log2=17),
     "zh": FeatureSpec(style="han", words=(0, 0), characters=(1, 3), buckets_log2=17),
 }
-CALIBRATION: Final = f"slope and intercept per column, fitted on {FOLDS}-fold out-of-fold training margins, near-duplicates in one fold"
+CALIBRATION: Final = f"slope, intercept and power, fitted on {FOLDS}-fold out-of-fold training margins, near-duplicates in one fold"
 
 Matrix = Any  # a scipy CSR matrix; its stubs do not survive arithmetic
 log = logging.getLogger("models.train_linear")
@@ -155,18 +155,14 @@ def out_of_fold(rows: Matrix, fold: NDArray[np.int64], fit: Any) -> NDArray[np.f
     return margins
 
 
-def softmax_calibration(margins: NDArray[np.float64], target: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One slope for all columns and an intercept for each, by least log loss with a weak pull to zero intercepts."""
-    count = margins.shape[1]
+def best_power(probabilities: NDArray[np.float64], target: NDArray[np.int64]) -> float:
+    """The power to which the columns of a "one of" head are raised before they are normalised, by least log loss."""
 
     def loss(point: NDArray[np.float64]) -> float:
-        logits = margins * np.exp(point[0]) + point[1:]
-        logits -= logits.max(axis=1, keepdims=True)
-        picked = logits[np.arange(len(target)), target] - np.log(np.exp(logits).sum(axis=1))
-        return float(-picked.mean() + 1e-3 * (point[1:] ** 2).mean())
+        shares = linear.normalised(probabilities ** float(point[0]))
+        return float(-np.log(shares[np.arange(len(target)), target]).mean())
 
-    best = minimize(loss, np.zeros(count + 1), method="L-BFGS-B").x
-    return np.full(count, np.exp(best[0])), best[1:]
+    return float(minimize(loss, np.array([1.0]), method="L-BFGS-B", bounds=[(0.2, 5.0)]).x[0])
 
 
 def _platt_loss(point: NDArray[np.float64], margin: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
@@ -187,14 +183,24 @@ def sigmoid_calibration(margins: NDArray[np.float64], target: NDArray[np.bool_])
     return np.array(slopes), np.array(intercepts)
 
 
+class Trained(NamedTuple):
+    """A fitted head."""
+
+    weights: Matrix  # [buckets + 1, columns], the last row being the bias
+    slopes: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    powers: NDArray[np.float64]
+    threshold_ppm: int  # for labels, else 0
+
+
 class Head:
     """One head's training rows and how to fit them."""
 
     def __init__(self, name: str, rows: Rows, *, c: float, columns: Sequence[Any], ratio: bool = False) -> None:
         self.name, self.rows, self.c, self.columns, self.ratio = name, rows, c, columns, ratio
 
-    def train(self, spec: FeatureSpec, idf: NDArray[np.float64]) -> tuple[Matrix, NDArray[np.float64], NDArray[np.float64], int]:
-        """Weights [buckets + 1, columns], slopes, intercepts and, for labels, the threshold in ppm (else 0)."""
+    def train(self, spec: FeatureSpec, idf: NDArray[np.float64]) -> Trained:
+        """Fit the head on all its rows, and its calibration on answers to rows that were held out."""
         presence = counts(self.rows.texts, spec)
         rows, home = weigh(presence, idf), np.array(self.rows.home)
         if self.name == "labels":
@@ -209,16 +215,13 @@ class Head:
 
         margins = out_of_fold(rows, folds_of(presence), fit)[np.array(self.rows.measured)]
         held = targets[np.array(self.rows.measured)]
-        threshold = 0
-        if self.name == "labels":
-            slopes, intercepts = sigmoid_calibration(margins, held)
-            threshold = best_threshold(1 / (1 + np.exp(-(margins * slopes + intercepts))), held)
-        elif self.name == "gate":
-            slopes, intercepts = sigmoid_calibration(margins, held[:, None] == np.array(self.columns))
-        else:
-            slopes, intercepts = softmax_calibration(margins, np.array([list(self.columns).index(target) for target in held]))
+        wanted = held if self.name == "labels" else held[:, None] == np.array(self.columns)
+        slopes, intercepts = sigmoid_calibration(margins, wanted)
+        probabilities = linear.powered_sigmoid(margins * slopes + intercepts, 1.0)
+        threshold = best_threshold(probabilities, wanted) if self.name == "labels" else 0
+        power = 1.0 if self.name in ("labels", "gate") else best_power(probabilities, wanted.argmax(axis=1))
         log.info("head %s: %d rows, out of fold done", self.name, rows.shape[0])
-        return fit(np.ones(rows.shape[0], bool)), slopes, intercepts, threshold
+        return Trained(fit(np.ones(rows.shape[0], bool)), slopes, intercepts, np.full(len(slopes), power), threshold)
 
 
 def best_threshold(probabilities: NDArray[np.float64], target: NDArray[np.bool_]) -> int:
@@ -325,13 +328,12 @@ def _around(text: str, name: str, reach: int = 20) -> str:
     return text[max(0, at - reach) : at + len(name) + reach] if at >= 0 else text[:60]
 
 
-def build(language: str, heads: Sequence[Head], sources: Sequence[Source]) -> tuple[Card, Tensors]:
+def build(language: str, heads: Sequence[Head], *, sources: Sequence[Source], spec: FeatureSpec) -> tuple[Card, Tensors]:
     """Train every head of a language on one set of features and put them side by side."""
-    spec = SPECS[language]
     texts = list(dict.fromkeys(text for head in heads for text in head.rows.texts))
     idf = inverse_frequency(counts(texts, spec))
     trained = [head.train(spec, idf) for head in heads]
-    columns = np.concatenate([weights for weights, *_ in trained], axis=1)
+    columns = np.concatenate([head.weights for head in trained], axis=1)
     folded = columns[:-1] * idf[:, None]
     scales = np.abs(folded).max(axis=0) / 127
     tensors = Tensors(
@@ -339,8 +341,9 @@ def build(language: str, heads: Sequence[Head], sources: Sequence[Source]) -> tu
         norms=np.rint(idf**2 * linear.NORM_UNIT).astype(np.uint16),
         scales=scales.astype(np.float64),
         biases=columns[-1].astype(np.float64),
-        slopes=np.concatenate([slopes for _, slopes, _, _ in trained]),
-        intercepts=np.concatenate([intercepts for _, _, intercepts, _ in trained]),
+        slopes=np.concatenate([head.slopes for head in trained]),
+        intercepts=np.concatenate([head.intercepts for head in trained]),
+        powers=np.concatenate([head.powers for head in trained]),
     )
     card = Card(
         format=linear.FORMAT,
@@ -349,7 +352,7 @@ def build(language: str, heads: Sequence[Head], sources: Sequence[Source]) -> tu
         features_revision=features.REVISION,
         taxonomy=taxonomy_hash(),
         heads={head.name: [NATIVE_TOPICS[name] if head.name == "topic" else name for name in head.columns] for head in heads},
-        label_threshold_ppm=max(threshold for *_, threshold in trained),
+        label_threshold_ppm=max(head.threshold_ppm for head in trained),
         tensors="",
         sha256="",
         calibration=CALIBRATION,
@@ -405,7 +408,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     for language, source in (("en", english), ("zh", chinese)):
         heads, sources = source(chosen.data / "train")
-        card, tensors = build(language, heads, sources)
+        card, tensors = build(language, heads, sources=sources, spec=SPECS[language])
         figures = dev_figures(LinearModel(card, tensors), chosen.data / "dev")
         notes = "The risk and tone phrases of lexicon.json, written for this project, are training rows too."
         linear.save_bundle(chosen.out, msgspec.structs.replace(card, metrics=figures, notes=notes), tensors=tensors)

@@ -37,8 +37,8 @@ class Seeing(Protocol):
     def of_hour(self, hour: int, language: str) -> int:
         """Exposure of a closed hour."""
 
-    def slot_ppm(self, slot: int, language: str) -> int:
-        """Seeing time of an hour of the week over the horizon, ppm-hours."""
+    def seen(self, slot: int, language: str, *, daily: bool = False) -> tuple[int, int]:
+        """Seeing time over the horizon of an hour (a day) of the week, and of all of them."""
 
 
 @dataclass
@@ -233,12 +233,9 @@ class SurgeDetector:
         return sum(today) // len(today), sum(yesterday) // len(yesterday)
 
     def _rate(self, window: _Window, index: int, seeing: Seeing) -> float:
-        slots = [seeing.slot_ppm(slot, self._language) for slot in range(168)]
-        if window.period_s == DAY_S:
-            # Day 0 of the epoch is a Thursday, as hour 0 is that day's first: both axes count slots from there.
-            slots = [sum(slots[24 * day : 24 * day + 24]) // 24 for day in range(7)]
-        slot = index % len(slots)
-        return window.baseline.rate(slot, seen_ppm=slots[slot], seen_all_ppm=sum(slots))
+        slot = index % window.baseline.slots
+        seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
+        return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
 
 
 def strongest(negatives: list[list[str | int]]) -> list[list[str | int]]:

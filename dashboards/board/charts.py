@@ -237,3 +237,23 @@ def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
     step = len(cells) // parts
     say: Callable[[int], str] = lambda i: clock.tick(cells[i].start_ms, step_ms=step * (cells[0].end_ms - cells[0].start_ms))  # noqa: E731
     return [say(i) for i in range(0, len(cells), step)]
+
+
+def daybars(days: Sequence[int]) -> Markup:
+    """Documents per day as bars, oldest at the left; `days` is newest first."""
+    most, width = max(days, default=0) or 1, 8
+    bars = [
+        f'<rect class="bar" x="{i * width + 1}" y="{19 - max(18 * n / most, 1):.1f}" width="{width - 2}" height="{max(18 * n / most, 1):.1f}"/>'
+        if n
+        else f'<rect class="bar open" x="{i * width + 1}" y="18.5" width="{width - 2}" height="0.5"/>'
+        for i, n in enumerate(reversed(days))
+    ]
+    targets = [
+        f'<rect class="hit" x="{i * width}" y="0" width="{width}" height="20"><title>{len(days) - 1 - i} d ago: {count(n)}</title></rect>'
+        for i, n in enumerate(reversed(days))
+    ]
+    label = f"documents per day, oldest first: {', '.join(map(str, reversed(days)))}"
+    return Markup(
+        f'<svg role="img" aria-label="{label}" viewBox="0 0 {len(days) * width} 20" preserveAspectRatio="none" focusable="false">'
+        f"{''.join(bars + targets)}</svg>"
+    )

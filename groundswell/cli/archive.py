@@ -23,10 +23,10 @@ def backfill(
     files: tuple[Path, ...],
     run: str | None,
     assume_lag: str,
-    strict: bool,  # noqa: FBT001 - click's way
+    strict: bool,
     mapping: tuple[str, ...],
     bootstrap: str | None,
-    quiet: bool,  # noqa: FBT001 - click's way
+    quiet: bool,
     store_url: str | None,
 ) -> None:
     """Run archives (jsonl, csv, parquet, each also .gz) through the pipeline into a run of their own.
@@ -34,8 +34,8 @@ def backfill(
     Never pings. Can be stopped and resumed by the same command; a second call changes nothing. Bad lines are reported on
     standard error, counted as drops, and stop nothing. Exit code 3: partly done, run it again.
     """
-    from groundswell.clock import SystemClock  # noqa: PLC0415 - only to run
-    from stream.shells import backfill as shell  # noqa: PLC0415 - loads the pipeline
+    from groundswell.clock import SystemClock
+    from stream.shells import backfill as shell
 
     options = shell.ArchiveOptions(
         assume_lag_ms=o.duration_ms(assume_lag, name="--assume-lag"),
@@ -47,7 +47,7 @@ def backfill(
     store, chosen = o.open_store(store_url), o.settings()
     with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
         if bootstrap:
-            from stream.shells.publish import publish_files  # noqa: PLC0415 - imports kafka-python
+            from stream.shells.publish import publish_files
 
             sent = publish_files(files, store, name, o.instruments(), bootstrap=bootstrap, data_dir=Path(chosen.data.dir), options=options)
             click.echo(f"run {name}: {sent} records published; start workers with --run {name}", err=True)
@@ -59,7 +59,7 @@ def backfill(
 
 
 def _report(done: Any) -> None:
-    from groundswell.store.query import total  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+    from groundswell.store.query import total
 
     for line in done.bad_lines:
         click.echo(f"bad line: {line.reason}", err=True)
@@ -97,11 +97,11 @@ class _Progress:
 
     def __enter__(self) -> "_Progress":
         if self._shown:
-            from rich.console import Console  # noqa: PLC0415 - only on a terminal
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()]
-            self._bar = Progress(*columns, console=Console(stderr=True))
+            label, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
+            self._bar = Progress(label, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), console=Console(stderr=True))
             self._bar.start()
         return self
 
@@ -129,8 +129,8 @@ def score(file: Any, output: Any) -> None:
     One line out for each line in, in order; a line that cannot be scored keeps its place with nulls and a reason.
     FILE may be - for standard input.
     """
-    from models.score_file import score_lines  # noqa: PLC0415 - loads the model
-    from stream.operators.normalise import detect_language  # noqa: PLC0415 - loads the model
+    from models.score_file import score_lines
+    from stream.operators.normalise import detect_language
 
     scorer = o.instruments().scorer
     for line in score_lines(file, scorer, detect=detect_language, judge=scorer if hasattr(scorer, "judge") else None):  # type: ignore[arg-type]

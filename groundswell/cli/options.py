@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,21 +45,21 @@ def listing_options(command: F) -> F:
 
 def settings() -> "Settings":
     """The settings in force."""
-    from groundswell.settings import load_settings  # noqa: PLC0415 - only commands that need settings load them
+    from groundswell.settings import load_settings
 
     return load_settings(environ=os.environ)
 
 
 def open_store(url: str | None) -> "Store":
     """The store that was asked for, else that of the settings."""
-    from groundswell.store.store import Store  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+    from groundswell.store.store import Store
 
     return Store(url or settings().store.url)
 
 
 def instruments() -> "Instruments":
     """The model, rules and catalogue of the settings."""
-    from stream.shells.instruments import load_instruments  # noqa: PLC0415 - loads the model
+    from stream.shells.instruments import load_instruments
 
     chosen = settings()
     return load_instruments(
@@ -142,3 +143,24 @@ def _shown(value: Any) -> str:
         return "-"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def display() -> Callable[[str], str]:
+    """Series keys in the reader's words, by the catalogues of the settings."""
+    from stream.shells.instruments import display as shown  # noqa: PLC0415 - loads the catalogue
+
+    catalogue = _catalogue()
+    return lambda series: shown(series, catalogue)
+
+
+def instruments_names() -> Callable[[str], str]:
+    """Company ids in the reader's words."""
+    return _catalogue().name
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> Any:
+    from ingest.demo_archive import CATALOGUE  # noqa: PLC0415 - the demo's companies are invented and harm nobody's
+    from models.entities import Catalogue  # noqa: PLC0415 - loads the catalogue
+
+    return Catalogue.load(extra=[CATALOGUE, *(Path(name) for name in settings().catalogue.extra)])

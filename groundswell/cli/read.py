@@ -24,7 +24,9 @@ ALERT_COLUMNS = ["id", "opened_at", "kind", "severity", "series", "title", "stat
 @click.option("--to", "end", metavar="TIME", help="Moment after the last; a bare day counts whole.  [default: the run's closed time]")
 @click.option("--window", default="1h", show_default=True, metavar="SPAN", help="Length of a window: 15m, 1h, 1d.")
 @click.option("--as-of", metavar="TIME", help="Only what was known before this moment.")
-@click.option("--vintage", type=click.Choice(["final", "first"]), default="final", show_default=True, help="first: each window as known at its end.")
+@click.option(
+    "--vintage", type=click.Choice(["final", "first"]), default="final", show_default=True, help="first: each window as known at its end."
+)
 @o.listing_options
 @o.run_option
 @o.store_option
@@ -44,7 +46,7 @@ def series(
 
     Windows are [start, end) on the published axis; empty ones are printed with zeros.
     """
-    from groundswell.store import query  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+    from groundswell.store import query
 
     window_ms = o.duration_ms(window, name="--window")
     store = o.open_store(store_url)
@@ -101,7 +103,7 @@ def _series_row(one: Any) -> dict[str, Any]:
 @o.store_option
 def alerts(start: str | None, end: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
     """Print alerts sent or due to be sent, oldest first; ids are hashes of content, equal in every run."""
-    from groundswell.store import query  # noqa: PLC0415 - SQLAlchemy is not needed for --help
+    from groundswell.store import query
 
     store = o.open_store(store_url)
     with store.read() as connection:
@@ -171,12 +173,12 @@ def alert_row(alert: Any) -> dict[str, Any]:
 @click.option("--bytes", "raw", is_flag=True, help="Print the recomputed alert and nothing else.")
 @o.run_option
 @o.store_option
-def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) -> None:  # noqa: FBT001 - click's way
+def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) -> None:
     """Make an alert again from stored rows and compare every byte; ID may be shortened.
 
     Exit code 1 when the bytes differ; what differs is named.
     """
-    from stream.shells.explain import explain as recompute  # noqa: PLC0415 - loads the pipeline
+    from stream.shells.explain import explain as recompute
 
     found = recompute(o.open_store(store_url), alert_id, o.instruments(), run=run)
     if raw:
@@ -193,7 +195,8 @@ def _explained(found: Any) -> Iterator[str]:
     yield f"{alert.title}"
     yield f"alert {alert.id}   run {found.run}   known until {o.iso(alert.known_until_ms)}   severity {alert.severity}"
     yield ""
-    yield f"  {alert.statistic} fresh negative stories in the {window} that ends there; {alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
+    expected = f"{alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
+    yield f"  {alert.statistic} fresh negative stories in the {window} that ends there; {expected}"
     yield f"  p = {alert.p_ppt / 1e12:.2g} (negative binomial); owners {alert.owners}; exposure {alert.exposure_ppm / 1e6:.0%}"
     yield f"  negative share {alert.negative_share_ppm / 1e6:.0%}, normally {alert.baseline_share_ppm / 1e6:.0%}"
     fires = "still fires" if alert.without_largest_fires else "would not fire"
@@ -203,7 +206,8 @@ def _explained(found: Any) -> Iterator[str]:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"
     yield f"    {sum(p.excess_milli for p in alert.parts) / 1000:+7.2f}  sum"
     for candidate in found.candidates:
-        yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {o.iso(candidate.tick * TICK_MS)}"
+        found_at = o.iso(candidate.tick * TICK_MS)
+        yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {found_at}"
     yield ""
     verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
     yield verdict
@@ -214,7 +218,7 @@ def _explained(found: Any) -> Iterator[str]:
 @o.listing_options
 def config(form: str, output: str | None) -> None:
     """Show every setting with its value and where that came from; secrets are masked."""
-    from groundswell.settings import describe, load_with_origins  # noqa: PLC0415 - only this command needs it
+    from groundswell.settings import describe, load_with_origins
 
     shown = describe(*load_with_origins(environ=os.environ))
     o.print_rows((row._asdict() for row in shown), form=form, output=output, columns=list(shown[0]._fields))

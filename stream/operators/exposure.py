@@ -1,6 +1,6 @@
 """Exposure: how much of the usual volume is seeing right now. A source that stopped reporting is blind, not calm.
 
-First rule: a source is blind when it has been silent for six times its own median gap and at least an hour. Exposure
+When a source is blind: groundswell/silence.py. Exposure
 is the share of the usual volume, for this hour of the week and language, whose sources are not blind. Everything is a
 pure function of arrivals on the known axis, in integers.
 """
@@ -8,20 +8,15 @@ pure function of arrivals on the known axis, in integers.
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median_low
 from typing import Final
 
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.names import HOUR_MS, TICK_MS
 from groundswell.records import Arrival
+from groundswell.silence import GAPS_MAX, HORIZON_TICKS, Rhythm
 
 SLOTS: Final = 168
-HORIZON_HOURS: Final = 56 * 24
-GAPS_MAX: Final = 200
-GAPS_MIN: Final = 5
-SILENT_GAPS: Final = 6
-SILENT_MIN_TICKS: Final = HOUR_MS // TICK_MS
-UNKNOWN_GAP_TICKS: Final = DAY_MS // TICK_MS
+DAYS: Final = 7
+HORIZON_HOURS: Final = HORIZON_TICKS * TICK_MS // HOUR_MS
 HOUR_TICKS: Final = HOUR_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
 ALL: Final = ""
@@ -72,46 +67,25 @@ class _Volume:
 
 
 @dataclass
-class _Source:
-    """The ticks at which a source was heard: at most GAPS_MAX + 1 of them, none older than the horizon before the last."""
-
-    ticks: deque[int] = field(default_factory=lambda: deque(maxlen=GAPS_MAX + 1))
-    patience: int = SILENT_GAPS * UNKNOWN_GAP_TICKS
-
-    @property
-    def last_tick(self) -> int:
-        return self.ticks[-1]
-
-    def hear(self, tick: int) -> None:
-        if self.ticks and tick == self.ticks[-1]:
-            return
-        self.ticks.append(tick)
-        while self.ticks[0] < tick - HORIZON_HOURS * HOUR_TICKS:
-            self.ticks.popleft()
-        gaps = [later - earlier for earlier, later in pairwise(self.ticks)]
-        known = median_low(gaps) if len(gaps) >= GAPS_MIN else UNKNOWN_GAP_TICKS
-        self.patience = max(SILENT_MIN_TICKS, SILENT_GAPS * known)
-
-
-@dataclass
 class Exposure:
     """What every fold partition knows about all sources; equal everywhere, because arrivals go everywhere."""
 
     blindness_ignored: bool = False  # a twin test's switch: what would happen without this guard
     hour: int | None = None  # the open hour
     first_hour: int | None = None
-    _sources: dict[str, _Source] = field(default_factory=dict)
+    _sources: dict[str, Rhythm] = field(default_factory=dict)
     _volumes: dict[tuple[str, str], _Volume] = field(default_factory=dict)
     _open: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _closed: dict[str, deque[tuple[int, int]]] = field(default_factory=lambda: defaultdict(deque))
     _slots: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * SLOTS))
+    _days: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * DAYS))
     _now: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def hear(self, tick: int, arrivals: Iterable[Arrival]) -> None:
         """Take a closed tick's arrivals; call `roll` first."""
         self._now.clear()
         for arrival in arrivals:
-            self._sources.setdefault(arrival.source, _Source()).hear(tick)
+            self._sources.setdefault(arrival.source, Rhythm()).hear(tick)
             self._open[arrival.source, arrival.language] += arrival.documents
 
     def roll(self, tick: int) -> Iterator[tuple[list[SourceHour], list[HourExposure]]]:
@@ -152,7 +126,7 @@ class Exposure:
             usual = volume.usual(hour % SLOTS)
             total += usual
             source = self._sources[name]
-            if end - source.last_tick < source.patience or (tick is None and source.last_tick >= hour * HOUR_TICKS):
+            if not source.is_blind(end) or (tick is None and source.last_tick >= hour * HOUR_TICKS):
                 seeing += usual
         return FULL_PPM * seeing // total if total and not self.blindness_ignored else FULL_PPM
 
@@ -172,18 +146,24 @@ class Exposure:
                 break
         return FULL_PPM
 
-    def slot_ppm(self, slot: int, language: str) -> int:
-        """Seeing time of an hour of the week over the horizon: ppm-hours, the denominator of its baseline."""
-        return self._slots[language][slot]
+    def seen(self, slot: int, language: str, *, daily: bool = False) -> tuple[int, int]:
+        """Seeing time over the horizon: of an hour of the week and of all hours, ppm-hours (with `daily`: of a day, ppm-days).
+
+        The denominators of a baseline. Hour 0 and day 0 of the week are those that the epoch began with, a Thursday's.
+        """
+        days = self._days[language]
+        if daily:
+            return days[slot] // 24, sum(days) // 24
+        return self._slots[language][slot], sum(days)
 
     def blind(self, tick: int) -> dict[str, int]:
         """{source: last tick heard} of the sources that are blind at a tick."""
-        return {name: s.last_tick for name, s in sorted(self._sources.items()) if tick - s.last_tick >= s.patience}
+        return {name: s.last_tick for name, s in sorted(self._sources.items()) if s.is_blind(tick)}
 
     # --- rebuilding from stored rows ---------------------------------------------------------------------------------
     def restore_source(self, source: str, ticks: list[int]) -> None:
         """A source's arrivals: distinct ticks, ascending, of the two last horizons."""
-        state = self._sources[source] = _Source()
+        state = self._sources[source] = Rhythm()
         for tick in ticks[-GAPS_MAX - 1 :]:
             state.hear(tick)
 
@@ -197,9 +177,11 @@ class Exposure:
 
     def restore_exposure(self, row: HourExposure) -> None:
         """A closed hour's exposure."""
-        closed, slots = self._closed[row.language], self._slots[row.language]
+        closed, slots, days = self._closed[row.language], self._slots[row.language], self._days[row.language]
         closed.append((row.hour, row.exposure_ppm))
         slots[row.hour % SLOTS] += row.exposure_ppm
+        days[row.hour // 24 % DAYS] += row.exposure_ppm
         while closed[0][0] < row.hour - HORIZON_HOURS:
             hour, exposure = closed.popleft()
             slots[hour % SLOTS] -= exposure
+            days[hour // 24 % DAYS] -= exposure

@@ -1,0 +1,245 @@
+"""From a page's data to what its template needs: drawings, sentences, and the template environment itself."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import jinja2
+from markupsafe import Markup
+
+from dashboards.board import charts, words
+from dashboards.board.pages import SPANS, Around, Board, Range
+from dashboards.board.trust import Trust
+from dashboards.board.words import Clock, series_title
+from groundswell.names import LANGUAGES, TOPICS, topic_series
+from groundswell.records import Alert, Quote
+from groundswell.store.query import total
+from groundswell.windows import wilson
+
+__all__ = ["Messages", "board", "dossier", "environment", "messages", "series_title", "total", "trust_json", "twin"]
+
+TWINS: Final = {"/": "/api/board.json", "/alerts": "/api/alerts.json", "/sources": "/api/sources.json"}
+_SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
+
+
+def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> jinja2.Environment:
+    """Templates that escape everything, and for which a misspelt name is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters |= {
+        "full": clock.full, "minute": clock.minute, "iso": words.iso, "ago": words.ago, "percent": words.percent, "count": words.count,
+        "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
+        "series": lambda series: words.visible(display(series)), "duration": words.duration, "daybars": charts.daybars,
+    }  # fmt: skip
+    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS)}
+    return made
+
+
+def twin(path: str, query: str) -> str:
+    """Address of a page's JSON twin.
+
+    >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
+    ('/api/board.json?span=7d', '/api/alerts/ab12.json')
+    """
+    return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path == "/" else "")
+
+
+def trust_json(trust: Trust) -> dict[str, Any]:
+    """The first line, for a JSON twin."""
+    return {
+        "run": trust.run,
+        "kind": trust.kind,
+        "data_until": None if trust.data_until_ms is None else words.iso(trust.data_until_ms),
+        "behind_s": None if trust.behind_ms is None else trust.behind_ms // 1000,
+        "sources_reporting": trust.reporting,
+        "sources": trust.sources,
+        "blind": {source: words.iso(since) for source, since in trust.blind.items()},
+        "unbalanced": trust.unbalanced,
+        "documents": trust.documents,
+        "in_flight": trust.in_flight,
+    }
+
+
+# --- the board ---------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Row:
+    """One small multiple and the figures beside it."""
+
+    title: str
+    chart: Markup
+    last: float | None  # negative share of the last complete window with documents
+    last_text: str
+    mean: float | None  # of the whole range
+    documents: int
+    alerts: list[Alert]
+
+
+@dataclass(frozen=True)
+class BoardShown:
+    """The board, drawn."""
+
+    range: Range
+    axis: list[str]
+    offset: str
+    languages: list[str]  # those with documents in the range
+    silent: list[str]  # titles of those without
+    topics: list[tuple[str, list[Row]]]  # title and a row for each of `languages`
+    companies: list[Row]
+    latest: list[Alert]
+    forming: bool
+
+
+def board(read: Board, clock: Clock, display: Callable[[str], str]) -> BoardShown:
+    """Draw the board; a language without any document in the range is a sentence instead of empty charts."""
+    spoken = [language for language in LANGUAGES if any(read.series[topic_series(t, language)] and _sum(read, t, language) for t in TOPICS)]
+    languages = spoken or list(LANGUAGES[:1])
+    cells = read.series[topic_series(TOPICS[0], languages[0])]
+
+    def row(series: str, title: str) -> Row:
+        return _row(read, series, title, clock)
+
+    return BoardShown(
+        range=read.range,
+        axis=charts.axis(cells, clock),
+        offset=words.offset(clock.at(read.range.end_ms)),
+        languages=languages,
+        silent=[words.LANGUAGE_TITLES[language] for language in LANGUAGES if language not in languages],
+        topics=[
+            (words.TOPIC_TITLES[topic], [row(topic_series(topic, language), series_title(topic_series(topic, language))) for language in languages])
+            for topic in TOPICS
+        ],
+        companies=[row(series, words.visible(display(series))) for series in read.companies],
+        latest=read.latest,
+        forming=read.formed_ms is not None and read.formed_ms > read.range.start_ms,
+    )
+
+
+def _sum(read: Board, topic: str, language: str) -> int:
+    return sum(cell.documents for cell in read.series[topic_series(topic, language)])
+
+
+def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
+    cells, alerts = read.series[series], read.alerts_of(series)
+    closed = [cell for cell in cells if cell.complete and cell.share is not None]
+    documents, negative = sum(cell.documents for cell in cells), sum(cell.negative for cell in cells)
+    drawn = charts.chart(
+        cells,
+        label=charts.sentence(title, cells, alerts=len(alerts)),
+        clock=clock,
+        marks=charts.Marks(alerts=alerts, formed_ms=read.formed_ms),
+    )
+    return Row(
+        title=title,
+        chart=drawn,
+        last=closed[-1].share if closed else None,
+        last_text=charts.window_text(closed[-1], clock) if closed else "no complete window with documents",
+        mean=negative / documents if documents else None,
+        documents=documents,
+        alerts=alerts,
+    )
+
+
+# --- the dossier ---------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class DossierShown:
+    """An alert with what is reckoned from its own fields."""
+
+    alert: Alert
+    chart: Markup
+    axis: list[str]
+    offset: str
+    most: int  # documents of the chart's fullest window
+    window_ms: int
+    low: float  # 90 % interval of the negative share of stories
+    high: float
+    excess_milli: int  # statistic minus expected
+    sum_milli: int  # of the parts
+    factor: str
+    first_published: Quote | None
+    first_known: Quote | None
+
+
+def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
+    """Draw an alert's dossier."""
+    title = words.visible(display(alert.series))
+    share, cells = alert.baseline_share_ppm / 1e6, around.cells
+    span = (alert.opened_ms - alert.window_s * 1000, alert.opened_ms)
+    marks = charts.Marks(alerts=around.alerts, formed_ms=around.formed_ms, span=span, baseline=share)
+    label = charts.sentence(title, cells, alerts=len(around.alerts)) + f"; usual share {words.percent(share)}"
+    low, high = wilson(alert.statistic, max(alert.stories, alert.statistic, 1))
+    return DossierShown(
+        alert=alert,
+        chart=charts.chart(cells, label=label, clock=clock, shape=charts.LARGE, marks=marks),
+        axis=charts.axis(cells, clock, labels=11),
+        offset=words.offset(clock.at(alert.opened_ms)),
+        most=max(cell.documents for cell in cells),
+        window_ms=around.range.window_ms,
+        low=low,
+        high=high,
+        excess_milli=alert.statistic * 1000 - alert.expected_milli,
+        sum_milli=sum(part.excess_milli for part in alert.parts),
+        factor=_factor(alert),
+        first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
+        first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
+    )
+
+
+def _factor(alert: Alert) -> str:
+    if alert.expected_milli <= 0:
+        return "none expected"
+    ratio = alert.statistic * 1000 / alert.expected_milli
+    return f"{ratio:.0f} × normal" if ratio >= 3 else f"{ratio:.1f} × normal"
+
+
+# --- what would be sent ---------------------------------------------------------------------------------------------------------
+class Messages(Protocol):
+    """What would be sent of an alert; alerts.notify.message.Message is one."""
+
+    @property
+    def subject(self) -> str:
+        """The mail's subject."""
+
+    @property
+    def text(self) -> str:
+        """The mail's plain text."""
+
+    @property
+    def blocks(self) -> Sequence[Mapping[str, Any]]:
+        """Slack's Block Kit."""
+
+
+def messages(made: Messages) -> dict[str, str]:
+    """The mail's subject and text, and Slack's message as text."""
+    return {"subject": made.subject, "text": made.text, "slack": slack_text(made.blocks)}
+
+
+def slack_text(blocks: Sequence[Mapping[str, Any]]) -> str:
+    """Block Kit as Slack would read it out; a block of a kind that is not known is named.
+
+    >>> slack_text([{"type": "header", "text": {"type": "plain_text", "text": "Surge"}}, {"type": "divider"},
+    ...             {"type": "section", "text": {"type": "mrkdwn", "text": "<http://h/a|Open> it"}}])
+    'Surge\\n\\n———\\n\\nOpen (http://h/a) it'
+    """
+    return "\n\n".join(_block_text(block) for block in blocks)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    if block["type"] == "divider":
+        return "———"
+    texts = [block["text"]] if "text" in block else [*block.get("fields", ()), *block.get("elements", ())]
+    said = [_object_text(text) for text in texts if isinstance(text, Mapping)]
+    return "\n".join(line for line in said if line) or f"[{block['type']}]"
+
+
+def _object_text(text: Mapping[str, Any]) -> str:
+    inner = text.get("text", "")
+    if isinstance(inner, Mapping):  # a button
+        return f"[{_object_text(inner)}]"
+    if text.get("type") != "mrkdwn":
+        return str(inner)
+    plain = _SLACK_LINK.sub(r"\2 (\1)", str(inner)).replace("`", "")
+    return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+

@@ -1,0 +1,66 @@
+// Keeps an open page up to date: asks for the page again every five seconds (an unchanged one is a 304 of no bytes) and
+// swaps only the parts that differ. Without this script the page reloads itself.
+"use strict";
+
+(() => {
+  const EVERY_MS = 5000;
+  const pulse = document.getElementById("pulse");
+  let tag = null;
+  let paused = false;
+  let failed = 0;
+
+  const say = (text, kind) => {
+    if (words.textContent !== text) words.textContent = text;
+    pulse.dataset.kind = kind;
+  };
+
+  const swap = (fresh) => {
+    const focused = document.activeElement && document.activeElement.getAttribute("href");
+    for (const old of document.querySelectorAll("[data-live]")) {
+      const next = fresh.getElementById(old.id);
+      if (next && (next.innerHTML !== old.innerHTML || next.className !== old.className)) {
+        const inside = old.contains(document.activeElement);
+        old.replaceWith(document.adoptNode(next));
+        if (inside && focused) {
+          const again = [...next.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === focused);
+          if (again) again.focus({ preventScroll: true });
+        }
+      }
+    }
+    // A page that had nothing to show has other parts than one that has.
+    if (!document.getElementById("series") && fresh.getElementById("series")) location.reload();
+  };
+
+  const look = async () => {
+    if (paused || document.hidden) return;
+    try {
+      const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+      if (answer.status === 200) {
+        tag = answer.headers.get("etag");
+        swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      } else if (answer.status !== 304) {
+        throw new Error(`status ${answer.status}`);
+      }
+      failed = 0;
+      say("live", "live");
+    } catch (error) {
+      failed += 1;
+      say(failed > 1 ? "the board does not answer; what you see is old" : "live", failed > 1 ? "lost" : "live");
+    }
+  };
+
+  const words = document.createElement("span");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "pause";
+  button.addEventListener("click", () => {
+    paused = !paused;
+    button.textContent = paused ? "resume" : "pause";
+    if (paused) say("paused", "paused");
+    else look();
+  });
+  pulse.append(words, button);
+  say("live", "live");
+  setInterval(look, EVERY_MS);
+  document.addEventListener("visibilitychange", look);
+})();

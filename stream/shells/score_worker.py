@@ -1,0 +1,144 @@
+"""Score, as the owner of one raw partition: facts stored first, then what they lead to, ready to be sent. No Kafka in here."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
+
+from sqlalchemy import and_, select, union_all
+
+from groundswell.errors import ContinuityError
+from groundswell.names import ROLE_SCORE
+from groundswell.records import Admission, Contribution, Stamped
+from groundswell.store import schema as t
+from groundswell.store.progress import Claim, claim
+from stream.operators.admit import StampClock
+from stream.pipeline import arrivals_of
+from stream.shells.stages import IntakeStage, Taken
+from stream.shells.wire import FoldItem, RawBatch, RawMessage, stamp_message
+
+BATCH_RECORDS: Final = 1_024
+"""Records of one transaction, about: whole messages only."""
+
+
+class _MadeStamps(StampClock):
+    """A clock for records whose stamps were made before: it stands at the batch's end and lets them pass."""
+
+    def stamp(self, known_ms: int) -> int:
+        """The stamp itself."""
+        return known_ms
+
+
+@dataclass
+class ScorePartition:
+    """One raw partition, from its assignment to its revocation.
+
+    Args:
+        stage: shared by the partitions of a process; called by one thread at a time.
+        claim: this owner's; see `open`.
+        live: the log's append time is the stamp; an archive's records bring their own.
+    """
+
+    stage: IntakeStage
+    claim: Claim
+    live: bool
+    expected: int | None = None  # offset of the next message; None before the first
+    clock: StampClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = StampClock(self.claim.time_ms)
+
+    @classmethod
+    def open(cls, stage: IntakeStage, partition: int, *, owner: str, log_id: str, live: bool) -> Self:
+        """Take the partition: whoever had it before can store nothing any more.
+
+        Raises:
+            ContinuityError: the stored progress belongs to another topic.
+        """
+        return cls(stage, claim(stage.store, stage.run, ROLE_SCORE, part=partition, owner=owner, log_id=log_id), live)
+
+    def take(self, messages: Sequence[RawMessage]) -> list[RawBatch]:
+        """Store what messages bring, in one transaction, and return what has to be sent before they are acknowledged.
+
+        Messages below the stored progress are replays: they keep the known times that they were admitted with, cost no
+        inference and lead to the same again.
+
+        Raises:
+            ContinuityError: messages are missing.
+            OwnershipLostError: another process owns the partition; nothing new was stored.
+            DependencyError: the store is away; nothing new was stored.
+        """
+        self._check_order(messages)
+        replayed = [message for message in messages if message.offset < self.claim.next_offset]
+        fresh = messages[len(replayed) :]
+        return ([self._replay(replayed)] if replayed else []) + ([self._take(fresh)] if fresh else [])
+
+    def _check_order(self, messages: Sequence[RawMessage]) -> None:
+        for message in messages:
+            where = f"run {self.claim.run!r}, raw partition {self.claim.part}"
+            if self.expected is None and message.offset > self.claim.next_offset:
+                reason = (
+                    f"{where}: the first message has offset {message.offset}, the store stopped before {self.claim.next_offset}; "
+                    "messages were deleted before they were read: restore the topic, or go on in a new run"
+                )
+                raise ContinuityError(reason)
+            if self.expected is not None and message.offset != self.expected:
+                reason = f"{where}: offset {message.offset} came where {self.expected} was due; restart the worker"
+                raise ContinuityError(reason)
+            self.expected = message.offset + 1
+
+    def _take(self, messages: Sequence[RawMessage]) -> RawBatch:
+        records = [record for m in messages for record in stamp_message(m, self.claim.part, self.clock, live=self.live)]
+        # Punctuations leave no row: offset and time are moved here, so that a restart knows all the time that was passed on.
+        ahead = replace(self.claim, next_offset=messages[-1].offset + 1)
+        taken, moved = self.stage.take(records, _MadeStamps(self.clock.time_ms), claim=ahead)
+        self.claim = moved or ahead
+        return self._batch(messages, taken, time_ms=self.clock.time_ms)
+
+    def _replay(self, messages: Sequence[RawMessage]) -> RawBatch:
+        stored = self._stored_stamps(messages[0].offset, messages[-1].offset)
+        records = []
+        for message in messages:
+            for record in stamp_message(message, self.claim.part, StampClock(), live=self.live):
+                place = record.position.offset, record.position.index
+                records.append(Stamped(record.position, stored.get(place, record.known_ms), record.body, record.source))
+        taken, _ = self.stage.take(records, _MadeStamps())
+        is_all = messages[-1].offset + 1 == self.claim.next_offset
+        return self._batch(messages, taken, time_ms=self.claim.time_ms if is_all else None)
+
+    def _stored_stamps(self, first: int, last: int) -> dict[tuple[int, int], int]:
+        """{(offset, index): known_ms} of what was admitted or dropped in a span of offsets."""
+        spans = []
+        for table in (t.admissions, t.drops):
+            c = table.c
+            mine = and_(c.run == self.claim.run, c.part == self.claim.part, c.position.between(first, last))
+            spans.append(select(c.position, c.place, c.known_ms).where(mine))
+        with self.stage.store.read() as connection:
+            return {(position, place): known_ms for position, place, known_ms in connection.execute(union_all(*spans))}
+
+    def _batch(self, messages: Sequence[RawMessage], taken: Taken, *, time_ms: int | None) -> RawBatch:
+        admissions: dict[int, list[Admission]] = defaultdict(list)
+        contributions: dict[int, list[Contribution]] = defaultdict(list)
+        for admission in taken.admissions:
+            admissions[admission.position.offset].append(admission)
+        for position, contribution in taken.contributions:
+            contributions[position.offset].append(contribution)
+        items = [FoldItem(offset, arrivals_of(found), contributions[offset]) for offset, found in sorted(admissions.items())]
+        return RawBatch(self.claim.part, messages[0].offset, messages[-1].offset, time_ms, items)
+
+
+def in_batches(messages: Sequence[RawMessage], *, bytes_max: int) -> list[list[RawMessage]]:
+    """Messages of one partition as batches that one transaction can hold, in order.
+
+    >>> [len(b) for b in in_batches([RawMessage(n, 0, b"x" * 40) for n in range(5)], bytes_max=100)]
+    [2, 2, 1]
+    """
+    batches: list[list[RawMessage]] = []
+    size = 0
+    for message in messages:
+        if not batches or size + len(message.body) > bytes_max:
+            batches.append([])
+            size = 0
+        batches[-1].append(message)
+        size += len(message.body)
+    return batches
