@@ -56,7 +56,7 @@ class DeskState:
     def decide(self, tick: int, candidates: Iterable[Candidate]) -> tuple[list[Decision], list[Opening]]:
         """One closed tick: a decision for each candidate, and the incidents that are to be alerted now."""
         self._forget(tick)
-        ranked = sorted(candidates, key=lambda c: (c.level != "open", c.p_ppt, -c.statistic, not c.series.startswith("entity:"), c.series))
+        ranked = sorted(candidates, key=_least_likely_first)
         decisions: list[Decision] = []
         openings: dict[str, list[Candidate]] = {}
         for candidate in ranked:
@@ -134,10 +134,21 @@ class DeskState:
         return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
+def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:
+    """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
+    is_topic = not candidate.series.startswith("entity:")
+    return candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic, candidate.series, candidate.window_s
+
+
+def evidence_p_ppt(candidate: Candidate) -> int:
+    """The p-value of what turned, in 1e-12."""
+    return candidate.share_p_ppt if candidate.by == "share" else candidate.p_ppt
+
+
 def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reason: str) -> Decision:
     return Decision(candidate_id=candidate.candidate_id, tick=candidate.tick, incident=incident, verdict=verdict, reason=reason)
 
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
-    return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), c.p_ppt, -c.statistic, c.series, c.window_s))
+    return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))

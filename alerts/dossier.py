@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from alerts.desk import Opening
+from alerts.desk import Opening, evidence_p_ppt
 from alerts.detectors.surge import DAY_S
-from alerts.detectors.tails import negative_binomial_tail
+from alerts.detectors.tails import binomial_tail, negative_binomial_tail
 from alerts.rules import Rules
 from groundswell.names import content_id
 from groundswell.records import Alert, Candidate, Document, Part, Quote, Severity
@@ -46,7 +46,7 @@ def compose(
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
     without = main.statistic - 1
     expected = main.expected_milli / MILLI
-    p_without = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
+    fires = _fires_without(main, without, expected, rules)
     share_ppm = 1_000_000 * main.statistic // max(1, main.stories)
     return Alert(
         id=content_id("alert", opening.incident.incident, "0", *sorted(str(row[0]) for row in main.evidence)),
@@ -62,7 +62,8 @@ def compose(
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
-        p_ppt=main.p_ppt,
+        p_ppt=evidence_p_ppt(main),
+        by=main.by,
         window_s=main.window_s,
         stories=main.stories,
         owners=main.owners,
@@ -71,16 +72,28 @@ def compose(
         baseline_share_ppm=main.baseline_share_ppm,
         exposure_ppm=main.exposure_ppm,
         without_largest=without,
-        without_largest_fires=p_without <= rules.surge.p_open,
+        without_largest_fires=fires,
         parts=_parts(main, documents),
         evidence=evidence,
-        doubts=_doubts(main, without_fires=p_without <= rules.surge.p_open),
+        doubts=_doubts(main, without_fires=fires),
         versions=versions,
     )
 
 
+def _fires_without(main: Candidate, without: int, expected: float, rules: Rules) -> bool:
+    """Whether the alert would have opened without its largest story."""
+    if main.by == "share":
+        p_share = binomial_tail(without, trials=max(without, main.stories - 1), share=main.baseline_share_ppm / 1_000_000)
+        return p_share <= rules.surge.p_share_alone
+    p = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
+    return p <= rules.surge.p_open
+
+
 def _title(main: Candidate, display: Callable[[str], str]) -> str:
     span = "a day" if main.window_s == DAY_S else "an hour"
+    if main.by == "share":
+        share = 100 * main.statistic / max(1, main.stories)
+        return f"{display(main.series)}: {share:.0f} % of {main.stories} stories in {span} are negative, normally {main.baseline_share_ppm / 1e4:.0f} %"
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
     return f"{display(main.series)}: {main.statistic} negative stories in {span}, {factor:.0f}x normal"
 

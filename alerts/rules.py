@@ -19,6 +19,9 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     p_open: float
     p_hold: float
     p_share_open: float
+    p_share_alone: float
+    share_stories_min: int
+    share_exposure_min_ppm: int
     exposure_min_ppm: int
     expected_floor_hour: float
     expected_floor_day: float

@@ -23,6 +23,8 @@ _encoder: Final = msgspec.json.Encoder()
 _canonical: Final = msgspec.json.Encoder(order="sorted")
 _raw_decoder: Final[msgspec.json.Decoder[RawRecord]] = msgspec.json.Decoder(RawRecord)
 _envelope_decoder: Final = msgspec.json.Decoder(Envelope)
+# RecursionError: a field that nobody knows may still be nested a hundred thousand deep.
+_BROKEN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def encode(record: object) -> bytes:
@@ -47,7 +49,7 @@ def decode_raw(body: bytes) -> RawRecord:
     """
     try:
         return _raw_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         reason = f"raw record: {reason_of(error)}"
         raise RecordError(reason) from error
 
@@ -60,7 +62,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         reason = f"{kind.__name__}: {reason_of(error)}"
         raise RecordError(reason) from error
 
@@ -93,7 +95,7 @@ def records_of(envelope: bytes) -> list[bytes]:
     """
     try:
         opened = _envelope_decoder.decode(envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         reason = f"envelope: {reason_of(error)}"
         raise RecordError(reason) from error
     if opened.v > SCHEMA_VERSION:

@@ -6,7 +6,8 @@ bring their own known time and `seal` sorts them once (an archive). Reading is t
 
 import sqlite3
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,9 @@ class LocalLog:
         except (sqlite3.Error, OSError) as error:
             reason = f"log {path}: {error}; check the folder's permissions and free space"
             raise DependencyError(reason) from error
+        if self._meta("schema") != SCHEMA_VERSION:
+            reason = f"log {path}: its schema is {self._meta('schema')}, this release reads {SCHEMA_VERSION}; upgrade groundswell, or start a new log"
+            raise DependencyError(reason)
         self.log_id = self._meta("id") or ""
 
     def __enter__(self) -> Self:
@@ -89,20 +93,29 @@ class LocalLog:
         Raises:
             DependencyError: the disk is full or the file is gone; nothing was appended.
         """
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
+        given = list(records)
+        with self._transaction():
             last = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()
             stamp = max(now_ms, last[0]) if last else now_ms
             self._db.executemany(
-                "INSERT INTO records (known_ms, kind, source, body) VALUES (?, ?, ?, ?)", [(stamp, *record) for record in records]
+                "INSERT INTO records (known_ms, kind, source, body) VALUES (?, ?, ?, ?)", [(stamp, *record) for record in given]
             )
+        return stamp
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            reason = f"log {self.path}: {error}; nothing was appended: free space on the disk, the intake waits"
+            if not isinstance(error, sqlite3.Error):
+                raise
+            reason = f"log {self.path}: {error}; nothing was written: free space on the disk, then go on"
             raise DependencyError(reason) from error
-        return stamp
 
     def read(self, position: int, *, limit: int, until_ms: int | None = None) -> list[Stamped]:
         """Records from a position on, in order; with `until_ms`, only those known before it."""
@@ -139,21 +152,21 @@ class LocalLog:
 
         Raises:
             UsageError: the log has been sealed.
+            DependencyError: the disk is full or the file is gone; nothing of the batch was taken.
         """
         if self.sealed:
             reason = f"log {self.path}: it is sorted already; new files belong to a new run"
             raise UsageError(reason)
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(
-            "INSERT INTO staged VALUES (?, ?, ?, ?, ?)",
-            [
-                (r.known_ms, blake2b(r.identity.encode("utf-8", "replace"), digest_size=8).digest(), _digest(r.body), r.source, r.body)
-                for r in records
-            ],
-        )
-        self._db.executemany("INSERT OR IGNORE INTO bad_lines VALUES (?, ?, ?, ?)", bad)
-        self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (file, lines, done))
-        self._db.execute("COMMIT")
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO staged VALUES (?, ?, ?, ?, ?)",
+                [
+                    (r.known_ms, blake2b(r.identity.encode("utf-8", "replace"), digest_size=8).digest(), _digest(r.body), r.source, r.body)
+                    for r in records
+                ],
+            )
+            self._db.executemany("INSERT OR IGNORE INTO bad_lines VALUES (?, ?, ?, ?)", bad)
+            self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (file, lines, done))
 
     @property
     def sealed(self) -> bool:
@@ -161,17 +174,20 @@ class LocalLog:
         return self._meta("sealed") is not None
 
     def seal(self) -> None:
-        """Sort what was staged by (known_ms, identity, content), once; a killed sort starts again. Memory stays bounded."""
+        """Sort what was staged by (known_ms, identity, content), once; a killed sort starts again. Memory stays bounded.
+
+        Raises:
+            DependencyError: the disk is full: about twice the archive's size is needed; nothing was changed.
+        """
         if self.sealed:
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(
-            "INSERT INTO records (known_ms, kind, source, body)"
-            " SELECT known_ms, 'document', source, body FROM staged ORDER BY known_ms, identity, content, body"
-        )
-        self._db.execute("DELETE FROM staged")
-        self._db.execute("INSERT INTO meta VALUES ('sealed', '1')")
-        self._db.execute("COMMIT")
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO records (known_ms, kind, source, body)"
+                " SELECT known_ms, 'document', source, body FROM staged ORDER BY known_ms, identity, content, body"
+            )
+            self._db.execute("DELETE FROM staged")
+            self._db.execute("INSERT INTO meta VALUES ('sealed', '1')")
 
     def bad_lines(self) -> list[BadLine]:
         """Every line that could not be read, in order."""

@@ -212,7 +212,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     expected_milli: int  # expected number, thousandths
     limit: int  # the statistic needed for the rule's error rate
     p_ppt: int  # p-value of the count, in 1e-12
-    share_p_ppm: int  # p-value of the negative share
+    share_p_ppt: int  # p-value of the negative share, in 1e-12
+    by: Literal["count", "share"]  # which of the two turned; "count" where both did
     stories: int  # distinct fresh stories of any sentiment
     owners: int  # distinct owners of the negative stories
     owners_known: bool
@@ -275,7 +276,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     statistic: int
     expected_milli: int
     limit: int
-    p_ppt: int
+    p_ppt: int  # p-value of what turned
+    by: Literal["count", "share"]
     window_s: int
     stories: int
     owners: int

@@ -12,8 +12,10 @@ Planted, each with a switch in `DemoSpec`; E is the archive's end (2026-06-30T15
 - `copy_storm`, [E - 4 d - 2 h, E - 4 d]: 400 accounts repost one negative comment about Orrin Motors, with small prefixes
   and cut tails: one text repeated, not an opinion that turned.
 - `silence`, [E - 20 d, E - 8 d): Brightline Releases, one of the largest sources and a mostly positive one, sends
-  nothing, then returns at its full rate.
-- `drift`, the last 40 days (or from the archive's second day): negative news of Castellan Homes grows by 4 % a day. Must not fire.
+  nothing, then returns at its full rate. It is the cheerful side of what is said of Skyferrion Freight: while it is
+  silent only the critics are heard, and nothing has turned.
+- `drift`, the last 40 days (or from the archive's second day): negative news of Castellan Homes grows sixteenfold, by 7 % a
+  day. Must not fire.
 - `strays`: six edits (same id or url, other text), six exact repeats, a Finnish and a Thai line, all before E - 2 d.
 
 Switching one plant off leaves every other line as it was. Equal settings give equal bytes.
@@ -52,7 +54,7 @@ class DemoSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the archive shall hold: its size, its seed and which plants are on."""
 
     days: int = 60  # at least 28
-    per_day: int = 500  # documents a day on average, the plants not counted
+    per_day: int = 460  # documents a day on average, the plants not counted
     seed: int = 7
     bank_run: bool = True
     copy_storm: bool = True
@@ -61,7 +63,7 @@ class DemoSpec(msgspec.Struct, frozen=True, kw_only=True):
     strays: bool = True
 
 
-SMALL_DEMO: Final = DemoSpec(days=30, per_day=85)  # about 3,000 documents, every plant in it: for tests
+SMALL_DEMO: Final = DemoSpec(days=30, per_day=60)  # about 3,500 documents, every plant in it: for tests
 
 
 class _Source(NamedTuple):
@@ -129,7 +131,7 @@ class _Doc(NamedTuple):
     language: str = ""  # where it is not the source's own
 
 
-def demo_lines(*, seed: int = 7, days: int = 60, per_day: int = 500, end: datetime) -> Iterator[dict[str, str]]:
+def demo_lines(*, seed: int = 7, days: int = 60, per_day: int = 460, end: datetime) -> Iterator[dict[str, str]]:
     """Archive lines with every plant, in the order in which they became known."""
     return spec_lines(DemoSpec(seed=seed, days=days, per_day=per_day), end=end)
 
@@ -261,7 +263,7 @@ class _Maker:
         self.named = {company.entity_id: company for company in self.companies}
 
     def lines(self) -> Iterator[dict[str, str]]:
-        everyday = list(self._everyday())
+        everyday = [*self._everyday(), *self._coverage()]
         docs = [doc for doc in everyday if not (self.spec.silence and self._is_silent(doc))]
         if self.spec.bank_run:
             docs += self._bank_run()
@@ -308,6 +310,21 @@ class _Maker:
         yield doc
         if source.kind == "news" and source.name != _SILENT and rng.random() < 0.04:
             yield from _syndicated(rng, doc, rng.randrange(1, 4))
+
+    def _coverage(self) -> Iterator[_Doc]:
+        """Skyferrion Freight: thirty cheerful releases a day from one source, thirteen critical reports from the others."""
+        writer, company = self._writer("coverage"), self.named["SkyferrionFreight"]
+        rng = writer.rng
+        critics = [wire for wire in _WIRES if wire.language == "en" and wire.kind == "news"]
+        for day_s in range(self.start_s, self.end_s, _DAY):
+            for feeling, count in ((POSITIVE, 30), (NEGATIVE, 13)):
+                for _ in range(count):
+                    source = _BY_NAME[_SILENT] if feeling == POSITIVE else rng.choice(critics)
+                    at_s = day_s + rng.randrange(_DAY)
+                    pool = texts.CLAUSES["en"][rng.choice(("company_product", "earnings_dividends"))][feeling]
+                    clause, other = rng.sample(pool, 2)
+                    title, text = writer.news(clause, "en", feeling, company, second=other)
+                    yield _Doc(at_s + _lag_s(rng, source, at_s), at_s, source, title, text)
 
     def _bank_run(self) -> Iterator[_Doc]:
         writer, company = self._writer("bank_run"), self.named["LinlanBank"]
@@ -362,7 +379,7 @@ class _Maker:
             hour_s = self.end_s - days * _DAY + hour * _HOUR
             for source in sources:
                 share = source.weight / sum(each.weight for each in sources)
-                rate = 4 / 500 * self.spec.per_day / 24 * share * 1.04 ** (hour / 24) * _season(source, hour_s)
+                rate = 1.2 / 24 * share * 16 ** (hour / 24 / days) * _season(source, hour_s)
                 into = rng.expovariate(rate)
                 while into < 1:
                     at_s, language = hour_s + int(into * _HOUR), source.language
@@ -440,8 +457,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ingest.demo_archive", description="Write the synthetic demo archive.")
     parser.add_argument("out", type=Path, help="file to write, ending in .jsonl.gz")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--days", type=int, default=60)
-    parser.add_argument("--per-day", type=int, default=500)
+    parser.add_argument("--days", type=int, default=DemoSpec().days)
+    parser.add_argument("--per-day", type=int, default=DemoSpec().per_day)
     parser.add_argument("--end", type=datetime.fromisoformat, default=DEMO_END, help="last moment, ISO 8601 with zone")
     chosen = parser.parse_args(arguments)
     spec = DemoSpec(seed=chosen.seed, days=chosen.days, per_day=chosen.per_day)

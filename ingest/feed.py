@@ -1,12 +1,12 @@
 """RSS, Atom and RDF: bytes of a feed in, raw documents out. Pure: no network, no clock, and no input makes it raise."""
 
+import html
 import io
 import re
 from calendar import timegm
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from html.parser import HTMLParser
 from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -209,31 +209,13 @@ def _update_s(feed: Any) -> int | None:
 
 
 # --- tags -----------------------------------------------------------------------------------------------------------------
-class _Stripper(HTMLParser):
-    _UNREAD: Final = frozenset({"script", "style", "template", "noscript", "iframe", "object"})
-    _INLINE: Final = frozenset(
-        {"a", "abbr", "b", "cite", "code", "em", "font", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
-    )
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._unread = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  the base class's form
-        self._unread += tag in self._UNREAD
-        if tag not in self._INLINE:
-            self.parts.append(" ")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._UNREAD and self._unread:
-            self._unread -= 1
-        if tag not in self._INLINE:
-            self.parts.append(" ")
-
-    def handle_data(self, data: str) -> None:
-        if not self._unread:
-            self.parts.append(data)
+# Every pattern stops at the next "<", so that the whole is linear: Python's own HTMLParser took 84 s for 60 kB of "<a " here.
+_MARK: Final = re.compile(r"""<!--|<(?P<end>/?)(?P<tag>[A-Za-z][A-Za-z0-9:-]{0,30})(?:[^<>"']|"[^"<]*"|'[^'<]*')*+>|<[!?/A-Za-z][^<>]*+>""")
+_UNREAD: Final = frozenset({"script", "style", "template", "noscript", "iframe", "object"})
+_INLINE: Final = frozenset(
+    {"a", "abbr", "b", "cite", "code", "em", "font", "i", "mark", "q", "s", "small", "span", "strong", "sub", "sup", "u"}
+)
+_HUGE_REFERENCE: Final = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9A-Fa-f]{7,});?")
 
 
 def text_of_html(markup: str) -> str:
@@ -242,9 +224,17 @@ def text_of_html(markup: str) -> str:
     >>> text_of_html("<p>Rates <b>ri</b>se</p><p>AT&amp;T falls<script>x()</script></p>")
     'Rates rise AT&T falls'
     """
-    if "<" not in markup and "&" not in markup:
-        return re.sub(r"\s+", " ", markup).strip()
-    stripper = _Stripper()
-    stripper.feed(markup)
-    stripper.close()
-    return re.sub(r"\s+", " ", "".join(stripper.parts)).strip()
+    parts, place = [], 0
+    while (found := _MARK.search(markup, place)) is not None:
+        parts.append(markup[place : found.start()])
+        place, tag = found.end(), (found["tag"] or "").lower()
+        parts.append("" if tag in _INLINE else " ")
+        if found[0] == "<!--":
+            end = markup.find("-->", place)
+            place = end + 3 if end >= 0 else len(markup)
+        elif tag in _UNREAD and not found["end"] and not found[0].endswith("/>"):
+            close = re.compile(rf"</{tag}\b", re.IGNORECASE).search(markup, place)
+            place = close.start() if close else len(markup)
+    parts.append(markup[place:])
+    seen = html.unescape(_HUGE_REFERENCE.sub("\ufffd", "".join(parts)))
+    return re.sub(r"\s+", " ", seen).strip()

@@ -10,14 +10,14 @@ post      3        one of three: sentiment as short comments express it
 news      3        one of three: sentiment as headlines express it
 gate      1        on its own: how far the text reads like a headline; mixes `post` and `news`
 
-Every column becomes sigmoid(slope * margin + intercept) ** power; the columns of a "one of" head are divided by their sum.
-(On out-of-fold topics that is calibrated to .016, a softmax of the same margins to .027.)
+A logit is slope * margin + intercept. A head on its own is a sigmoid of it. A "one of" head is linked in the way that fitted its
+held-out answers better: "softmax", or "sigmoid", where each column is sigmoid(logit) ** power and a row is divided by its sum.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -53,6 +53,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     features_revision: str
     taxonomy: str  # taxonomy.taxonomy_hash() when it was trained
     heads: dict[str, list[str]]  # head -> names of its columns, in the order of the columns
+    links: dict[str, Literal["softmax", "sigmoid"]]  # head -> how logits become probabilities
     label_threshold_ppm: int  # a label is given from this probability on; 0 where there are no labels
     tensors: str  # name of the safetensors file, beside the card
     sha256: str  # of that file
@@ -71,7 +72,7 @@ class Tensors(msgspec.Struct, frozen=True):
     biases: NDArray[np.float64]  # [C]
     slopes: NDArray[np.float64]  # [C] calibration, see the top of this file
     intercepts: NDArray[np.float64]  # [C]
-    powers: NDArray[np.float64]  # [C] one value per head; 1 for columns on their own
+    powers: NDArray[np.float64]  # [C] of "sigmoid" links; 1 for columns on their own
 
 
 class Outputs(msgspec.Struct, frozen=True):
@@ -95,6 +96,7 @@ class LinearModel:
         for head, names in card.heads.items():
             self._columns[head] = slice(first, first + len(names))
             first += len(names)
+        self._softmax = [part for head, part in self._columns.items() if card.links[head] == "softmax"]
 
     def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Uncalibrated margins [n, C]: integer sums over a text's distinct n-grams, divided by its length in idf."""
@@ -116,6 +118,8 @@ class LinearModel:
         columns = np.empty_like(logits)
         for row in range(len(logits)):  # one call per row: the same instructions whatever the batch
             columns[row] = powered_sigmoid(logits[row], self.tensors.powers)
+            for part in self._softmax:
+                columns[row, part] = exponential(logits[row, part])
         gate = columns[:, self._columns["gate"]]
         sentiment = (1 - gate) * normalised(columns[:, self._columns["post"]]) + gate * normalised(columns[:, self._columns["news"]])
         topic = _shares_ppm(normalised(columns[:, self._columns["topic"]])) if "topic" in self._columns else None
@@ -126,6 +130,12 @@ class LinearModel:
 def powered_sigmoid(logits: NDArray[np.float64], power: NDArray[np.float64] | float) -> NDArray[np.float64]:
     """`sigmoid(logits) ** power`, by way of its logarithm."""
     return np.exp(-np.log1p(np.exp(-np.clip(logits, -LOGIT_LIMIT, LOGIT_LIMIT))) * power)
+
+
+def exponential(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`exp(logits)` up to a common factor per row; rows divided by their sums are a softmax."""
+    top: NDArray[np.float64] = logits.max(axis=-1, keepdims=True)
+    return np.exp(np.maximum(logits - top, -LOGIT_LIMIT))
 
 
 def normalised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,7 +162,7 @@ def _shares_ppm(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def model_id(models: Iterable[LinearModel], *, lexicon: bytes) -> str:
     """Name of a set of bundles and their flag lexicon: it changes when what an answer rests on changes."""
-    decisive = ("language", "features", "features_revision", "taxonomy", "heads", "label_threshold_ppm", "sha256")
+    decisive = ("language", "features", "features_revision", "taxonomy", "heads", "links", "label_threshold_ppm", "sha256")
     parts = [msgspec.json.encode([getattr(model.card, field) for field in decisive]).decode() for model in models]
     return f"linear-{content_id(*sorted(parts), hashlib.sha256(lexicon).hexdigest())[:8]}-numpy-int8"
 
@@ -218,6 +228,7 @@ def _check_card(path: Path, card: Card, language: str) -> None:
         right = head in known and (set(names) <= set(known[head]) if head == "labels" else list(names) == list(known[head]))
         rules.append((f"heads.{head}", right, True))
     rules.append(("heads (post, news and gate are required)", {"post", "news", "gate"} <= set(card.heads), True))
+    rules.append(("links (one per head)", list(card.links), list(card.heads)))
     rules.append(("tensors (a .safetensors file beside the card)", card.tensors, f"{Path(card.tensors).stem}.safetensors"))
     for field, value, needed in rules:
         if value != needed:

@@ -19,13 +19,13 @@ No stage reads a clock, a network or a database; what they need from the store i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
-from alerts.rules import Rules
+from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
 from groundswell.names import TICK_MS
@@ -46,8 +46,8 @@ from groundswell.records import (
 from stream.operators.admit import ClosedTick, StampClock
 from stream.operators.contribute import contribute
 from stream.operators.exposure import Exposure, HourExposure, SourceHour
-from stream.operators.normalise import normalise
-from stream.operators.stories import Leaders
+from stream.operators.normalise import normalise, source_name
+from stream.operators.stories import SIMILARITY_MIN, Leaders
 from stream.operators.windows import increments_of
 
 DROP_BYTES_MAX = 65_536
@@ -70,7 +70,7 @@ def open_records(batch: Iterable[Stamped], clock: StampClock) -> Opened:
         known_ms, source = clock.stamp(stamped.known_ms), stamped.source
         try:
             raw = decode_raw(stamped.body)
-            source = raw.source or source
+            source = source_name(raw.source) or source
             if isinstance(raw, Heartbeat):
                 opened.heartbeats.append(raw)
             else:
@@ -129,10 +129,19 @@ class SeriesMemory:
 
 @dataclass
 class Fold:
-    """All series of one contribution partition. Everything in here can be rebuilt from stored rows (shells/rebuild.py)."""
+    """All series of one contribution partition. Everything in here can be rebuilt from stored rows (shells/rebuild.py).
+
+    Args:
+        rules: those in force.
+        exposure: what is known of all sources.
+        similarity_min: how alike two texts of one story are; above 1 every copy is a story (only a test wants that).
+        make_detector: what watches a series.
+    """
 
     rules: Rules
     exposure: Exposure = field(default_factory=Exposure)
+    similarity_min: float = SIMILARITY_MIN
+    make_detector: Callable[[str, SurgeRules], SurgeDetector] = SurgeDetector
     series: dict[str, SeriesMemory] = field(default_factory=dict)
     touched: dict[int, set[str]] = field(default_factory=lambda: {HOUR_S: set(), DAY_S: set()})  # in the open hour and day
     last_tick: int | None = None
@@ -172,7 +181,9 @@ class Fold:
         """The memory of a series, empty when it is new."""
         memory = self.series.get(series)
         if memory is None:
-            memory = self.series[series] = SeriesMemory(Leaders(), SurgeDetector(series, self.rules.surge))
+            memory = self.series[series] = SeriesMemory(
+                Leaders(similarity_min=self.similarity_min), self.make_detector(series, self.rules.surge)
+            )
         return memory
 
     def close_periods(self, tick: int, into: Folded) -> None:

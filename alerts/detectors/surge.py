@@ -2,8 +2,8 @@
 
 Counts on the *known* axis among *fresh* documents, so a feed's delay cancels out. Per closed tick, and only at ticks
 that bring a fresh negative document: without one the count cannot have grown, and no surge can begin.
-A candidate needs four things: an improbable count, a share of negatives that has turned too, enough distinct stories
-from enough independent owners, and a window that was not blind while it was being watched.
+A candidate needs four things: an improbable count and a share of negatives that has turned too (or a share that has
+turned very far), enough distinct stories from enough independent owners, and a window that was not blind.
 """
 
 from collections import Counter, deque
@@ -158,16 +158,18 @@ class SurgeDetector:
         if exposure_ppm < rules.exposure_min_ppm:
             return None
         p = negative_binomial_tail(statistic, mean=expected, dispersion=rules.dispersion)
-        if p > rules.p_hold:
-            return None
         share_ppm = window.baseline.share_ppm()
         p_share = binomial_tail(statistic, trials=len(window.stories), share=share_ppm / FULL_PPM)
+        alone = self._share_alone(window, statistic, p_share, exposure_ppm)
+        if p > rules.p_hold and not alone:
+            return None
         negatives = [negative for row in window.rows for negative in row.negatives]
         owners = {str(negative[2]) for negative in negatives}
         known = any(negative[3] for negative in negatives)
         if not self._corroborated(statistic, expected, owners=len(owners), known=known):
             return None
-        opens = p <= rules.p_open and p_share <= rules.p_share_open
+        counted = p <= rules.p_open and p_share <= rules.p_share_open
+        opens = counted or alone
         if not opens and not self._holding(window, tick):
             return None
         return Candidate(
@@ -180,7 +182,8 @@ class SurgeDetector:
             expected_milli=round(expected * 1_000),
             limit=limit_of(rules.p_open, mean=expected, dispersion=rules.dispersion),
             p_ppt=round(p * 1e12),
-            share_p_ppm=round(p_share * 1e6),
+            share_p_ppt=round(p_share * 1e12),
+            by="share" if alone and not counted else "count",
             stories=len(window.stories),
             owners=len(owners),
             owners_known=known,
@@ -200,6 +203,16 @@ class SurgeDetector:
         last_tick, last_statistic = window.last
         return (tick - last_tick) * TICK_MS < self.rules.repeat_s * 1_000 and statistic < self.rules.repeat_growth * last_statistic
 
+    def _share_alone(self, window: _Window, statistic: int, p_share: float, exposure_ppm: int) -> bool:
+        """Whether the share has turned so far that it counts without the number: only where nobody is missing."""
+        rules = self.rules
+        return (
+            window.period_s == DAY_S
+            and statistic >= rules.share_stories_min
+            and p_share <= rules.p_share_alone
+            and exposure_ppm >= rules.share_exposure_min_ppm
+        )
+
     def _holding(self, window: _Window, tick: int) -> bool:
         return window.last is not None and (tick - window.last[0]) * TICK_MS <= self.rules.hold_s * 1_000
 
@@ -214,8 +227,9 @@ class SurgeDetector:
         The window lies over two calendar periods; each counts by its part of the window and by its exposure.
         """
         period_ticks = window.ticks
-        index, passed = divmod(tick + 1, period_ticks)
-        parts = [(index, passed / period_ticks), (index - 1, 1 - passed / period_ticks)]
+        index, open_ticks = tick // period_ticks, tick % period_ticks + 1  # of the open period, this tick included
+        parts = [(index, open_ticks / period_ticks), (index - 1, 1 - open_ticks / period_ticks)]
+        window.baseline.forget_before(index)  # here too: a restart loads more than the horizon, and must not count it
         exposures = self._exposures(window, tick, seeing)
         expected = sum(self._rate(window, i, seeing) * part * e / FULL_PPM for (i, part), e in zip(parts, exposures, strict=True))
         exposure_ppm = round(sum(part * e for (_, part), e in zip(parts, exposures, strict=True)))

@@ -29,7 +29,7 @@ from dashboards.board.show import Messages
 from dashboards.board.trust import Watch
 from dashboards.board.words import Clock, iso
 from groundswell.codec import decode
-from groundswell.errors import DependencyError, NotFoundError, UsageError
+from groundswell.errors import DependencyError, GroundswellError, NotFoundError, UsageError
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
 from groundswell.store.health import decisions_by_reason, deliveries_of
@@ -123,6 +123,7 @@ def create_app(
             NotFoundError: _error(404, "Not found"),
             UsageError: _error(400, "That cannot be shown"),
             DependencyError: _error(503, "The store does not answer"),
+            GroundswellError: _error(500, "What is stored cannot be shown"),
             HTTPException: _error(404, "Not found"),
         },
     )
@@ -212,7 +213,8 @@ def _page(request: Request, template: str, fill: Callable[[Connection, Watch], d
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         # The page first: it may make the balance anew, and the first line must not say less than the page below it.
-        page = fill(connection, watch) | {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
+        page = fill(connection, watch)
+        page |= {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
     return HTMLResponse(state.templates.get_template(template).render(page | {"path": request.url.path}), headers={"etag": tag})
 
 

@@ -9,7 +9,7 @@ Reading: a line is the negative share of documents, the band around it its 90 % 
 Hatched = fewer than the usual sources were seeing; dashed = the window is still filling; grey = no baseline yet.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -57,6 +57,7 @@ class Marks:
     """What is drawn besides the windows; moments in milliseconds."""
 
     alerts: Sequence[Alert] = ()
+    known_ms: int | None = None  # from it on nothing can be known yet
     formed_ms: int | None = None  # before it the baseline is forming
     span: tuple[int, int] | None = None  # the window that an alert speaks of
     baseline: float | None = None  # the usual negative share
@@ -97,13 +98,16 @@ class _Drawing:
         return round((1 - share) * (self.shape.share_height - 2) + 1, 2)
 
     def ground(self) -> Iterator[str]:
-        """Forming baseline, blind spans, the alert's window, lines at 0, 50 and 100 %."""
-        top, base = self.shape.height, self.shape.share_height
+        """Forming baseline, what is not known yet, blind spans, the alert's window, lines of the scale."""
+        top = self.shape.height
         if self.marks.formed_ms is not None and self.marks.formed_ms > self.start:
             yield f'<rect class="forming" x="0" y="0" width="{self.x(self.marks.formed_ms):g}" height="{top:g}"/>'
         if self.marks.span:
             left, right = map(self.x, self.marks.span)
             yield f'<rect class="span" x="{left:g}" y="0" width="{max(right - left, 1):g}" height="{top:g}"/>'
+        if self.marks.known_ms is not None and self.marks.known_ms < self.end:
+            left = self.x(self.marks.known_ms)
+            yield f'<rect class="later" x="{left:g}" y="0" width="{self.shape.width - left:g}" height="{top:g}"/>'
         for pattern, left, right in self._hatches():
             yield f'<rect fill="url(#{pattern})" x="{left:g}" y="0" width="{right - left:g}" height="{top:g}"/>'
         for share, name in ((0.5, "grid"), (0.0, "axis")):
@@ -114,7 +118,7 @@ class _Drawing:
         if self.marks.baseline is not None:
             height = self.y(self.marks.baseline)
             yield f'<line class="baseline" x1="0" y1="{height:g}" x2="{self.shape.width:g}" y2="{height:g}"/>'
-        yield f'<line class="axis" x1="0" y1="{top:g}" x2="{self.shape.width:g}" y2="{top:g}"/>' if base < top else ""
+        yield f'<line class="axis" x1="0" y1="{top:g}" x2="{self.shape.width:g}" y2="{top:g}"/>'
 
     def _hatches(self) -> Iterator[tuple[str, float, float]]:
         for pattern, run in groupby(self.cells, key=lambda cell: sight(cell.exposure)):
@@ -153,7 +157,7 @@ class _Drawing:
             for name, points in (("line", closed), ("line open", closed[-1:] + filling if filling else [])):
                 if len(points) == 1:
                     (middle, height), half = points[0], self.step * 0.3
-                    points = [(middle - half, height), (middle + half, height)]  # noqa: PLW2901
+                    points = [(middle - half, height), (middle + half, height)]
                 if points:
                     yield f'<polyline class="{name}" points="{_points(points)}"/>'
 
@@ -235,18 +239,16 @@ def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
     """Labels for equal parts of the axis, each at its left edge; at most `labels` of them."""
     parts = next(n for n in range(min(labels, len(cells)), 0, -1) if len(cells) % n == 0)
     step = len(cells) // parts
-    say: Callable[[int], str] = lambda i: clock.tick(cells[i].start_ms, step_ms=step * (cells[0].end_ms - cells[0].start_ms))  # noqa: E731
-    return [say(i) for i in range(0, len(cells), step)]
+    return clock.ticks([cell.start_ms for cell in cells[::step]], step_ms=step * (cells[0].end_ms - cells[0].start_ms))
 
 
 def daybars(days: Sequence[int]) -> Markup:
     """Documents per day as bars, oldest at the left; `days` is newest first."""
     most, width = max(days, default=0) or 1, 8
+    heights = [max(18 * n / most, 1) if n else 0.5 for n in reversed(days)]
     bars = [
-        f'<rect class="bar" x="{i * width + 1}" y="{19 - max(18 * n / most, 1):.1f}" width="{width - 2}" height="{max(18 * n / most, 1):.1f}"/>'
-        if n
-        else f'<rect class="bar open" x="{i * width + 1}" y="18.5" width="{width - 2}" height="0.5"/>'
-        for i, n in enumerate(reversed(days))
+        f'<rect class="{"bar" if n else "bar open"}" x="{i * width + 1}" y="{19 - height:.1f}" width="{width - 2}" height="{height:.1f}"/>'
+        for i, (n, height) in enumerate(zip(reversed(days), heights, strict=True))
     ]
     targets = [
         f'<rect class="hit" x="{i * width}" y="0" width="{width}" height="20"><title>{len(days) - 1 - i} d ago: {count(n)}</title></rect>'

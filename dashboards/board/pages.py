@@ -111,6 +111,7 @@ class Board:
     """Topics x time, the most active companies, the latest alerts."""
 
     range: Range
+    known_ms: int  # end of the last closed tick
     formed_ms: int | None  # until then the baselines are forming
     series: dict[str, list[Cell]]  # topics of both languages, then companies, most documents first
     companies: list[str]  # of these, the companies' keys
@@ -139,10 +140,9 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
     alerts = alerts_of(connection, run)
     return Board(
         range=wanted,
+        known_ms=until_ms,
         formed_ms=None if first_ms is None else first_ms + FORMING_MS,
-        series=series_grid(
-            connection, run, topics + companies, start_ms=wanted.start_ms, end_ms=wanted.end_ms, window_ms=wanted.window_ms
-        ),
+        series=series_grid(connection, run, topics + companies, start_ms=wanted.start_ms, end_ms=wanted.end_ms, window_ms=wanted.window_ms),
         companies=companies,
         alerts=[alert for alert in alerts if wanted.start_ms <= alert.opened_ms <= wanted.end_ms],
         latest=alerts[: -ALERTS_SHOWN - 1 : -1],
@@ -157,6 +157,7 @@ class Around:
     range: Range
     cells: list[Cell]
     alerts: list[Alert]
+    known_ms: int
     formed_ms: int | None
 
 
@@ -180,7 +181,9 @@ def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -
     first_ms = first_hour_ms(connection, run)
     there = [other for other in alerts_of(connection, run, start_ms=start, end_ms=end) if alert.series in other.all_series]
     formed = None if first_ms is None else first_ms + FORMING_MS
-    return Around(Range(start, end, window), cells, [one for one in there if not then or one.opened_ms <= alert.opened_ms], formed)
+    seen = [one for one in there if not then or one.opened_ms <= alert.opened_ms]
+    known_ms = alert.opened_ms if then else closed_ms(connection, run) or alert.opened_ms
+    return Around(Range(start, end, window), cells, seen, known_ms=known_ms, formed_ms=formed)
 
 
 # --- JSON twins -----------------------------------------------------------------------------------------------------------------

@@ -101,16 +101,17 @@ def board(read: Board, clock: Clock, display: Callable[[str], str]) -> BoardShow
     def row(series: str, title: str) -> Row:
         return _row(read, series, title, clock)
 
+    def topic_row(topic: str, language: str) -> Row:
+        series = topic_series(topic, language)
+        return row(series, series_title(series))
+
     return BoardShown(
         range=read.range,
         axis=charts.axis(cells, clock),
         offset=words.offset(clock.at(read.range.end_ms)),
         languages=languages,
         silent=[words.LANGUAGE_TITLES[language] for language in LANGUAGES if language not in languages],
-        topics=[
-            (words.TOPIC_TITLES[topic], [row(topic_series(topic, language), series_title(topic_series(topic, language))) for language in languages])
-            for topic in TOPICS
-        ],
+        topics=[(words.TOPIC_TITLES[topic], [topic_row(topic, language) for language in languages]) for topic in TOPICS],
         companies=[row(series, words.visible(display(series))) for series in read.companies],
         latest=read.latest,
         forming=read.formed_ms is not None and read.formed_ms > read.range.start_ms,
@@ -129,7 +130,7 @@ def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
         cells,
         label=charts.sentence(title, cells, alerts=len(alerts)),
         clock=clock,
-        marks=charts.Marks(alerts=alerts, formed_ms=read.formed_ms),
+        marks=charts.Marks(alerts=alerts, known_ms=read.known_ms, formed_ms=read.formed_ms),
     )
     return Row(
         title=title,
@@ -167,7 +168,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
     title = words.visible(display(alert.series))
     share, cells = alert.baseline_share_ppm / 1e6, around.cells
     span = (alert.opened_ms - alert.window_s * 1000, alert.opened_ms)
-    marks = charts.Marks(alerts=around.alerts, formed_ms=around.formed_ms, span=span, baseline=share)
+    marks = charts.Marks(alerts=around.alerts, known_ms=around.known_ms, formed_ms=around.formed_ms, span=span, baseline=share)
     label = charts.sentence(title, cells, alerts=len(around.alerts)) + f"; usual share {words.percent(share)}"
     low, high = wilson(alert.statistic, max(alert.stories, alert.statistic, 1))
     return DossierShown(
@@ -217,11 +218,11 @@ def messages(made: Messages) -> dict[str, str]:
 
 
 def slack_text(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Block Kit as Slack would read it out; a block of a kind that is not known is named.
+    r"""Block Kit as Slack would read it out; a block of a kind that is not known is named.
 
     >>> slack_text([{"type": "header", "text": {"type": "plain_text", "text": "Surge"}}, {"type": "divider"},
     ...             {"type": "section", "text": {"type": "mrkdwn", "text": "<http://h/a|Open> it"}}])
-    'Surge\\n\\n———\\n\\nOpen (http://h/a) it'
+    'Surge\n\n———\n\nOpen (http://h/a) it'
     """
     return "\n\n".join(_block_text(block) for block in blocks)
 
@@ -242,4 +243,3 @@ def _object_text(text: Mapping[str, Any]) -> str:
         return str(inner)
     plain = _SLACK_LINK.sub(r"\2 (\1)", str(inner)).replace("`", "")
     return plain.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-

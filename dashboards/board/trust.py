@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_SCORE, TICK_MS
+from groundswell.silence import Rhythm
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
 from groundswell.store.progress import progress_of
 from groundswell.store.query import Balance, balance_of, closed_ms, total
-from groundswell.silence import Rhythm
 
 LATE_MS = 120_000
 """A live run whose data end longer ago than this is behind."""

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -70,13 +71,22 @@ class Clock:
             return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%H:%M}"
         return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%a} {end.day} {end:%b %H:%M}"
 
-    def tick(self, ms: int, *, step_ms: int) -> str:
-        """A label of an axis whose labels stand `step_ms` apart."""
-        moment = self.at(ms)
-        midnight = (moment.hour, moment.minute) == (0, 0)
-        if step_ms >= DAY_MS:
-            return f"{moment:%a} {moment.day} {moment:%b}" + ("" if midnight else f" {moment:%H:%M}")
-        return f"{moment.day} {moment:%b}" if midnight else f"{moment:%H:%M}"
+    def ticks(self, starts_ms: Sequence[int], *, step_ms: int) -> list[str]:
+        """Labels of an axis, as short as they can be: the hour alone while the day has not changed.
+
+        >>> Clock("UTC").ticks([0, 43_200_000, 86_400_000], step_ms=43_200_000)
+        ['1 Jan 00:00', '12:00', '2 Jan 00:00']
+        """
+        moments = [self.at(ms) for ms in starts_ms]
+        if step_ms > DAY_MS:
+            return [f"{moment.day} {moment:%b}" for moment in moments]
+        if step_ms == DAY_MS:
+            return [f"{moment:%a} {moment.day}" if moment.hour == 0 else f"{moment.day}, {moment:%H}h" for moment in moments]
+        days = [None, *(moment.date() for moment in moments)]
+        return [
+            f"{moment:%H:%M}" if moment.date() == before else f"{moment.day} {moment:%b %H:%M}"
+            for before, moment in zip(days[:-1], moments, strict=True)
+        ]
 
 
 def offset(moment: datetime) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from models.entities import Catalogue
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from stream.shells.instruments import Instruments
@@ -159,7 +160,7 @@ def instruments_names() -> Callable[[str], str]:
 
 
 @lru_cache(maxsize=1)
-def _catalogue() -> Any:
+def _catalogue() -> "Catalogue":
     from ingest.demo_archive import CATALOGUE  # noqa: PLC0415 - the demo's companies are invented and harm nobody's
     from models.entities import Catalogue  # noqa: PLC0415 - loads the catalogue
 

@@ -34,10 +34,21 @@ def write_intake(
         connection,
         t.drops,
         [
-            _place(run, drop.position) | {"known_ms": drop.known_ms, "source": drop.source, "reason": drop.reason, "body": drop.body}
+            _place(run, drop.position)
+            | {"known_ms": drop.known_ms, "source": _storable(drop.source), "reason": _storable(drop.reason), "body": drop.body}
             for drop in drops
         ],
     )
+
+
+def _storable(text: str) -> str:
+    """Text of strangers as PostgreSQL takes it: without NUL and lone surrogates, at most 1,000 characters."""
+    return text[:1_000].replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _bounded(number: int) -> int:
+    """A stranger's number as a 64-bit column takes it."""
+    return min(max(number, 0), 2**62)
 
 
 def _place(run: str, position: Position) -> dict[str, Any]:
@@ -71,14 +82,15 @@ def _score_row(score: Score) -> dict[str, Any]:
 def write_heartbeats(store: Store, connection: Connection, heartbeats: Iterable[Heartbeat]) -> None:
     """Keep the last poll of each source; `ok_ms` stays at the last successful one."""
     for beat in heartbeats:
-        before = connection.execute(select(t.heartbeats.c.ok_ms).where(t.heartbeats.c.source == beat.source)).scalar_one_or_none()
+        source, polled_ms = _storable(beat.source), _bounded(beat.fetched_ms)
+        before = connection.execute(select(t.heartbeats.c.ok_ms).where(t.heartbeats.c.source == source)).scalar_one_or_none()
         row = {
-            "source": beat.source,
-            "polled_ms": beat.fetched_ms,
-            "ok_ms": beat.fetched_ms if beat.ok else before,
-            "fetched": beat.fetched,
-            "new": beat.new,
-            "reason": beat.reason,
+            "source": source,
+            "polled_ms": polled_ms,
+            "ok_ms": polled_ms if beat.ok else before,
+            "fetched": _bounded(beat.fetched),
+            "new": _bounded(beat.new),
+            "reason": None if beat.reason is None else _storable(beat.reason),
         }
         store.upsert(connection, t.heartbeats, [row])
 

@@ -156,5 +156,5 @@ def deliveries_of(connection: Connection, run: str, alert_id: str) -> list[tuple
 
 
 def run_kind(connection: Connection, run: str) -> str:
-    """"live", "demo" or "backfill"; "" for a run that is not stored."""
+    """What a run is: "live", "demo" or "backfill"; "" for a run that is not stored."""
     return connection.execute(select(t.runs.c.kind).where(t.runs.c.run == run)).scalar_one_or_none() or ""

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, exists, func, select
 
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
@@ -101,7 +101,8 @@ def series_windows(
         reason = f"window {window_ms / 60_000:g} min: panes are {PANE_MS // 60_000} minutes, give a multiple of that (1h, 1d)"
         raise UsageError(reason)
     start_ms -= start_ms % window_ms
-    first, last = start_ms // PANE_MS, -(-end_ms // PANE_MS)
+    windows = -(-(end_ms - start_ms) // window_ms)
+    first, last = start_ms // PANE_MS, (start_ms + windows * window_ms) // PANE_MS  # the last window is a whole one
     row = t.increments.c
     statement = select(row.tick, row.pane, row.daily, row.body).where(
         row.run == run, row.series == series, row.pane >= first, row.pane < last
@@ -118,7 +119,7 @@ def series_windows(
         absorb(members.setdefault(index, {}), increment_of(series, tick, pane, daily=daily, body=body).members)
     known_ms = min(closed_ms(connection, run) or 0, as_of_ms if as_of_ms is not None else 2**62)
     exposures = hour_exposures(connection, run, language_of(series), start_ms=start_ms, end_ms=end_ms)
-    for index in range(-(-(end_ms - start_ms) // window_ms)):
+    for index in range(windows):
         begin = start_ms + index * window_ms
         yield SeriesWindow(
             series=series,
@@ -225,10 +226,10 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         count("fetched", log.documents_by_source())
         count("in_flight", log.documents_by_source(since=read_to))
     a, s = t.admissions.c, t.scores.c
-    model_id = connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one_or_none()
-    scored = t.admissions.join(t.scores, and_(a.document_id == s.document_id, a.content_hash == s.content_hash, s.model_id == model_id))
     by_source = select(a.source, func.count()).where(a.run == run).group_by(a.source)
-    count("scored", _pairs(connection, by_source.select_from(scored).where(a.outcome == "scored")))
+    # By any model: a live run changes its model, and what an earlier one scored stays scored.
+    has_score = exists().where(a.document_id == s.document_id, a.content_hash == s.content_hash)
+    count("scored", _pairs(connection, by_source.where(a.outcome == "scored", has_score)))
     for outcome in ("duplicate", "edited"):
         count(outcome, _pairs(connection, by_source.where(a.outcome == outcome)))
     d = t.drops.c

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 
 from groundswell.errors import DependencyError, UsageError, reason_of
 
@@ -41,10 +41,17 @@ class Store:
             with self.engine.connect() as connection:
                 version = _version(connection)
         except OperationalError as error:
-            reason = f"store {self.shown}: {reason_of(error.orig or error)}; is the server running and the database created?"
+            step = "can the file be written?" if self.is_sqlite else "is the server running and the database created?"
+            reason = f"store {self.shown}: {reason_of(error.orig or error)}; {step}"
             raise DependencyError(reason) from error
+        except DatabaseError as error:
+            reason = f"store {self.shown}: {reason_of(error.orig or error)}; give the path of a store, or of a file that does not exist yet"
+            raise UsageError(reason) from error
         if version == HEAD:
             return
+        if version is not None and version > HEAD:
+            reason = f"store {self.shown}: its schema is {version}, this release knows schemas up to {HEAD}; upgrade groundswell"
+            raise UsageError(reason)
         from groundswell.store.migrate import upgrade
 
         upgrade(self.engine)
@@ -56,10 +63,18 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent snapshot."""
+        """A consistent snapshot.
+
+        Raises:
+            DependencyError: the database went away.
+        """
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self.engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
+        try:
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
+                yield connection
+        except OperationalError as error:
+            reason = f"store {self.shown}: {reason_of(error.orig or error)}; it cannot be read now, try again"
+            raise DependencyError(reason) from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -106,12 +106,25 @@ class Exposure:
         for volume in self._volumes.values():
             volume.forget_before(hour - HORIZON_HOURS)
         self._volumes = {key: volume for key, volume in self._volumes.items() if volume.total}
-        heard_of = {source for source, _ in self._volumes}
-        self._sources = {name: source for name, source in self._sources.items() if name in heard_of}
+        self.forget_silent_sources()
         exposures = [HourExposure(hour, language, self._exposure(language, hour=hour)) for language in self._languages()]
         for exposure in exposures:
             self.restore_exposure(exposure)
+        for language in self._closed:  # also those in which nobody speaks any more
+            self._forget_exposures(language, before=hour - HORIZON_HOURS)
         return heard, exposures
+
+    def forget_silent_sources(self) -> None:
+        """Let go of sources that brought nothing within the horizon: nobody misses them."""
+        heard_of = {source for source, _ in (*self._volumes, *self._open)}
+        self._sources = {name: rhythm for name, rhythm in self._sources.items() if name in heard_of}
+
+    def _forget_exposures(self, language: str, *, before: int) -> None:
+        closed, slots, days = self._closed[language], self._slots[language], self._days[language]
+        while closed and closed[0][0] < before:
+            hour, exposure = closed.popleft()
+            slots[hour % SLOTS] -= exposure
+            days[hour // 24 % DAYS] -= exposure
 
     def _languages(self) -> list[str]:
         return sorted({language for _, language in self._volumes} | {ALL})
@@ -181,7 +194,3 @@ class Exposure:
         closed.append((row.hour, row.exposure_ppm))
         slots[row.hour % SLOTS] += row.exposure_ppm
         days[row.hour // 24 % DAYS] += row.exposure_ppm
-        while closed[0][0] < row.hour - HORIZON_HOURS:
-            hour, exposure = closed.popleft()
-            slots[hour % SLOTS] -= exposure
-            days[hour // 24 % DAYS] -= exposure

@@ -16,11 +16,14 @@ from groundswell.records import Document, RawDocument
 
 TEXT_CHARACTERS_MAX: Final = 100_000
 TITLE_CHARACTERS_MAX: Final = 1_000
+NAME_CHARACTERS_MAX: Final = 200
+URL_CHARACTERS_MAX: Final = 4_000
 ANCIENT_MS: Final = 315_532_800_000  # 1980-01-01: before it no feed existed, so a date is a fault
+FAR_FUTURE_MS: Final = 2**53  # a crawler's clock is only shown; whatever it says must fit into a column
 HAN_SHARE_MIN: Final = 0.2
 IDENTIFIER_SURE: Final = 0.9
 
-_TAG = re.compile(r"<[^<>]{0,500}>")
+_TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,500}>")  # a letter at least: "EPS <0.1 against >0.3" holds no tag
 _BLANKS = re.compile(r"\s+")
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
@@ -95,8 +98,15 @@ def canonical_url(url: str) -> str:
     parts = urlsplit(url.strip())
     scheme = parts.scheme.lower()
     host = parts.netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
-    query = urlencode(sorted((k, v) for k, v in parse_qsl(parts.query) if not _TRACKING.match(k)))
+    # A bare number (story?123) is a key without a value, and some queries are not UTF-8: both tell pages apart.
+    pairs = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
+    query = urlencode(sorted((k, v) for k, v in pairs if not _TRACKING.match(k)), errors="surrogateescape")
     return urlunsplit((scheme, host, parts.path.rstrip("/"), query, ""))
+
+
+def source_name(name: str) -> str:
+    """The name of a source or owner as it is stored and counted: clean, at most 200 characters."""
+    return clean(name[: 4 * NAME_CHARACTERS_MAX])[:NAME_CHARACTERS_MAX].strip()
 
 
 def identity(raw: RawDocument, *, text: str) -> str:
@@ -108,9 +118,11 @@ def identity(raw: RawDocument, *, text: str) -> str:
         return content_id("id", raw.source, raw.id)
     if raw.url:
         try:
-            return content_id("url", canonical_url(raw.url))
-        except ValueError:  # an address that is none: fall through to the text
-            pass
+            url = canonical_url(raw.url)
+        except ValueError:
+            url = ""
+        if urlsplit(url).netloc:  # "n/a" and the like name no document: fall through to the text
+            return content_id("url", url)
     return content_id("text", raw.source, str(raw.published_ms), raw.author_hash or "", text)
 
 
@@ -124,18 +136,19 @@ def normalise(raw: RawDocument, *, known_ms: int) -> Document:
     Raises:
         RecordError: nothing to read, no source, or a language that no model here reads; the text is the drop's reason.
     """
-    title, text = clean(raw.title[: 4 * TITLE_CHARACTERS_MAX])[:TITLE_CHARACTERS_MAX], clean(raw.text[:TEXT_CHARACTERS_MAX])
-    source = clean(raw.source)[:200]
+    title = clean(raw.title[: 4 * TITLE_CHARACTERS_MAX])[:TITLE_CHARACTERS_MAX].strip()
+    text = clean(raw.text[:TEXT_CHARACTERS_MAX])[:TEXT_CHARACTERS_MAX].strip()  # NFC makes some texts longer
+    source = source_name(raw.source)
     if not source:
         raise RecordError("no source: every document names where it came from")  # noqa: EM101
     if not title and not text:
         raise RecordError("empty: neither title nor text has a readable character")  # noqa: EM101
     language = detect_language(f"{title} {text[:400]}", raw.language)
     if language not in LANGUAGES:
-        reason = f"language: {language or 'none, the text has no letters'}"
+        reason = f"language: {clean(language)[:20] if language else 'none, the text has no letters'}"
         raise RecordError(reason)
     published_ms, flag = _placed(raw.published_ms, known_ms)
-    owner = raw.author_hash or raw.owner
+    owner = source_name(raw.author_hash or raw.owner or "")
     return Document(
         document_id=identity(raw, text=f"{title} {text}"),
         content_hash=content_id(title, text),
@@ -146,13 +159,13 @@ def normalise(raw: RawDocument, *, known_ms: int) -> Document:
         language=language,
         title=title,
         text=text,
-        url=raw.url,
+        url=_UNSEEN.sub("", raw.url)[:URL_CHARACTERS_MAX] if raw.url else None,
         published_ms=published_ms,
         published_precision=raw.published_precision,
         published_flag=flag,
         known_ms=known_ms,
         known_basis=raw.known_basis,
-        fetched_ms=raw.fetched_ms,
+        fetched_ms=min(max(raw.fetched_ms, 0), FAR_FUTURE_MS),
     )
 
 

@@ -55,6 +55,7 @@ class Leaders:
     """The live leaders of one series: at most LEADERS_MAX, none older than LEADER_LIFE_MS in known time."""
 
     stories: list[Story] = field(default_factory=list)
+    similarity_min: float = SIMILARITY_MIN
     _words: NDArray[np.uint32] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Leaders:
         if count:
             same = (self._words[:count] == words).sum(axis=1)
             best = int(same.argmax())
-            if same[best] >= SIMILARITY_MIN * DIGEST_WORDS:
+            if same[best] >= self.similarity_min * DIGEST_WORDS:
                 return self.stories[best].story, None
         story = Story(
             series=contribution.series,

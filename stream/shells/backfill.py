@@ -21,7 +21,7 @@ from groundswell.store.facts import write_intake
 from groundswell.store.query import Balance, balance_of
 from groundswell.store.store import Store
 from ingest.archive import ArchiveRow, read_archive
-from stream.operators.normalise import clean
+from stream.operators.normalise import source_name
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, open_run, update_manifest
 
@@ -114,6 +114,7 @@ def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, p
     """Read archives into a log sorted by known time; goes on where an earlier, killed call stopped."""
     log = LocalLog(path)
     staged = 0
+    labels = _labels(files)
     for file in [] if log.sealed else files:
         name = str(file.resolve())
         lines, done = log.lines_staged(name)
@@ -130,8 +131,9 @@ def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, p
             )
         )
         while batch := list(islice(rows, STAGE_LINES)):
-            records, bad = split(batch)
-            log.stage(name, records, bad, lines=batch[-1].line, done=False)
+            lines = batch[-1].line
+            records, bad = split(batch, label=labels[file])
+            log.stage(name, records, bad, lines=lines, done=False)
             staged += len(batch)
             progress("read", staged, None)
         log.stage(name, [], lines=lines, done=True)
@@ -140,14 +142,21 @@ def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, p
     return log
 
 
-def split(batch: Iterable[ArchiveRow]) -> tuple[list[StagedRecord], list[BadLine]]:
+def _labels(files: Sequence[Path]) -> dict[Path, str]:
+    """What each file is called where its bad lines are counted: its name, or its path where two have the same name."""
+    names = [file.name for file in files]
+    return {file: file.name if names.count(file.name) == 1 else str(file) for file in files}
+
+
+def split(batch: Iterable[ArchiveRow], *, label: str) -> tuple[list[StagedRecord], list[BadLine]]:
     """Archive rows as what the log stages: records with their sort keys, and bad lines."""
     records, bad = [], []
     for row in batch:
         if row.raw is None:
-            bad.append(BadLine(row.file, row.line, row.error or "unreadable", row.body))
+            bad.append(BadLine(label, row.line, row.error or "unreadable", row.body))
         else:
-            records.append(StagedRecord(row.raw.known_ms or 0, _identity(row.raw), clean(row.raw.source)[:200], encode(row.raw)))
+            source = source_name(row.raw.source) or "?"
+            records.append(StagedRecord(row.raw.known_ms or 0, _identity(row.raw), source, encode(row.raw)))
     return records, bad
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any, Final
 
+from alerts.rules import Rules
 from groundswell.clock import Clock
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
 from groundswell.store.query import alerts_of, balance_of, total
 from groundswell.store.store import Store
 from ingest.demo_archive import CATALOGUE, DEMO_END, DemoSpec, write_demo
+from stream.pipeline import Fold
 from stream.shells.backfill import ArchiveOptions, stage_archives
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, load_instruments, open_run
@@ -76,7 +78,14 @@ class Demo:
         }
 
 
-def set_up(folder: Path, *, end: datetime = DEMO_END, spec: DemoSpec | None = None, catalogues: Sequence[Path] = ()) -> Demo:
+def set_up(
+    folder: Path,
+    *,
+    end: datetime = DEMO_END,
+    spec: DemoSpec | None = None,
+    catalogues: Sequence[Path] = (),
+    fold: Callable[[Rules], Fold] = Fold,
+) -> Demo:
     """A fresh demo in a folder of its own; an earlier one there is removed.
 
     Args:
@@ -84,6 +93,7 @@ def set_up(folder: Path, *, end: datetime = DEMO_END, spec: DemoSpec | None = No
         end: the archive's last moment.
         spec: size and plants; the shipped ones by default.
         catalogues: more companies than the shipped and the demo's own.
+        fold: the memory to begin with; tests take a guard out of it and see the false alert.
     """
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -93,7 +103,7 @@ def set_up(folder: Path, *, end: datetime = DEMO_END, spec: DemoSpec | None = No
     log = stage_archives([archive], folder / "demo.log", ArchiveOptions(), lambda _phase, _done, _total: None)
     store = Store(str(folder / "demo.db"))
     open_run(store, RUN, kind="demo", instruments=instruments)
-    return Demo(store, log, EmbeddedPipeline(store, log, RUN, instruments), instruments)
+    return Demo(store, log, EmbeddedPipeline(store, log, RUN, instruments, fold=fold(instruments.rules)), instruments)
 
 
 def live_end(clock: Clock) -> datetime:

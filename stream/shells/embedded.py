@@ -18,7 +18,7 @@ from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE, TICK_MS
 from groundswell.records import Alert
 from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
-from stream.operators.admit import Gate, StampClock, tick_of
+from stream.operators.admit import Gate, StampClock, tick_end_ms, tick_of
 from stream.pipeline import Fold, Folded
 from stream.shells.instruments import Instruments
 from stream.shells.rebuild import rebuild_fold
@@ -37,6 +37,7 @@ class EmbeddedPipeline:
         run: name of the run.
         instruments: model, rules and catalogue in force.
         targets: where alerts are sent; empty for every run but live.
+        fold: memory to begin a new run with, where it is not to be empty and as the instruments say.
 
     Raises:
         ContinuityError: the store's progress belongs to another log.
@@ -47,6 +48,7 @@ class EmbeddedPipeline:
     run: str
     instruments: Instruments
     targets: Sequence[str] = ()
+    fold: Fold | None = None
     alerts_seen: int = field(default=0, init=False)
     records_read: int = field(default=0, init=False)  # by this process
 
@@ -60,20 +62,16 @@ class EmbeddedPipeline:
             role: claim(self.store, self.run, role, owner=owner, log_id=self.log.log_id) for role in (ROLE_SCORE, ROLE_FOLD, ROLE_DESK)
         }
         folded = self._claims[ROLE_FOLD]
-        self._fold = Fold(self.instruments.rules)
+        self._fold = self.fold or Fold(self.instruments.rules)
         if folded.closed_tick != NEVER_TICK:
             with self.store.read() as connection:
                 self._fold = rebuild_fold(connection, self.run, rules=self.instruments.rules, through_tick=folded.closed_tick)
                 self._desk.restore(connection, through_tick=folded.closed_tick)
         self._gate = Gate(1, closed_tick=folded.closed_tick)
-        self._clock = StampClock()
+        # What is read from here on was not folded; a record that the log stamped before a time that was passed is late, not lost.
+        self._clock = StampClock() if folded.closed_tick == NEVER_TICK else StampClock(tick_end_ms(folded.closed_tick))
         self._unfolded: deque[tuple[int, int]] = deque()  # (offset, known_ms) of records read but not folded yet
         self._next = folded.next_offset
-
-    @property
-    def fold(self) -> Fold:
-        """What the fold stage knows now; for the board's source health, never to be changed from outside."""
-        return self._fold
 
     @property
     def time_ms(self) -> int:
@@ -92,10 +90,11 @@ class EmbeddedPipeline:
         """
         batch = self.log.read(self._next, limit=limit, until_ms=until_ms)
         if batch:
+            passed_ms = self._clock.time_ms
             taken, moved = self._intake.take(batch, self._clock, claim=self._claims[ROLE_SCORE])
             self._claims[ROLE_SCORE] = moved or self._claims[ROLE_SCORE]
             self._gate.offer(0, contributions=[c for _, c in taken.contributions], arrivals=taken.arrivals)
-            self._unfolded.extend((stamped.position.offset, stamped.known_ms) for stamped in batch)
+            self._unfolded.extend((stamped.position.offset, max(stamped.known_ms, passed_ms)) for stamped in batch)
             self._next = batch[-1].position.offset + 1
             self.records_read += len(batch)
             self.pass_time(self._clock.time_ms)
@@ -114,10 +113,10 @@ class EmbeddedPipeline:
         if not closed:
             return alerts
         with self.store.write() as connection:
+            self._move(connection, closed[-1].tick)  # first: a zombie must meet the fence, not the new owner's rows
             for tick in closed:
                 alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
             store_folded(self.store, connection, self.run, folded)
-            self._move(connection, closed[-1].tick)
         self.alerts_seen += len(alerts)
         return alerts
 

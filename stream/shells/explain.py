@@ -57,6 +57,7 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         tick = alert.opened_ms // TICK_MS - 1
         candidates = _candidates(connection, run, alert, rules, tick=tick)
         differences = _check_candidates(connection, run, alert, candidates, tick=tick)
+        candidates = _of_incident(connection, run, alert, candidates)
         incident = connection.execute(
             select(t.incidents.c.body).where(t.incidents.c.run == run, t.incidents.c.incident == alert.incident)
         ).scalar_one()
@@ -103,6 +104,16 @@ def _candidates(connection: Connection, run: str, alert: Alert, rules: Rules, *,
         if mine:
             found += fold.memory_of(series).detector.step(tick, mine, fold.exposure)
     return main_first(found)
+
+
+def _of_incident(connection: Connection, run: str, alert: Alert, found: list[Candidate]) -> list[Candidate]:
+    """Those that the desk put into the alert: a series' other window may belong to another incident, or have been held."""
+    d = t.decisions.c
+    rows = connection.execute(
+        select(d.candidate_id, d.incident, d.verdict).where(d.run == run, d.candidate_id.in_([c.candidate_id for c in found]))
+    )
+    elsewhere = {row.candidate_id for row in rows if row.incident != alert.incident or row.verdict == "held"}
+    return [candidate for candidate in found if candidate.candidate_id not in elsewhere]
 
 
 def _check_candidates(connection: Connection, run: str, alert: Alert, found: list[Candidate], *, tick: int) -> list[str]:

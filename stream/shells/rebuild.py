@@ -95,6 +95,7 @@ def rebuild_exposure(connection: Connection, run: str, *, through_tick: int) -> 
         exposure.restore_source_hour(SourceHour(row.hour, row.source, row.language, row.documents))
     for row in load_rows(connection, run, t.exposures, since=oldest, before=hour, by="hour"):
         exposure.restore_exposure(HourExposure(row.hour, row.language, row.exposure_ppm))
+    exposure.forget_silent_sources()
     return exposure
 
 

@@ -8,7 +8,7 @@ from typing import Final, Self
 from sqlalchemy import and_, select, union_all
 
 from groundswell.errors import ContinuityError
-from groundswell.names import ROLE_SCORE
+from groundswell.names import ENVELOPE_BYTES_MAX, ROLE_SCORE
 from groundswell.records import Admission, Contribution, Stamped
 from groundswell.store import schema as t
 from groundswell.store.progress import Claim, claim
@@ -17,8 +17,8 @@ from stream.pipeline import arrivals_of
 from stream.shells.stages import IntakeStage, Taken
 from stream.shells.wire import FoldItem, RawBatch, RawMessage, stamp_message
 
-BATCH_RECORDS: Final = 1_024
-"""Records of one transaction, about: whole messages only."""
+BATCH_BYTES: Final = 2 * ENVELOPE_BYTES_MAX
+"""Raw bytes of one transaction, about: whole messages only. It bounds the work that a lost partition throws away."""
 
 
 class _MadeStamps(StampClock):
@@ -127,7 +127,7 @@ class ScorePartition:
         return RawBatch(self.claim.part, messages[0].offset, messages[-1].offset, time_ms, items)
 
 
-def in_batches(messages: Sequence[RawMessage], *, bytes_max: int) -> list[list[RawMessage]]:
+def in_batches(messages: Sequence[RawMessage], *, bytes_max: int = BATCH_BYTES) -> list[list[RawMessage]]:
     """Messages of one partition as batches that one transaction can hold, in order.
 
     >>> [len(b) for b in in_batches([RawMessage(n, 0, b"x" * 40) for n in range(5)], bytes_max=100)]

@@ -31,7 +31,10 @@ from groundswell.store.store import Store
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
-from stream.pipeline import Folded, arrivals_of, contributions_of, open_records
+from stream.pipeline import DROP_BYTES_MAX, Folded, arrivals_of, contributions_of, open_records
+
+Key = tuple[str, str]
+"""Document id and content hash: what a score belongs to."""
 
 
 @dataclass
@@ -74,24 +77,14 @@ class IntakeStage:
         """
         opened = open_records(batch, clock)
         documents = [document for _, document in opened.documents]
-        with self.store.read() as connection:
-            known = known_contents(connection, self.run, [d.document_id for d in documents])
-            admissions = identify(opened.documents, known)
-            counted = [(a, d) for a, d in zip(admissions, documents, strict=True) if a.outcome == "scored"]
-            keys = {(d.document_id, d.content_hash) for _, d in counted}
-            scores = stored_scores(connection, keys, model_id=self.scorer.model_id)
-        fresh, refused = self._score([(a, d) for a, d in counted if (d.document_id, d.content_hash) not in scores], batch)
-        admissions = [a for a in admissions if a.position not in {drop.position for drop in refused}]
-        drops = opened.drops + refused
-        kept = [(a, d) for a, d in counted if a.position not in {drop.position for drop in refused}]
+        admitted, scores, fresh, refused = self._admit(opened.documents, batch)
+        admissions, drops = [admission for admission, _ in admitted], opened.drops + refused
         with self.store.write() as connection:
             once = _once(documents)
             write_intake(self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops)
             write_heartbeats(self.store, connection, opened.heartbeats)
             if self.shared:
                 scores |= stored_scores(connection, fresh, model_id=self.scorer.model_id)
-            else:
-                scores |= fresh
             if claim is not None:
                 claim = advance(
                     connection,
@@ -100,34 +93,63 @@ class IntakeStage:
                     time_ms=clock.time_ms,
                     closed_tick=claim.closed_tick,
                 )
-        return Taken(contributions_of(kept, scores), arrivals_of(admissions), drops, admissions), claim
+        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions), claim
 
-    def _score(self, wanted: list[tuple[Admission, Document]], batch: Sequence[Stamped]) -> tuple[dict[tuple[str, str], Score], list[Drop]]:
-        """Score what is missing; a document that the model cannot take becomes a drop, alone."""
-        documents = [document for _, document in wanted]
+    def _admit(
+        self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped]
+    ) -> tuple[list[tuple[Admission, Document]], dict[Key, Score], dict[Key, Score], list[Drop]]:
+        """What each document is, the scores of those that count, the new ones among them, and what the model cannot take.
+
+        A refused document was never there: what follows it is identified without it, in this batch as in any other.
+        """
+        with self.store.read() as connection:
+            known = known_contents(connection, self.run, [d.document_id for _, d in documents])
+            scores = stored_scores(connection, {_key(d) for _, d in documents}, model_id=self.scorer.model_id)
+        bodies = {stamped.position: stamped.body for stamped in batch}
+        fresh: dict[Key, Score] = {}
+        reasons: dict[Key, str] = {}
+        drops: list[Drop] = []
+        while True:
+            admissions = identify(documents, {document_id: dict(contents) for document_id, contents in known.items()})
+            admitted = list(zip(admissions, (document for _, document in documents), strict=True))
+            counted = [document for admission, document in admitted if admission.outcome == "scored"]
+            self._score([d for d in counted if _key(d) not in scores and _key(d) not in reasons], fresh, reasons)
+            scores |= fresh
+            refused = {a.position: reasons[_key(d)] for a, d in admitted if a.outcome == "scored" and _key(d) in reasons}
+            if not refused:
+                return admitted, scores, fresh, drops
+            for position, document in documents:
+                if position in refused:
+                    drops.append(_refusal(position, document, reason=refused[position], body=bodies[position]))
+            documents = [(position, document) for position, document in documents if position not in refused]
+
+    def _score(self, documents: list[Document], scores: dict[Key, Score], reasons: dict[Key, str]) -> None:
+        """Score documents; one that the model cannot take gets its reason, alone."""
+        if not documents:
+            return
         try:
             results: list[Score | Exception | None] = list(self.scorer.score(documents))
         except Exception:
             results = [self._score_alone(document) for document in documents]
-        scores: dict[tuple[str, str], Score] = {}
-        drops = []
-        bodies = {stamped.position: stamped for stamped in batch}
-        for (admission, document), result in zip(wanted, results, strict=True):
+        for document, result in zip(documents, results, strict=True):
             if isinstance(result, Score):
-                scores[document.document_id, document.content_hash] = result
-                continue
-            reason = f"score: {reason_of(result)}" if isinstance(result, Exception) else f"language: {document.language}"
-            stamped = bodies[admission.position]
-            drops.append(
-                Drop(position=admission.position, known_ms=admission.known_ms, source=document.source, reason=reason, body=stamped.body)
-            )
-        return scores, drops
+                scores[_key(document)] = result
+            else:
+                reasons[_key(document)] = f"language: {document.language}" if result is None else f"score: {reason_of(result)}"
 
     def _score_alone(self, document: Document) -> Score | Exception | None:
         try:
             return self.scorer.score([document])[0]
         except Exception as error:
             return error
+
+
+def _key(document: Document) -> Key:
+    return document.document_id, document.content_hash
+
+
+def _refusal(position: Position, document: Document, *, reason: str, body: bytes) -> Drop:
+    return Drop(position=position, known_ms=document.known_ms, source=document.source, reason=reason, body=body[:DROP_BYTES_MAX])
 
 
 def _once(documents: Iterable[Document]) -> list[Document]:

@@ -85,7 +85,7 @@ def stamp_message(message: RawMessage, partition: int, clock: StampClock, *, liv
     """The records of a raw message with their stamps, and the partition's time moved behind them.
 
     Live, the log's append time is the stamp of every record. An archive's records bring their own known time; one that
-    cannot say it takes the partition's time. A message that is no envelope is handed on as one record, so that it is
+    cannot say it takes its envelope's, else the partition's time so far. A message that is no envelope is handed on as one record, so that it is
     counted (as a drop with its bytes) instead of being lost.
 
     Raises:
@@ -95,7 +95,7 @@ def stamp_message(message: RawMessage, partition: int, clock: StampClock, *, liv
     bodies = [message.body] if envelope is None else [bytes(record) for record in envelope.records]
     stamped = []
     for index, body in enumerate(bodies):
-        known_ms = clock.stamp(message.append_ms if live else _known_ms(body))
+        known_ms = clock.stamp(message.append_ms if live else _known_ms(body, envelope))
         stamped.append(Stamped(Position(partition, message.offset, index), known_ms, body))
     if live:
         clock.stamp(message.append_ms)
@@ -121,11 +121,13 @@ def open_envelope(body: bytes) -> Envelope | None:
     return envelope if envelope.records or b'"records"' in body else None
 
 
-def _known_ms(body: bytes) -> int:
+def _known_ms(body: bytes, envelope: Envelope | None) -> int:
     try:
         known_ms = _own_time.decode(body).known_ms
     except (msgspec.MsgspecError, UnicodeDecodeError):
         known_ms = None
+    if known_ms is None and envelope is not None:
+        known_ms = envelope.time_ms
     return BEGINNING_MS if known_ms is None else known_ms
 
 

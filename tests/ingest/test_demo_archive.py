@@ -20,7 +20,7 @@ from models.entities import Catalogue
 
 Line = dict[str, str]
 PLANTS = ("bank_run", "copy_storm", "silence", "drift", "strays")
-BARE = DemoSpec(days=30, per_day=85, **dict.fromkeys(PLANTS, False))
+BARE = DemoSpec(days=30, per_day=60, **dict.fromkeys(PLANTS, False))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def _extra(spec: DemoSpec, bare: Iterable[Line]) -> list[Line]:
 
 
 def _only(plant: str) -> DemoSpec:
-    return DemoSpec(days=30, per_day=85, **{name: name == plant for name in PLANTS})
+    return DemoSpec(days=30, per_day=60, **{name: name == plant for name in PLANTS})
 
 
 def _pieces(line: Line) -> set[str]:
@@ -78,14 +78,14 @@ def test_a_seed_gives_the_same_bytes_twice_and_in_a_fresh_process(tmp_path: Path
     paths = [tmp_path / name for name in ("a.jsonl.gz", "b.jsonl.gz", "c.jsonl.gz")]
     write_demo(paths[0], SMALL_DEMO)
     write_demo(paths[1], SMALL_DEMO)
-    command = [sys.executable, "-m", "ingest.demo_archive", str(paths[2]), "--days", "30", "--per-day", "85"]
+    command = [sys.executable, "-m", "ingest.demo_archive", str(paths[2]), "--days", "30", "--per-day", "60"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CATALOGUE.parents[1])
     assert re.search(r"c\.jsonl\.gz: \d,\d{3} documents, \d{3},\d{3} bytes\n$", done.stdout)
     assert len({_packed_hash(path) for path in paths}) == 1
 
 
 def test_another_seed_gives_other_lines(small: list[Line]) -> None:
-    other = list(spec_lines(DemoSpec(days=30, per_day=85, seed=8), end=DEMO_END))
+    other = list(spec_lines(DemoSpec(days=30, per_day=60, seed=8), end=DEMO_END))
     assert len({line["title"] for line in other} & {line["title"] for line in small}) < len(other) / 10
 
 
@@ -163,7 +163,7 @@ def test_some_stories_are_syndicated_word_for_word(bare: list[Line]) -> None:
 # --- the plants ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("plant", PLANTS)
 def test_switching_a_plant_off_leaves_every_other_line_as_it_was(plant: str, small: list[Line]) -> None:
-    without = list(spec_lines(DemoSpec(days=30, per_day=85, **{plant: False}), end=DEMO_END))
+    without = list(spec_lines(DemoSpec(days=30, per_day=60, **{plant: False}), end=DEMO_END))
     one, other = ({tuple(line.items()) for line in lines} for lines in (small, without))
     assert (one < other) if plant == "silence" else (other < one)
 
@@ -208,7 +208,7 @@ def test_the_silent_source_is_gone_for_twelve_days_and_returns_at_its_old_rate(f
     assert 0.8 < after / before < 1.25
 
 
-def test_the_drift_grows_by_four_per_cent_a_day_without_a_jump(full: list[Line]) -> None:
+def test_the_drift_grows_sixteenfold_without_a_jump(full: list[Line]) -> None:
     without = {tuple(line.items()) for line in spec_lines(DemoSpec(drift=False), end=DEMO_END)}
     drift = [line for line in full if tuple(line.items()) not in without]
     assert all(re.search(r"Castellan Homes|卡垣置业|CSTHQ", line["title"]) for line in drift)
@@ -216,7 +216,7 @@ def test_the_drift_grows_by_four_per_cent_a_day_without_a_jump(full: list[Line])
     assert max(ages) <= 40
     quarters = [sum(ages[age] for age in range(start, start + 10)) for start in (30, 20, 10, 0)]
     assert quarters == sorted(quarters)
-    assert 2.2 < quarters[-1] / quarters[0] < 4.6  # 1.04 ** 30 = 3.2
+    assert 5 < quarters[-1] / quarters[0] < 15  # 16 ** .75 = 8
     assert max(Counter(line["known_at"][:13] for line in drift).values()) <= 8
 
 

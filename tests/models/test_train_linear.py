@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from groundswell.names import SENTIMENTS
-from models import linear
 from models.features import FeatureSpec
 from models.linear import LinearModel, load_bundle
 from models.scorer import LINEAR_BUNDLES
-from models.train_linear import SPECS, Head, Rows, build, counts, dev_figures, folds_of, main, sigmoid_calibration
+from models.train_linear import SPECS, Head, Rows, build, counts, dev_figures, folds_of, main
 
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not (DATA / "dev").is_dir(), reason=f"the labelled sets are not at {DATA}")
@@ -28,27 +27,20 @@ FLOORS: Final = {
 
 
 def test_near_duplicates_share_a_fold() -> None:
-    texts = [f"company number {i} reports results of the quarter {i * 7919 % 1000}" for i in range(200)]
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"{word:x}" for word in rng.integers(0, 2**32, 12)) for _ in range(200)]
     folds = folds_of(counts([*texts, *(text + "!" for text in texts)], SPECS["en"]))
     assert np.mean(folds[:200] == folds[200:]) > 0.95
     assert set(folds.tolist()) == {0, 1, 2}
 
 
-def test_platt_recovers_the_slope_of_a_known_source() -> None:
-    rng = np.random.default_rng(0)
-    margins = rng.normal(size=(20_000, 1))
-    target = rng.uniform(size=(20_000, 1)) < linear.powered_sigmoid(3 * margins - 1, 1.0)
-    slopes, intercepts = sigmoid_calibration(margins, target)
-    assert slopes[0] == pytest.approx(3, abs=0.15)
-    assert intercepts[0] == pytest.approx(-1, abs=0.1)
-
-
 def test_training_on_made_up_rows_learns_them_and_repeats_itself() -> None:
     words = {"negative": ["sinks", "fails", "falls"], "neutral": ["meets", "opens", "speaks"], "positive": ["soars", "wins", "gains"]}
     rows, gate = Rows(), Rows()
+    rng = np.random.default_rng(0)
     for i in range(60):
         for sentiment in SENTIMENTS:
-            text = f"Company {i * 37 % 100} {words[sentiment][i % 3]} today"
+            text = f"{rng.bytes(12).hex()} {words[sentiment][i % 3]} {rng.bytes(12).hex()}"
             rows.add([(text, sentiment)])
             gate.add([(text, "news" if i % 2 else "post")])
     spec = FeatureSpec(style="latin", words=(1, 1), characters=(2, 3), buckets_log2=12)
@@ -60,7 +52,7 @@ def test_training_on_made_up_rows_learns_them_and_repeats_itself() -> None:
     card, tensors = build("en", heads, sources=[], spec=spec)
     again = build("en", heads, sources=[], spec=spec)[1]
     assert (tensors.weights == again.weights).all()
-    said = LinearModel(card, tensors).predict(["Bank 7 sinks today", "Bank 8 opens today", "Bank 9 wins today"]).sentiment
+    said = LinearModel(card, tensors).predict(["Bank 7 sinks", "Bank 8 opens", "Bank 9 wins"]).sentiment
     assert [SENTIMENTS[best] for best in said.argmax(axis=1)] == ["negative", "neutral", "positive"]
 
 

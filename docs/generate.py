@@ -1,0 +1,140 @@
+"""Write the generated pages: `python -m docs.generate` (`make docs`).
+
+    real --help of every command        -> docs/cli.md
+    groundswell.settings                -> docs/settings.md, deploy/settings.example.toml
+    real output, with `--transcript`    -> console blocks below a `<!-- demo -->` line in README.md (plays the demo once)
+
+tests/house/test_docs.py compares the first three with what `pages` returns, so a page that lags behind the code is a failed test.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from click.testing import CliRunner
+
+from groundswell.cli import COMMANDS, root
+from groundswell.errors import DependencyError
+from groundswell.settings import settings_example, settings_markdown
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+HELP_COLUMNS: Final = 100
+TRANSCRIPTS: Final = ("README.md",)
+_DEMO_BLOCK: Final = re.compile(r"(<!-- demo -->\n```console\n)(.*?)(```\n)", re.DOTALL)
+
+
+def pages() -> dict[str, str]:
+    """{path from the repository's root: text} of every generated page."""
+    return {
+        "docs/cli.md": cli_markdown(),
+        "docs/settings.md": settings_markdown(),
+        "deploy/settings.example.toml": settings_example(),
+    }
+
+
+# --- the command line -------------------------------------------------------------------------------------------------------
+def cli_markdown() -> str:
+    """docs/cli.md: what `--help` prints, for the program and for each command, in their order."""
+    lines = [
+        "# Command line",
+        "",
+        "Made from the commands' own `--help` by `make docs`; a test compares the two.",
+        "",
+        "Exit codes: 0 done, 1 not found or not held, 2 usage, 3 a peer is away or the work is partly done: run it again.",
+        "Settings that no option names come from [settings](settings.md). Results go to standard output, everything else to standard error.",
+    ]
+    for name in ("", *COMMANDS):
+        lines += ["", f"## groundswell {name}".rstrip(), "", "```text", help_of(name), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def help_of(name: str) -> str:
+    """What `groundswell NAME --help` prints; an empty name is the program itself.
+
+    Raises:
+        RuntimeError: the command cannot be imported or its help cannot be printed.
+    """
+    arguments = [name, "--help"] if name else ["--help"]
+    result = CliRunner().invoke(root, arguments, prog_name="groundswell", terminal_width=HELP_COLUMNS)
+    if result.exit_code or result.exception:
+        message = f"groundswell {name} --help: {result.exception or result.output}; mend the command in {COMMANDS.get(name, ('groundswell.cli',))[0]}"
+        raise RuntimeError(message)
+    return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
+
+
+# --- real output ---------------------------------------------------------------------------------------------------------------
+def transcribed(text: str, run: Callable[[str], str]) -> str:
+    r"""A page with the output below each `$ ` line of its demo blocks made anew.
+
+    An id after `groundswell explain` becomes the first one that the block has printed before it.
+
+    Args:
+        text: the page.
+        run: called with each command line in the order of the page; returns what it printed.
+
+    >>> page = "<!-- demo -->\n```console\n$ groundswell alerts\nold\n```\n"
+    >>> transcribed(page, run=lambda command: f"output of {command}\n")
+    '<!-- demo -->\n```console\n$ groundswell alerts\noutput of groundswell alerts\n```\n'
+    """
+
+    def block(match: re.Match[str]) -> str:
+        lines: list[str] = []
+        for line in match[2].splitlines():
+            if not line.startswith("$ "):
+                continue
+            command = line.removeprefix("$ ")
+            shown = re.search(r"^([0-9a-f]{8})[0-9a-f]{8} ", "\n".join(lines), flags=re.MULTILINE)
+            if shown:
+                command = re.sub(r"(groundswell explain )[0-9a-f]{8}\b", rf"\g<1>{shown[1]}", command)
+            lines += [f"$ {command}", *(printed.rstrip() for printed in run(command).splitlines())]
+        return match[1] + "\n".join(lines) + "\n" + match[3]
+
+    return _DEMO_BLOCK.sub(block, text)
+
+
+class _Shell:
+    """Runs command lines one after the other, in a folder of their own; `export` lines hold for those after them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._exports: list[str] = []
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL_")}
+        self._environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+    def __call__(self, command: str) -> str:
+        if command.startswith("export "):
+            self._exports.append(command)
+            return ""
+        script = "\n".join(["set -o pipefail", *self._exports, command])
+        done = subprocess.run(["bash", "-c", script], cwd=self._folder, env=self._environ, capture_output=True, text=True, check=False)
+        if done.returncode and "| head" not in command:
+            message = f"{command}: ended with code {done.returncode}: {done.stderr.strip()[-500:]}; mend it, then run this again"
+            raise DependencyError(message)
+        return done.stdout
+
+
+def main() -> None:
+    """Write every generated page that differs, and say which."""
+    parser = argparse.ArgumentParser(prog="python -m docs.generate", description="Write the generated pages.")
+    parser.add_argument("--transcript", action="store_true", help="also play the demo and renew the output in README.md (a minute)")
+    wanted = pages()
+    if parser.parse_args().transcript:
+        with tempfile.TemporaryDirectory() as folder:
+            shell = _Shell(Path(folder))
+            for name in TRANSCRIPTS:
+                wanted[name] = transcribed((ROOT / name).read_text(encoding="utf-8"), shell)
+    for name, text in wanted.items():
+        path = ROOT / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Fold, as the owner of one contribution partition: messages in, closed ticks folded and stored with the progress. No Kafka in here.
+
+Messages may be acknowledged below the offset that `take` returns: everything before it is folded and committed, and so is
+the time that it brought. After a restart fold reads from there; what it meets again is passed over.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Self
+
+from alerts.rules import Rules
+from groundswell.errors import ContinuityError
+from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, ROLE_FOLD, TICK_MS, partition_of
+from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
+from groundswell.store.store import Store
+from stream.operators.admit import BEGINNING_MS, Gate, tick_of
+from stream.pipeline import Fold, Folded
+from stream.shells.rebuild import rebuild_fold
+from stream.shells.stages import store_folded
+from stream.shells.wire import FoldPart, open_fold_message
+
+HOURS_REMEMBERED: Final = 10_000
+
+
+class FoldInput(NamedTuple):
+    """One message of the contribution topic."""
+
+    offset: int
+    body: bytes
+
+
+class SharedHours:
+    """The hours whose rows a process has committed already.
+
+    Source hours and exposures are the same in every partition, and every partition may have to be rebuilt from them, so each
+    one stores them. Within a process the first is enough.
+    """
+
+    def __init__(self) -> None:
+        self._stored: dict[int, None] = {}
+
+    def new_only(self, folded: Folded) -> None:
+        """Take the rows of stored hours out."""
+        folded.source_hours = [row for row in folded.source_hours if row.hour not in self._stored]
+        folded.exposures = [row for row in folded.exposures if row.hour not in self._stored]
+
+    def committed(self, folded: Folded) -> None:
+        """Remember what has been committed: every closed hour has an exposure row."""
+        self._stored |= dict.fromkeys(row.hour for row in folded.exposures)
+        for hour in list(self._stored)[:-HOURS_REMEMBERED]:
+            del self._stored[hour]
+
+
+@dataclass
+class FoldPartition:
+    """One contribution partition, from its assignment to its revocation.
+
+    Args:
+        store: where everything is stored.
+        claim: this owner's; see `open`.
+        fold: rebuilt through the claim's closed tick.
+        hours: shared by the partitions of a process.
+    """
+
+    store: Store
+    claim: Claim
+    fold: Fold
+    hours: SharedHours
+    expected: int | None = None  # offset of the next message; None before the first
+    gate: Gate = field(init=False)
+    seen: dict[int, int] = field(default_factory=dict)  # raw partition -> highest raw offset taken
+    unfolded: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, last tick) of messages that hold items
+    moved_by: dict[int, int] = field(default_factory=dict)  # raw partition -> offset of the message that last moved its time
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(RAW_PARTITIONS, closed_tick=self.claim.closed_tick)
+        if self.claim.time_ms != NEVER_TICK:
+            # Every raw partition had come this far. The tick's start, not its time: items of the open tick are read again.
+            for partition in range(RAW_PARTITIONS):
+                self.gate.advance(partition, tick_of(self.claim.time_ms) * TICK_MS)
+
+    @classmethod
+    def open(cls, store: Store, run: str, partition: int, *, rules: Rules, owner: str, log_id: str, hours: SharedHours) -> Self:
+        """Take the partition and load what its former owner knew.
+
+        Raises:
+            ContinuityError: the stored progress belongs to another topic.
+            DependencyError: the store is away.
+        """
+        taken = claim(store, run, ROLE_FOLD, part=partition, owner=owner, log_id=log_id)
+        fold = Fold(rules)
+        if taken.closed_tick != NEVER_TICK:
+            with store.read() as connection:
+                fold = rebuild_fold(connection, run, rules=rules, through_tick=taken.closed_tick, mine=series_of(partition))
+        return cls(store, taken, fold, hours)
+
+    def take(self, messages: Sequence[FoldInput]) -> int:
+        """Take messages, fold the ticks that they close, and commit.
+
+        Returns:
+            The lowest offset that must not be acknowledged yet.
+
+        Raises:
+            ContinuityError: messages or raw messages are missing, or time went back.
+            RecordError: something else was written to the topic.
+            OwnershipLostError: another process owns the partition; nothing was stored.
+            DependencyError: the store is away; nothing was stored.
+        """
+        for message in messages:
+            self._check_order(message.offset)
+            ticks = [self._offer(part, message.offset) for part in open_fold_message(message.body).parts]
+            last_tick = max(ticks, default=BEGINNING_MS)
+            if last_tick > self.gate.closed_tick:
+                self.unfolded.append((message.offset, last_tick))
+        if self.gate.time_ms != BEGINNING_MS and tick_of(self.gate.time_ms) > tick_of(self.claim.time_ms):
+            self._commit()
+        return self.claim.next_offset
+
+    def _check_order(self, offset: int) -> None:
+        due = self.claim.next_offset if self.expected is None else self.expected
+        if offset > due or (self.expected is not None and offset < due):
+            reason = (
+                f"run {self.claim.run!r}, contribution partition {self.claim.part}: offset {offset} came where {due} was due; restart "
+                "the worker; if that does not help, messages were deleted before they were folded: make the run again under a new name"
+            )
+            raise ContinuityError(reason)
+        self.expected = offset + 1
+
+    def _offer(self, part: FoldPart, offset: int) -> int:
+        """Hand a part to the gate; returns the last tick of its new items."""
+        seen = self.seen.get(part.partition, part.first - 1)
+        if part.first > seen + 1:
+            reason = (
+                f"run {self.claim.run!r}, contribution partition {self.claim.part}: raw partition {part.partition} jumps from offset {seen} to "
+                f"{part.first} in message {offset}; contributions are missing: make the run again under a new name"
+            )
+            raise ContinuityError(reason)
+        last_tick = BEGINNING_MS
+        for item in part.items:
+            if item.offset > seen:
+                self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
+                times = [row.known_ms for row in (*item.arrivals, *item.contributions)]
+                last_tick = max(last_tick, tick_of(max(times, default=BEGINNING_MS)))
+        self.seen[part.partition] = max(seen, part.last)
+        if part.time_ms is not None and part.time_ms > self.gate.times_ms[part.partition]:
+            self.gate.advance(part.partition, part.time_ms)
+            self.moved_by[part.partition] = offset
+        return last_tick
+
+    def _commit(self) -> None:
+        folded = Folded()
+        last_folded = self.claim.closed_tick
+        for closed in self.gate.close():
+            self.fold.step(closed, folded)
+            last_folded = closed.tick
+        while self.unfolded and self.unfolded[0][1] <= self.gate.closed_tick:
+            self.unfolded.popleft()
+        self.hours.new_only(folded)
+        with self.store.write() as connection:
+            store_folded(self.store, connection, self.claim.run, folded)
+            self.claim = advance(
+                connection, self.claim, next_offset=self._next_offset(), time_ms=self.gate.time_ms, closed_tick=last_folded
+            )
+        self.hours.committed(folded)
+
+    def _next_offset(self) -> int:
+        """The lowest offset that a restart needs: unfolded items, or time of a raw partition that is ahead of the others.
+
+        The time itself is stored only as far as all raw partitions have come; a finished one says nothing any more, so the
+        message that brought its time must be read again.
+        """
+        open_tick = tick_of(self.gate.time_ms)
+        ahead = [offset for partition, offset in self.moved_by.items() if tick_of(self.gate.times_ms[partition]) > open_tick]
+        held = [self.unfolded[0][0]] if self.unfolded else []
+        return min([*held, *ahead, self.expected or 0])
+
+
+def series_of(partition: int) -> Callable[[str], bool]:
+    """Whether a series belongs to a contribution partition."""
+    return lambda series: partition_of(series, CONTRIBUTION_PARTITIONS) == partition

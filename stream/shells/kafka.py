@@ -1,0 +1,297 @@
+"""The Kafka shell: Faust's agents around the score and fold stages. The only file that imports Faust.
+
+    [raw] -> score agent: store facts -> a message to every contribution partition -> delivered? -> acknowledge
+    [contributions] -> fold agent: gate, fold, commit rows and progress -> acknowledge what is folded
+
+Faust is here for groups, assignment and the life of a worker, nothing else (docs/kafka.md says why). What is owned is keyed
+by partition and generation: after every rebalance it is thrown away, claimed again and loaded from the store.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import faust
+
+from groundswell import names
+from groundswell.errors import DependencyError, reason_of
+from groundswell.logs import logger
+from groundswell.metrics import Metrics, serve_metrics
+from groundswell.store.store import Store
+from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.instruments import Instruments
+from stream.shells.score_worker import ScorePartition, in_batches
+from stream.shells.stages import IntakeStage
+from stream.shells.topics import TopicIds, is_live, topic_ids
+from stream.shells.wire import MESSAGE_BYTES_MAX, RawBatch, RawMessage, fold_messages, punctuation
+from stream.shells.worker import EXIT_DEPENDENCY, AgentName, StallWatch, WorkerSettings, end_process, leave_within
+
+TAKE_RAW: Final = 64
+TAKE_CONTRIBUTIONS: Final = 512
+TAKE_WITHIN_S: Final = 0.2
+PUNCTUATE_EVERY_S: Final = 2.0
+SESSION_S: Final = 10.0
+HELD_WARNING: Final = 100_000
+"""Contributions that one partition holds back before a line says which raw partition is behind."""
+
+T = TypeVar("T")
+_log = logger("groundswell.kafka")
+
+
+def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
+    """A Faust application that does only what we want of it. The application id is the consumer group."""
+    folder = settings.data_dir / "faust" / f"{agent}-{settings.instance or 'worker'}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return faust.App(
+        names.score_group(settings.run) if agent == "score" else names.fold_group(settings.run),
+        broker=[f"kafka://{broker.strip()}" for broker in settings.bootstrap.split(",")],
+        datadir=str(folder),
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        # With the default a rebalance waits for events that we hold back, and they for messages that do not come.
+        stream_wait_empty=False,
+        stream_buffer_maxsize=TAKE_CONTRIBUTIONS,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MESSAGE_BYTES_MAX,
+        consumer_group_instance_id=f"{agent}-{settings.instance}" if settings.instance else None,
+        broker_session_timeout=SESSION_S,
+        broker_heartbeat_interval=SESSION_S / 4,
+        broker_commit_interval=1.0,
+        producer_acks=-1,
+        producer_linger=0.002,
+        producer_max_request_size=MESSAGE_BYTES_MAX,
+    )
+
+
+def own_topic(app: Any, name: str, *, partitions: int) -> Any:
+    """A topic of raw bytes that this project makes itself."""
+    return app.topic(
+        name, partitions=partitions, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
+    )
+
+
+class Agent:
+    """What both agents share: a thread for the work, and memory that lasts for one generation of the group."""
+
+    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch) -> None:
+        self.app, self.settings, self.ids, self.watch = app, settings, ids, watch
+        self.generation: int | None = None
+        # One thread: a scorer is called from one thread at a time, and the event loop keeps its heartbeats.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="groundswell-work")
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do blocking work off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def run(self, stream: AsyncIterable[Any], *, take: int) -> None:
+        """Take batches for ever; any error ends the process, so that nothing of a failed batch is ever acknowledged."""
+        try:
+            async for events in stream.noack_take(take, within=TAKE_WITHIN_S):  # type: ignore[attr-defined]
+                self.watch.beat()
+                await self.handle(events)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not acknowledge anything after it
+            end_process(error, place=f"{type(self).__name__}, run {self.settings.run!r}")
+
+    async def handle(self, events: list[Any]) -> None:
+        """Work on one batch of events and acknowledge, in order, what is done."""
+        raise NotImplementedError
+
+    def of_now(self, events: list[Any]) -> dict[int, list[Any]]:
+        """The events of the present generation by partition, in order; on a new generation all memory is dropped first."""
+        generation = self.app.consumer_generation_id
+        if generation != self.generation:
+            self.forget()
+            self.generation = generation
+        found: dict[int, list[Any]] = defaultdict(list)
+        for event in events:
+            if event.message.generation_id == generation:
+                found[event.message.partition].append(event)
+        return found
+
+    def forget(self) -> None:
+        """Drop everything that is known of partitions."""
+        raise NotImplementedError
+
+    async def revoked(self, _app: Any, _partitions: Any, **_: Any) -> None:
+        """Partitions are about to be given to somebody."""
+        self.watch.rest()
+
+
+class ScoreAgent(Agent):
+    """Raw partitions in, facts stored, contributions sent."""
+
+    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, stage: IntakeStage) -> None:
+        super().__init__(app, settings, ids, watch)
+        self._stage = stage
+        self._owned: dict[int, ScorePartition] = {}
+        self.raw = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
+        self._out = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
+
+    def forget(self) -> None:
+        """Drop everything that is known of partitions."""
+        self._owned = {}
+
+    async def handle(self, events: list[Any]) -> None:
+        """In rounds: the next batch of every partition stored, sent to all fold partitions, delivered, acknowledged."""
+        by_partition = self.of_now(events)
+        generation, owned = self.generation, self._owned
+        rounds: dict[int, deque[list[RawMessage]]] = {
+            partition: deque(in_batches([_raw_message(event) for event in found])) for partition, found in sorted(by_partition.items())
+        }
+        waiting = {partition: deque(found) for partition, found in by_partition.items()}
+        while rounds and self.app.consumer_generation_id == generation:
+            taken = {partition: batches.popleft() for partition, batches in rounds.items()}
+            messages = await self.in_thread(lambda taken=taken: self._take(owned, taken))
+            await self._deliver(messages)
+            if self.app.consumer_generation_id != generation:
+                return
+            for partition, batch in taken.items():
+                for _ in batch:
+                    waiting[partition].popleft().ack()
+            rounds = {partition: batches for partition, batches in rounds.items() if batches}
+
+    def _take(self, owned: dict[int, ScorePartition], taken: dict[int, list[RawMessage]]) -> list[list[bytes]]:
+        batches: list[RawBatch] = []
+        for partition, messages in taken.items():
+            if partition not in owned:
+                own = {"owner": self.settings.owner, "log_id": self.ids.raw}
+                owned[partition] = ScorePartition.open(self._stage, partition, live=is_live(self.settings.run), **own)
+            batches += owned[partition].take(messages)
+        return fold_messages(batches)
+
+    async def _deliver(self, messages: list[list[bytes]]) -> None:
+        """Send to every partition and wait until the broker has all of it; a second piece follows only a delivered first one."""
+        for piece in range(max(map(len, messages))):
+            sent = [
+                await self._out.send(partition=partition, value=pieces[piece])
+                for partition, pieces in enumerate(messages)
+                if piece < len(pieces)
+            ]
+            await asyncio.gather(*sent)
+
+    async def punctuate(self) -> None:
+        """Let time pass in the partitions of this worker, though no crawler should be alive."""
+        topic = names.raw_topic(self.settings.run)
+        if not self.app.rebalancing:
+            for tp in self.app.consumer.assignment():
+                if tp.topic == topic:
+                    await self.raw.send(partition=tp.partition, value=punctuation())
+
+
+class FoldAgent(Agent):
+    """Contribution partitions in, closed ticks folded and committed; what is not folded is not acknowledged."""
+
+    def __init__(
+        self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, store: Store, instruments: Instruments, metrics: Metrics | None
+    ) -> None:
+        super().__init__(app, settings, ids, watch)
+        self._store, self._rules, self._metrics, self._hours = store, instruments.rules, metrics, SharedHours()
+        self._owned: dict[int, FoldPartition] = {}
+        self._held: dict[int, deque[Any]] = defaultdict(deque)
+        self.contributions = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
+
+    def forget(self) -> None:
+        """Drop everything that is known of partitions, and the events that were held for them."""
+        self._owned, self._held = {}, defaultdict(deque)
+
+    async def handle(self, events: list[Any]) -> None:
+        """Fold what the batch closes, and acknowledge what is folded and committed."""
+        by_partition = self.of_now(events)
+        generation, owned = self.generation, self._owned
+        for partition, found in sorted(by_partition.items()):
+            inputs = [FoldInput(event.message.offset, event.value) for event in found]
+            for event in found:
+                # What is held is the place of a message; its bytes may be half a megabyte.
+                event.value = event.message.value = None
+            next_offset = await self.in_thread(lambda p=partition, i=inputs: self._take(owned, p, i))
+            if self.app.consumer_generation_id != generation:
+                return
+            held = self._held[partition]
+            held.extend(found)
+            while held and held[0].message.offset < next_offset:
+                held.popleft().ack()
+
+    def _take(self, owned: dict[int, FoldPartition], partition: int, inputs: list[FoldInput]) -> int:
+        if partition not in owned:
+            owned[partition] = FoldPartition.open(
+                self._store,
+                self.settings.run,
+                partition,
+                rules=self._rules,
+                owner=self.settings.owner,
+                log_id=self.ids.contributions,
+                hours=self._hours,
+            )
+        mine = owned[partition]
+        before = mine.gate.records_held
+        next_offset = mine.take(inputs)
+        if before < HELD_WARNING <= mine.gate.records_held:
+            _log.warning("many contributions wait", partition=partition, held=mine.gate.records_held, behind=mine.gate.held_back_by())
+        return next_offset
+
+
+def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable[[], Instruments]) -> None:
+    """Be one worker of one agent until SIGTERM; the process's main thread, and its last call.
+
+    The run's topics and rows have been made by `topics.prepare_run`.
+
+    Args:
+        settings: where everything is.
+        agent: "score" or "fold".
+        instruments: called once, before the worker joins its group.
+
+    Raises:
+        SystemExit: always: 0 after a graceful stop; see worker.EXIT_* for the others.
+    """
+    try:
+        app, watch = _build(settings, agent, instruments())
+    except DependencyError as error:
+        _log.error("the worker ends", reason=reason_of(error))  # noqa: TRY400 - its text says all
+        raise SystemExit(EXIT_DEPENDENCY) from error
+    if is_live(settings.run):
+        watch.start()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    _Worker(app, loop=loop, quiet=True, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+
+
+def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
+    """The application with its one agent."""
+    store, ids = Store(settings.store_url), topic_ids(settings.bootstrap, settings.run)
+    app, watch = make_app(settings, agent), StallWatch()
+    metrics = None
+    if settings.metrics_port:
+        from prometheus_client import CollectorRegistry
+
+        metrics = Metrics(CollectorRegistry())
+        serve_metrics(metrics, settings.metrics_host, settings.metrics_port)
+    own: Agent
+    if agent == "score":
+        own = score = ScoreAgent(app, settings, ids, watch, IntakeStage(store, settings.run, instruments.scorer, shared=True))
+        app.agent(score.raw, name=names.SCORE_AGENT)(lambda stream: score.run(stream, take=TAKE_RAW))
+        if is_live(settings.run):
+            app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
+    else:
+        own = fold = FoldAgent(app, settings, ids, watch, store, instruments, metrics)
+        app.agent(fold.contributions, name=names.FOLD_AGENT)(lambda stream: fold.run(stream, take=TAKE_CONTRIBUTIONS))
+    app.on_partitions_revoked.connect(own.revoked)
+    return app, watch
+
+
+class _Worker(faust.Worker):  # type: ignore[misc]
+    """Faust's worker, which leaves within ten seconds of SIGTERM even while a batch is being scored."""
+
+    def _on_sigterm(self) -> None:
+        leave_within()
+        super()._on_sigterm()
+
+    def _on_sigint(self) -> None:
+        leave_within()
+        super()._on_sigint()

@@ -1,0 +1,69 @@
+"""The demo's plants: what must alert, what must not, and what would if a guard were missing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from alerts.detectors.baseline import BaselineRow
+from alerts.detectors.surge import Seeing, SurgeDetector
+from alerts.rules import Rules
+from groundswell.records import Alert
+from groundswell.store.query import alerts_of
+from ingest.demo_archive import SMALL_DEMO, DemoSpec
+from stream.operators.exposure import Exposure
+from stream.pipeline import Fold
+from stream.shells.demo import RUN, Demo, set_up
+
+QUIET = msgspec.structs.replace(SMALL_DEMO, bank_run=False)
+
+
+class FirstWeekForEver(SurgeDetector):
+    """A detector that never learns after its first week: the twin of the guard against slow drift."""
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
+        week_ends = (seeing.first_hour or 0) * 3_600 + 7 * 86_400
+        baseline = self._windows[period_s].baseline
+        kept = baseline.negative, baseline.stories, list(baseline.by_slot)
+        row = super().close_period(period_s, index, seeing)
+        if row is not None and index * period_s > week_ends:
+            baseline.negative, baseline.stories, baseline.by_slot = kept
+            baseline.rows.pop()
+        return row
+
+
+def play(folder: Path, spec: DemoSpec, fold: Callable[[Rules], Fold] = Fold) -> tuple[Demo, list[Alert]]:
+    demo = set_up(folder / "demo", spec=spec, fold=fold)
+    demo.play_at_speed()
+    demo.pipeline.finish()
+    with demo.store.read() as connection:
+        return demo, alerts_of(connection, RUN)
+
+
+def test_the_bank_run_alerts_once_and_nothing_else_does(tmp_path: Path) -> None:
+    demo, alerts = play(tmp_path, SMALL_DEMO)
+    assert [alert.series for alert in alerts] == ["entity:LinlanBank"]
+    summary = demo.summary()
+    assert summary["alerts"] == 1
+    assert summary["balance"] == summary["in_flight"] == 0
+    assert summary["duplicate"] == summary["edited"] == 6
+    assert summary["dropped"] == 2
+    assert summary["fetched"] == summary["scored"] + 14
+
+
+def test_without_the_bank_run_nothing_alerts(tmp_path: Path) -> None:
+    assert play(tmp_path, QUIET)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("fold", "series"),
+    [
+        pytest.param(lambda rules: Fold(rules, similarity_min=1.01), "entity:OrrinMotors", id="every copy counted as a story"),
+        pytest.param(lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)), "entity:SkyferrionFreight", id="blindness ignored"),
+        pytest.param(lambda rules: Fold(rules, make_detector=FirstWeekForEver), "entity:CastellanHomes", id="the first week as the norm for ever"),
+    ],
+)
+def test_a_missing_guard_lets_its_plant_alert_falsely(fold: Callable[[Rules], Fold], series: str, tmp_path: Path) -> None:
+    _, alerts = play(tmp_path, QUIET, fold)
+    assert series in {alert.series for alert in alerts}
