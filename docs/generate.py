@@ -4,7 +4,7 @@
     groundswell.settings                -> docs/settings.md, deploy/settings.example.toml
     real output, with `--transcript`    -> console blocks below a `<!-- demo -->` line in README.md (plays the demo once)
 
-tests/house/test_docs.py compares the first three with what `pages` returns, so a page that lags behind the code is a failed test.
+tests/house/test_docs.py compares the first two with what `PAGES` makes, so a page that lags behind the code is a failed test.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,15 +29,6 @@ TRANSCRIPTS: Final = ("README.md",)
 _DEMO_BLOCK: Final = re.compile(r"(<!-- demo -->\n```console\n)(.*?)(```\n)", re.DOTALL)
 
 
-def pages() -> dict[str, str]:
-    """{path from the repository's root: text} of every generated page."""
-    return {
-        "docs/cli.md": cli_markdown(),
-        "docs/settings.md": settings_markdown(),
-        "deploy/settings.example.toml": settings_example(),
-    }
-
-
 # --- the command line -------------------------------------------------------------------------------------------------------
 def cli_markdown() -> str:
     """docs/cli.md: what `--help` prints, for the program and for each command, in their order."""
@@ -47,7 +38,7 @@ def cli_markdown() -> str:
         "Made from the commands' own `--help` by `make docs`; a test compares the two.",
         "",
         "Exit codes: 0 done, 1 not found or not held, 2 usage, 3 a peer is away or the work is partly done: run it again.",
-        "Settings that no option names come from [settings](settings.md). Results go to standard output, everything else to standard error.",
+        "Results go to standard output, everything else to standard error. What no option says comes from the [settings](settings.md).",
     ]
     for name in ("", *COMMANDS):
         lines += ["", f"## groundswell {name}".rstrip(), "", "```text", help_of(name), "```"]
@@ -63,9 +54,18 @@ def help_of(name: str) -> str:
     arguments = [name, "--help"] if name else ["--help"]
     result = CliRunner().invoke(root, arguments, prog_name="groundswell", terminal_width=HELP_COLUMNS)
     if result.exit_code or result.exception:
-        message = f"groundswell {name} --help: {result.exception or result.output}; mend the command in {COMMANDS.get(name, ('groundswell.cli',))[0]}"
+        place = COMMANDS[name][0] if name else "groundswell.cli"
+        message = f"groundswell {name} --help: {result.exception or result.output}; mend the command in {place}"
         raise RuntimeError(message)
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/cli.md": cli_markdown,
+    "docs/settings.md": settings_markdown,
+    "deploy/settings.example.toml": settings_example,
+}
+"""Path from the repository's root -> what makes its text."""
 
 
 # --- real output ---------------------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def main() -> None:
     """Write every generated page that differs, and say which."""
     parser = argparse.ArgumentParser(prog="python -m docs.generate", description="Write the generated pages.")
     parser.add_argument("--transcript", action="store_true", help="also play the demo and renew the output in README.md (a minute)")
-    wanted = pages()
+    wanted = {name: make() for name, make in PAGES.items()}
     if parser.parse_args().transcript:
         with tempfile.TemporaryDirectory() as folder:
             shell = _Shell(Path(folder))

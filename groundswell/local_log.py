@@ -65,7 +65,7 @@ class LocalLog:
             reason = f"log {path}: {error}; check the folder's permissions and free space"
             raise DependencyError(reason) from error
         if self._meta("schema") != SCHEMA_VERSION:
-            reason = f"log {path}: its schema is {self._meta('schema')}, this release reads {SCHEMA_VERSION}; upgrade groundswell, or start a new log"
+            reason = f"log {path}: its schema is {self._meta('schema')}, this release reads {SCHEMA_VERSION}; start a new log"
             raise DependencyError(reason)
         self.log_id = self._meta("id") or ""
 

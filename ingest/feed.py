@@ -20,6 +20,7 @@ from ingest.catalogue import Source
 
 __all__ = ["Moment", "Parsed", "moment_of", "parse", "text_of_html"]
 
+ENTRIES_MAX: Final = 5_000  # of one answer
 TITLE_CHARACTERS_MAX: Final = 2_000
 TEXT_CHARACTERS_MAX: Final = 100_000
 NAME_CHARACTERS_MAX: Final = 2_000  # of a link or an identifier; a longer one is no name
@@ -73,7 +74,7 @@ def parse(body: bytes, headers: Mapping[str, str], *, source: Source, fetched_ms
         # It is not told where the feed is from: it would make addresses of identifiers, and they are opaque.
         found = feedparser.parse(io.BytesIO(body), response_headers=lowered, sanitize_html=False, resolve_relative_uris=False)
         entries = list(found.get("entries", []))
-        records = [record for entry in entries if (record := _record(entry, found.feed, source, fetched_ms)) is not None]
+        records = [record for entry in entries[:ENTRIES_MAX] if (record := _record(entry, found.feed, source, fetched_ms)) is not None]
         is_feed = bool(found.get("version")) or bool(records)
         return Parsed(
             records=records,

@@ -231,7 +231,7 @@ def sentence(title: str, cells: Sequence[Cell], *, alerts: int) -> str:
         f"{title}: negative share {percent(shares[-1])} in the last complete window with documents, "
         f"between {percent(min(shares))} and {percent(max(shares))} over {len(cells)} windows; {count(documents)} documents"
     )
-    said += f"; {blind} windows with sources missing" if blind else ""
+    said += f"; {blind} window{'s' if blind > 1 else ''} with sources missing" if blind else ""
     return said + (f"; {alerts} alert{'s' if alerts > 1 else ''}" if alerts else "")
 
 

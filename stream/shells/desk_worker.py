@@ -92,9 +92,7 @@ class DeskWorker:
                 # The order in which one fold of all series finds them; the desk breaks ties by it.
                 found.sort(key=lambda c: (c.series, c.window_s))
                 alerts += self._stage.decide(connection, tick, found)
-            self._claim = advance(
-                connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick
-            )
+            self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
         return alerts
 
     def run_until(self, stopped: threading.Event, *, poll_s: float = 0.5) -> None:

@@ -132,15 +132,15 @@ class FoldPartition:
         seen = self.seen.get(part.partition, part.first - 1)
         if part.first > seen + 1:
             reason = (
-                f"run {self.claim.run!r}, contribution partition {self.claim.part}: raw partition {part.partition} jumps from offset {seen} to "
-                f"{part.first} in message {offset}; contributions are missing: make the run again under a new name"
+                f"run {self.claim.run!r}, contribution partition {self.claim.part}, message {offset}: raw partition {part.partition} "
+                f"jumps from offset {seen} to {part.first}; contributions are missing: make the run again under a new name"
             )
             raise ContinuityError(reason)
         last_tick = BEGINNING_MS
         for item in part.items:
             if item.offset > seen:
                 self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
-                times = [row.known_ms for row in (*item.arrivals, *item.contributions)]
+                times = [a.known_ms for a in item.arrivals] + [c.known_ms for c in item.contributions]
                 last_tick = max(last_tick, tick_of(max(times, default=BEGINNING_MS)))
         self.seen[part.partition] = max(seen, part.last)
         if part.time_ms is not None and part.time_ms > self.gate.times_ms[part.partition]:

@@ -8,17 +8,19 @@ by partition and generation: after every rebalance it is thrown away, claimed ag
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict, deque
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import faust
 
+from alerts.rules import Rules
 from groundswell import names
-from groundswell.errors import DependencyError, reason_of
+from groundswell.errors import DependencyError, OwnershipLostError, reason_of
 from groundswell.logs import logger
-from groundswell.metrics import Metrics, serve_metrics
 from groundswell.store.store import Store
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import Instruments
@@ -33,6 +35,7 @@ TAKE_CONTRIBUTIONS: Final = 512
 TAKE_WITHIN_S: Final = 0.2
 PUNCTUATE_EVERY_S: Final = 2.0
 SESSION_S: Final = 10.0
+FINISH_WITHIN_S: Final = 20.0
 HELD_WARNING: Final = 100_000
 """Contributions that one partition holds back before a line says which raw partition is behind."""
 
@@ -78,9 +81,14 @@ def own_topic(app: Any, name: str, *, partitions: int) -> Any:
 class Agent:
     """What both agents share: a thread for the work, and memory that lasts for one generation of the group."""
 
+    topic: Any  # what it reads
+    take_max: int  # messages of one batch
+
     def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch) -> None:
         self.app, self.settings, self.ids, self.watch = app, settings, ids, watch
         self.generation: int | None = None
+        self.leaving = False  # a rebalance has begun: finish the transaction in hand, begin no other
+        self._busy = asyncio.Lock()
         # One thread: a scorer is called from one thread at a time, and the event loop keeps its heartbeats.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="groundswell-work")
 
@@ -88,15 +96,16 @@ class Agent:
         """Do blocking work off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    async def run(self, stream: AsyncIterable[Any], *, take: int) -> None:
+    async def run(self, stream: Any) -> None:
         """Take batches for ever; any error ends the process, so that nothing of a failed batch is ever acknowledged."""
         try:
-            async for events in stream.noack_take(take, within=TAKE_WITHIN_S):  # type: ignore[attr-defined]
+            async for events in stream.noack_take(self.take_max, within=TAKE_WITHIN_S):
                 self.watch.beat()
-                await self.handle(events)
+                async with self._busy:
+                    await self.handle(events)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, this process must not acknowledge anything after it
+        except BaseException as error:  # whatever it is, nothing may be acknowledged after it
             end_process(error, place=f"{type(self).__name__}, run {self.settings.run!r}")
 
     async def handle(self, events: list[Any]) -> None:
@@ -108,30 +117,46 @@ class Agent:
         generation = self.app.consumer_generation_id
         if generation != self.generation:
             self.forget()
-            self.generation = generation
+            self.generation, self.leaving = generation, False
         found: dict[int, list[Any]] = defaultdict(list)
         for event in events:
             if event.message.generation_id == generation:
                 found[event.message.partition].append(event)
         return found
 
+    async def assigned(self, _app: Any, _partitions: Any, **_: Any) -> None:
+        """Partitions have been given to this worker: the same ones or others, but always as if for the first time."""
+        if self.leaving and self.app.consumer_generation_id == self.generation:
+            # Events from before cannot be told from those that are delivered again; a new process has none.
+            end_process(OwnershipLostError("the group gave partitions back within one generation"), place=type(self).__name__)
+
     def forget(self) -> None:
         """Drop everything that is known of partitions."""
         raise NotImplementedError
 
+    def is_current(self, generation: int | None) -> bool:
+        """Whether work of a generation may go on."""
+        return not self.leaving and self.app.consumer_generation_id == generation
+
     async def revoked(self, _app: Any, _partitions: Any, **_: Any) -> None:
-        """Partitions are about to be given to somebody."""
+        """Partitions are about to be given to somebody: the transaction in hand is finished first, so that nobody's is cut off."""
+        self.leaving = True
         self.watch.rest()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN_S), self._busy:
+                self.forget()
 
 
 class ScoreAgent(Agent):
     """Raw partitions in, facts stored, contributions sent."""
 
+    take_max = TAKE_RAW
+
     def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, stage: IntakeStage) -> None:
         super().__init__(app, settings, ids, watch)
         self._stage = stage
         self._owned: dict[int, ScorePartition] = {}
-        self.raw = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
+        self.topic = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
         self._out = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
 
     def forget(self) -> None:
@@ -146,12 +171,10 @@ class ScoreAgent(Agent):
             partition: deque(in_batches([_raw_message(event) for event in found])) for partition, found in sorted(by_partition.items())
         }
         waiting = {partition: deque(found) for partition, found in by_partition.items()}
-        while rounds and self.app.consumer_generation_id == generation:
+        while rounds and self.is_current(generation):
             taken = {partition: batches.popleft() for partition, batches in rounds.items()}
-            messages = await self.in_thread(lambda taken=taken: self._take(owned, taken))
+            messages = await self.in_thread(partial(self._take, owned, taken))
             await self._deliver(messages)
-            if self.app.consumer_generation_id != generation:
-                return
             for partition, batch in taken.items():
                 for _ in batch:
                     waiting[partition].popleft().ack()
@@ -182,20 +205,24 @@ class ScoreAgent(Agent):
         if not self.app.rebalancing:
             for tp in self.app.consumer.assignment():
                 if tp.topic == topic:
-                    await self.raw.send(partition=tp.partition, value=punctuation())
+                    await self.topic.send(partition=tp.partition, value=punctuation())
+
+
+def _raw_message(event: Any) -> RawMessage:
+    return RawMessage(event.message.offset, round(event.message.timestamp * 1000), event.value)
 
 
 class FoldAgent(Agent):
     """Contribution partitions in, closed ticks folded and committed; what is not folded is not acknowledged."""
 
-    def __init__(
-        self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, store: Store, instruments: Instruments, metrics: Metrics | None
-    ) -> None:
+    take_max = TAKE_CONTRIBUTIONS
+
+    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, store: Store, rules: Rules) -> None:
         super().__init__(app, settings, ids, watch)
-        self._store, self._rules, self._metrics, self._hours = store, instruments.rules, metrics, SharedHours()
+        self._store, self._rules, self._hours = store, rules, SharedHours()
         self._owned: dict[int, FoldPartition] = {}
         self._held: dict[int, deque[Any]] = defaultdict(deque)
-        self.contributions = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
+        self.topic = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
 
     def forget(self) -> None:
         """Drop everything that is known of partitions, and the events that were held for them."""
@@ -210,9 +237,9 @@ class FoldAgent(Agent):
             for event in found:
                 # What is held is the place of a message; its bytes may be half a megabyte.
                 event.value = event.message.value = None
-            next_offset = await self.in_thread(lambda p=partition, i=inputs: self._take(owned, p, i))
-            if self.app.consumer_generation_id != generation:
+            if not self.is_current(generation):
                 return
+            next_offset = await self.in_thread(partial(self._take, owned, partition, inputs))
             held = self._held[partition]
             held.extend(found)
             while held and held[0].message.offset < next_offset:
@@ -253,7 +280,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
     try:
         app, watch = _build(settings, agent, instruments())
     except DependencyError as error:
-        _log.error("the worker ends", reason=reason_of(error))  # noqa: TRY400 - its text says all
+        _log.error("the worker ends", reason=reason_of(error))
         raise SystemExit(EXIT_DEPENDENCY) from error
     if is_live(settings.run):
         watch.start()
@@ -266,26 +293,24 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     """The application with its one agent."""
     store, ids = Store(settings.store_url), topic_ids(settings.bootstrap, settings.run)
     app, watch = make_app(settings, agent), StallWatch()
-    metrics = None
-    if settings.metrics_port:
-        from prometheus_client import CollectorRegistry
-
-        metrics = Metrics(CollectorRegistry())
-        serve_metrics(metrics, settings.metrics_host, settings.metrics_port)
     own: Agent
     if agent == "score":
         own = score = ScoreAgent(app, settings, ids, watch, IntakeStage(store, settings.run, instruments.scorer, shared=True))
-        app.agent(score.raw, name=names.SCORE_AGENT)(lambda stream: score.run(stream, take=TAKE_RAW))
         if is_live(settings.run):
             app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
     else:
-        own = fold = FoldAgent(app, settings, ids, watch, store, instruments, metrics)
-        app.agent(fold.contributions, name=names.FOLD_AGENT)(lambda stream: fold.run(stream, take=TAKE_CONTRIBUTIONS))
+        own = FoldAgent(app, settings, ids, watch, store, instruments.rules)
+
+    @app.agent(own.topic, name=names.SCORE_AGENT if agent == "score" else names.FOLD_AGENT)  # type: ignore[untyped-decorator]
+    async def work(stream: Any) -> None:
+        await own.run(stream)
+
     app.on_partitions_revoked.connect(own.revoked)
+    app.on_partitions_assigned.connect(own.assigned)
     return app, watch
 
 
-class _Worker(faust.Worker):  # type: ignore[misc]
+class _Worker(faust.Worker):
     """Faust's worker, which leaves within ten seconds of SIGTERM even while a batch is being scored."""
 
     def _on_sigterm(self) -> None:

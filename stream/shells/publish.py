@@ -1,8 +1,8 @@
 """Publish to a run's raw topic: the crawler's way in, and a sealed archive's.
 
-    archive   records of each raw partition in the log's order, up to 256 to an envelope, each with its known time
-              a record that cannot say its known time travels alone, in an envelope that says it
-              at the end a punctuation to every partition: everything known has been sent
+An archive's records go to their raw partition in the log's order, up to 256 to an envelope, each with its known time. A record
+that cannot say its known time travels alone, in an envelope that says it. At the end every partition gets a punctuation:
+everything known has been sent.
 """
 
 from collections import deque
@@ -175,8 +175,7 @@ def publish_files(
         UsageError: a file that cannot be an archive, or a run that exists.
         DependencyError: broker, store or disk refuse.
     """
-    ids = prepare_run(store, bootstrap, run, kind=KIND, instruments=instruments, manifest={"files": sorted(f.name for f in files)})
-    del ids
+    prepare_run(store, bootstrap, run, kind=KIND, instruments=instruments, manifest={"files": sorted(f.name for f in files)})
     with stage_archives(files, log_path(data_dir, store, run), options, progress) as log:
         total = log.records()
         sent = publish_archive(log, bootstrap, run, store=store, progress=lambda done: progress("run", done, total))
@@ -248,7 +247,7 @@ def _place(stamped: Stamped) -> tuple[int, bytes | None]:
 
 
 def _alone(stamped: Stamped) -> list[bytes]:
-    """A record that cannot say its known time: in an envelope that does. Bytes that are not JSON travel as themselves, behind a punctuation."""
+    """A record that cannot say its known time, in an envelope that does; bytes that are not JSON go as themselves, behind a punctuation."""
     try:
         msgspec.json.decode(stamped.body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -192,5 +192,5 @@ def _configured(admin: Any, topic: str) -> str:
 
 def _check(topic: str, what: str, found: object, wanted: object) -> None:
     if found != wanted:
-        reason = f"topic {topic}: {what} is {found}, this release needs {wanted}; use another run name, or delete the topic if it is nobody's"
+        reason = f"topic {topic}: {what} is {found}, needed is {wanted}; use another run name, or delete the topic if it is nobody's"
         raise UsageError(reason)

@@ -85,8 +85,8 @@ def stamp_message(message: RawMessage, partition: int, clock: StampClock, *, liv
     """The records of a raw message with their stamps, and the partition's time moved behind them.
 
     Live, the log's append time is the stamp of every record. An archive's records bring their own known time; one that
-    cannot say it takes its envelope's, else the partition's time so far. A message that is no envelope is handed on as one record, so that it is
-    counted (as a drop with its bytes) instead of being lost.
+    cannot say it takes its envelope's, else the partition's time so far. A message that is no envelope is handed on as one
+    record, so that it is counted (as a drop with its bytes) instead of being lost.
 
     Raises:
         RecordError: an envelope of a later schema than this release reads.
@@ -115,7 +115,7 @@ def open_envelope(body: bytes) -> Envelope | None:
     except RecordError:
         return None
     if envelope.v > SCHEMA_VERSION:
-        reason = f"envelope: schema version {envelope.v}, this release reads up to {SCHEMA_VERSION}; upgrade the workers before the crawlers"
+        reason = f"envelope: schema version {envelope.v}, this release reads {SCHEMA_VERSION}; upgrade the workers before the crawlers"
         raise RecordError(reason)
     # Any JSON object decodes as an envelope without records; what a stranger sent must not pass for a punctuation.
     return envelope if envelope.records or b'"records"' in body else None
@@ -187,6 +187,6 @@ def open_fold_message(body: bytes) -> FoldMessage:
     """
     message = decode(body, FoldMessage)
     if message.v > SCHEMA_VERSION:
-        reason = f"fold message: schema version {message.v}, this release reads up to {SCHEMA_VERSION}; upgrade fold before score"
+        reason = f"fold message: schema version {message.v}, this release reads {SCHEMA_VERSION}; upgrade fold before score"
         raise RecordError(reason)
     return message

@@ -33,6 +33,7 @@ EXIT_CONTINUITY: Final = 78  # messages are missing, or the topic is another one
 STOP_WITHIN_S: Final = 9.0
 STALLED_AFTER_S: Final = 120.0
 RESTART_AFTER_S: Final = 1.0
+CONTINUITY_TRIES: Final = 3
 _log = logger("groundswell.worker")
 
 
@@ -103,7 +104,11 @@ class StallWatch:
     """
 
     def __init__(
-        self, stalled_after_s: float = STALLED_AFTER_S, *, leave: Callable[[int], object] = os._exit, now_s: Callable[[], float] = time.monotonic
+        self,
+        stalled_after_s: float = STALLED_AFTER_S,
+        *,
+        leave: Callable[[int], object] = os._exit,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit_s, self._leave, self._now_s = stalled_after_s, leave, now_s
         self._last_s: float | None = None
@@ -164,29 +169,32 @@ def run_workers(
     """
     unknown = [agent for agent in agents if agent not in AGENTS]
     if unknown or not agents or processes < 1:
-        reason = f"workers: agents {','.join(agents) or 'none'}, {processes} processes; agents are {', '.join(AGENTS)}, at least one process"
+        reason = f"workers: agents {','.join(agents) or 'none'}, {processes} processes; name score, fold or both, and one process or more"
         raise UsageError(reason)
     stop = stopped or threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)} if stopped is None else {}
     for number in before:
         signal.signal(number, lambda *_: stop.set())
     planned = [(agent, each) for agent in agents for each in range(processes)]
-    told = {
-        place: (replace(settings, instance=f"{settings.instance or socket.gethostname()}-{each}", metrics_port=_port(settings, place)), agent)
+    name = settings.instance or socket.gethostname()
+    told = [
+        (replace(settings, instance=f"{name}-{each}", metrics_port=settings.metrics_port and settings.metrics_port + place), agent)
         for place, (agent, each) in enumerate(planned)
-    }
+    ]
     context = multiprocessing.get_context("spawn")
     running: dict[int, BaseProcess] = {}
+    broken: dict[int, int] = {}
     code = 0
     try:
         while not stop.is_set() and code == 0:
-            for place, (own, agent) in told.items():
+            for place, (own, agent) in enumerate(told):
                 process = running.get(place)
                 if process is not None and process.exitcode is None:
                     continue
                 if process is not None:
                     _log.warning("a worker ended", agent=agent, instance=own.instance, exit_code=process.exitcode)
-                    if process.exitcode == EXIT_CONTINUITY:
+                    broken[place] = broken.get(place, 0) + 1 if process.exitcode == EXIT_CONTINUITY else 0
+                    if broken[place] == CONTINUITY_TRIES:
                         code = EXIT_CONTINUITY
                         break
                 started = context.Process(target=entry, args=(own, agent, instruments), name=f"groundswell-{agent}-{own.instance}")
@@ -198,10 +206,6 @@ def run_workers(
         for number, handler in before.items():
             signal.signal(number, handler)
     return code
-
-
-def _port(settings: WorkerSettings, place: int) -> int:
-    return settings.metrics_port + place if settings.metrics_port else 0
 
 
 def _stop_all(running: Mapping[int, BaseProcess]) -> None:

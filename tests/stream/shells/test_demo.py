@@ -60,8 +60,12 @@ def test_without_the_bank_run_nothing_alerts(tmp_path: Path) -> None:
     ("fold", "series"),
     [
         pytest.param(lambda rules: Fold(rules, similarity_min=1.01), "entity:OrrinMotors", id="every copy counted as a story"),
-        pytest.param(lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)), "entity:SkyferrionFreight", id="blindness ignored"),
-        pytest.param(lambda rules: Fold(rules, make_detector=FirstWeekForEver), "entity:CastellanHomes", id="the first week as the norm for ever"),
+        pytest.param(
+            lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)), "entity:SkyferrionFreight", id="blindness ignored"
+        ),
+        pytest.param(
+            lambda rules: Fold(rules, make_detector=FirstWeekForEver), "entity:CastellanHomes", id="the first week as the norm for ever"
+        ),
     ],
 )
 def test_a_missing_guard_lets_its_plant_alert_falsely(fold: Callable[[Rules], Fold], series: str, tmp_path: Path) -> None:

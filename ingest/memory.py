@@ -1,0 +1,102 @@
+"""What a crawler remembers between polls and restarts: each source's state, and which items it has seen. One SQLite file."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from groundswell.codec import decode, encode
+from groundswell.errors import DependencyError, RecordError, reason_of
+from groundswell.names import content_id
+from groundswell.records import RawDocument
+from ingest.catalogue import Source
+from ingest.polite import SourceState
+
+__all__ = ["Memory", "item_id"]
+
+SEEN_MAX: Final = 20_000  # per source; more than any answer may hold, so that a feed's own items are never forgotten
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS states (source TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS seen (source TEXT NOT NULL, item TEXT NOT NULL, seen_ms INTEGER NOT NULL,
+    PRIMARY KEY (source, item)) WITHOUT ROWID;
+"""
+
+
+def item_id(raw: RawDocument) -> str:
+    """What an item is known by: the same identifier with other words is another item, because an edit must get through."""
+    return content_id(raw.id or "", raw.url or "", raw.title, raw.text)
+
+
+class Memory:
+    """One file; one crawler. Losing it costs duplicates, which the pipeline recognises, and one unconditional poll per source.
+
+    Raises:
+        DependencyError: the file cannot be opened or written.
+    """
+
+    def __init__(self, path: Path, *, seen_max: int = SEEN_MAX) -> None:
+        self.path = path
+        self._seen_max = seen_max
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
+        except (sqlite3.Error, OSError) as error:
+            reason = f"crawler memory {path}: {error}; check the folder's permissions and free space"
+            raise DependencyError(reason) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def state(self, source: Source) -> SourceState:
+        """What is remembered of a source; nothing where its address in the catalogue has changed."""
+        row = self._db.execute("SELECT body FROM states WHERE source = ?", (source.name,)).fetchone()
+        try:
+            state = decode(row[0], SourceState) if row else None
+        except RecordError:
+            state = None
+        return state if state is not None and state.url == source.url else SourceState(url=source.url)
+
+    def unseen(self, source: Source, items: Sequence[str]) -> set[str]:
+        """Those of the items that were not there before."""
+        return {
+            item
+            for item in items
+            if self._db.execute("SELECT 1 FROM seen WHERE source = ? AND item = ?", (source.name, item)).fetchone() is None
+        }
+
+    def keep(self, source: Source, state: SourceState, *, items: Iterable[str] = (), now_ms: int) -> None:
+        """Remember a poll: the state, and every item of its answer, in one transaction. The oldest items make room.
+
+        Raises:
+            DependencyError: the disk is full or the file is gone; nothing was remembered.
+        """
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (source.name, encode(state)))
+            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", [(source.name, item, now_ms) for item in items])
+            self._db.execute(
+                "DELETE FROM seen WHERE source = ? AND item IN"
+                " (SELECT item FROM seen WHERE source = ? ORDER BY seen_ms DESC, item LIMIT -1 OFFSET ?)",
+                (source.name, source.name, self._seen_max),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            reason = f"crawler memory {self.path}: {reason_of(error)}; free space on the disk"
+            raise DependencyError(reason) from error

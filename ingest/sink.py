@@ -1,0 +1,311 @@
+"""Where a crawler's records go: the local log of one process, or Kafka with a spool on disk for when the broker is away."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from groundswell import codec
+from groundswell.clock import Clock
+from groundswell.errors import DependencyError, reason_of
+from groundswell.local_log import LocalLog
+from groundswell.logs import logger
+from groundswell.names import LIVE_RUN, RAW_PARTITIONS, partition_of, raw_topic
+from groundswell.records import Envelope, Heartbeat, RawDocument
+
+__all__ = ["KafkaSink", "LocalLogSink", "Sink"]
+
+RawRecord = RawDocument | Heartbeat
+PUNCTUATION: Final = codec.encode(Envelope())
+ENVELOPES_AT_ONCE: Final = 64  # not yet acknowledged; bounds memory together with names.ENVELOPE_BYTES_MAX
+SPOOL_BATCH: Final = 1_000
+RECONNECT_S: Final = 10.0
+
+log = logger(__name__)
+
+
+class Sink(Protocol):
+    """Takes a crawler's records. Called from one thread at a time, any thread."""
+
+    def put(self, records: Sequence[RawRecord]) -> None:
+        """Take records in this order; they are safe on return.
+
+        Raises:
+            DependencyError: they could not be made safe; none may be taken for delivered.
+        """
+        ...
+
+    def tick(self) -> int:
+        """Called about every two seconds, records or not: say that time goes on, and send what had to wait.
+
+        Returns:
+            How many records still wait.
+        """
+        ...
+
+    def close(self) -> None:
+        """No call follows."""
+        ...
+
+
+class LocalLogSink:
+    """Appends to the local log; its reader learns from the clock that time goes on.
+
+    Args:
+        to: the log; closed by whoever opened it.
+        clock: stamps the records.
+    """
+
+    def __init__(self, to: LocalLog, *, clock: Clock) -> None:
+        self._log, self._clock = to, clock
+
+    def put(self, records: Sequence[RawRecord]) -> None:
+        """Append, durably."""
+        if records:
+            self._log.append([_row(record) for record in records], now_ms=self._clock.now_ms())
+
+    def tick(self) -> int:
+        """Nothing ever waits here."""
+        return 0
+
+    def close(self) -> None:
+        """The log stays open."""
+
+
+def _row(record: RawRecord) -> tuple[str, str, bytes]:
+    return ("document" if isinstance(record, RawDocument) else "heartbeat", record.source, codec.encode(record))
+
+
+class KafkaSink:
+    """Publishes envelopes to the raw topic, acknowledged by all replicas; while the broker is away, a spool keeps the order.
+
+    A document's partition follows from its identity, so that all its copies meet in one log. While anything waits in the spool,
+    everything new joins it behind. What was sent but not acknowledged is sent again: duplicates are recognised downstream.
+
+    Args:
+        bootstrap: brokers, "host:port" separated by commas.
+        run: whose raw topic.
+        identity: the document id that the pipeline will give a record.
+        spool: file of the spool; made when it is first needed, removed when it is empty.
+        clock: stamps spooled records.
+        wait_s: how long one call may wait for the broker.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        run: str = LIVE_RUN,
+        *,
+        identity: Callable[[RawDocument], str],
+        spool: Path,
+        clock: Clock,
+        wait_s: float = 5.0,
+    ) -> None:
+        self.topic = raw_topic(run)
+        self._bootstrap, self._identity, self._clock, self._wait_s = bootstrap, identity, clock, wait_s
+        self._spool = _Spool(spool)
+        self._producer: Any = None
+        self._retry_at_s = 0.0
+
+    def connect(self) -> None:
+        """Reach the broker and find the topic; calling it is optional, and after an error `put` still takes records.
+
+        Raises:
+            DependencyError: no broker answers within `wait_s`, or the topic is missing or has another number of partitions.
+        """
+        if self._producer is not None:
+            return
+        from kafka import KafkaProducer
+        from kafka.errors import KafkaError
+
+        wait_ms = int(self._wait_s * 1_000)
+        producer = None
+        try:
+            producer = KafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","),
+                client_id="groundswell-crawler",
+                acks="all",
+                enable_idempotence=True,
+                allow_auto_create_topics=False,
+                compression_type="gzip",
+                linger_ms=5,
+                bootstrap_timeout_ms=wait_ms,
+                max_block_ms=wait_ms,
+                request_timeout_ms=wait_ms,
+                delivery_timeout_ms=2 * wait_ms,
+                metrics_enabled=False,
+            )
+            partitions = producer.partitions_for(self.topic) or set()
+        except (KafkaError, OSError, ValueError, AssertionError) as error:
+            if producer is not None:
+                producer.close(timeout=0)
+            step = f"start the broker or correct kafka.bootstrap; records wait in {self._spool.path}"
+            reason = f"Kafka {self._bootstrap}: {reason_of(error)}; {step}"
+            raise DependencyError(reason) from error
+        if partitions != set(range(RAW_PARTITIONS)):
+            producer.close(timeout=0)
+            reason = (
+                f"Kafka {self._bootstrap}: topic {self.topic} has {len(partitions)} partitions, {RAW_PARTITIONS} are needed; "
+                f"create it with {RAW_PARTITIONS} partitions and message.timestamp.type=LogAppendTime"
+            )
+            raise DependencyError(reason)
+        self._producer = producer
+
+    def put(self, records: Sequence[RawRecord]) -> None:
+        """Publish, or spool; one of the two has happened on return.
+
+        Raises:
+            DependencyError: the broker is away and the spool cannot be written either.
+        """
+        rows = [_row(record) for record in records]
+        if not self._spool.empty or not self._ready():
+            self._spool.append(rows, now_ms=self._clock.now_ms())
+            return
+        unsent = self._publish([(self._partition(record), row) for record, row in zip(records, rows, strict=True)])
+        if unsent:
+            self._spool.append(unsent, now_ms=self._clock.now_ms())
+
+    def tick(self) -> int:
+        """Send what waits, then an empty envelope to every partition."""
+        if self._ready() and self._drain():
+            self._send([(partition, PUNCTUATION) for partition in range(RAW_PARTITIONS)])
+        return self._spool.waiting
+
+    def close(self) -> None:
+        """Let go of the broker; what waits stays on disk."""
+        if self._producer is not None:
+            self._producer.close(timeout=self._wait_s)
+            self._producer = None
+        self._spool.close()
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+    def _ready(self) -> bool:
+        """Whether there is a producer; one try per RECONNECT_S, so that a broker that is away does not hold up the polls."""
+        if self._producer is None and time.monotonic() >= self._retry_at_s:
+            try:
+                self.connect()
+            except DependencyError as error:
+                self._retry_at_s = time.monotonic() + RECONNECT_S
+                log.warning("broker away, records go to the spool", reason=reason_of(error), waiting=self._spool.waiting)
+        return self._producer is not None
+
+    def _partition(self, record: RawRecord) -> int:
+        key = self._identity(record) if isinstance(record, RawDocument) else record.source
+        return partition_of(key, RAW_PARTITIONS)
+
+    def _publish(self, rows: Sequence[tuple[int, tuple[str, str, bytes]]]) -> list[tuple[str, str, bytes]]:
+        """Send rows with their partitions, in order; returns those that were not acknowledged, in order."""
+        by_partition: dict[int, list[tuple[str, str, bytes]]] = {}
+        for partition, row in rows:
+            by_partition.setdefault(partition, []).append(row)
+        messages: list[tuple[int, bytes]] = []
+        counts: list[tuple[int, int]] = []  # (partition, records) of each message
+        for partition, held in by_partition.items():
+            for envelope in codec.envelopes_of([body for _, _, body in held]):
+                messages.append((partition, envelope))
+                counts.append((partition, len(codec.records_of(envelope))))
+        sent = self._send(messages)
+        if sent == len(messages):
+            return []
+        acknowledged: dict[int, int] = {}
+        for partition, count in counts[:sent]:
+            acknowledged[partition] = acknowledged.get(partition, 0) + count
+        unsent = []
+        for partition, row in rows:
+            if acknowledged.get(partition, 0):
+                acknowledged[partition] -= 1
+            else:
+                unsent.append(row)
+        return unsent
+
+    def _send(self, messages: Sequence[tuple[int, bytes]]) -> int:
+        """Send messages in order; returns how many of the first ones were acknowledged. After a failure the producer is gone."""
+        from kafka.errors import KafkaError
+
+        done = 0
+        try:
+            for start in range(0, len(messages), ENVELOPES_AT_ONCE):
+                some = messages[start : start + ENVELOPES_AT_ONCE]
+                pending = [self._producer.send(self.topic, value=value, partition=partition) for partition, value in some]
+                for future in pending:
+                    future.get(timeout=3 * self._wait_s)
+                    done += 1
+        except (KafkaError, OSError) as error:
+            log.warning("broker lost", reason=reason_of(error), unsent=len(messages) - done)
+            # Its buffer must not deliver, behind our back, what the spool will send again in order.
+            self._producer.close(timeout=0)
+            self._producer = None
+            self._retry_at_s = time.monotonic() + RECONNECT_S
+        return done
+
+    def _drain(self) -> bool:
+        """Send the spool's records in order, batch by batch; True when nothing waits any more."""
+        while rows := self._spool.read():
+            unsent = self._publish([(self._partition_of_body(body), (kind, source, body)) for kind, source, body in rows])
+            if unsent:
+                return False
+            self._spool.advance(len(rows))
+        return True
+
+    def _partition_of_body(self, body: bytes) -> int:
+        return self._partition(codec.decode_raw(body))
+
+
+class _Spool:
+    """Records that wait, in order, on disk: a local log and, beside it, how far it has been sent."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark = path.with_name(path.name + ".sent")
+        self._log = LocalLog(path) if path.exists() else None
+        self._next = self._marked()
+        self.waiting = self._count()
+
+    @property
+    def empty(self) -> bool:
+        return self.waiting == 0
+
+    def _marked(self) -> int:
+        """Position of the last record that was sent; a mark of another file (a crash while it was removed) says nothing."""
+        if self._log is None or not self._mark.exists():
+            return 0
+        log_id, _, position = self._mark.read_text().partition(" ")
+        return int(position) if log_id == self._log.log_id and position.isdigit() else 0
+
+    def _count(self) -> int:
+        count = 0
+        while self._log is not None and (some := self._log.read(self._next + count + 1, limit=SPOOL_BATCH)):
+            count += len(some)
+        return count
+
+    def append(self, rows: Sequence[tuple[str, str, bytes]], *, now_ms: int) -> None:
+        if self._log is None:
+            self._log = LocalLog(self.path)
+        self._log.append(rows, now_ms=now_ms)
+        self.waiting += len(rows)
+
+    def read(self) -> list[tuple[str, str, bytes]]:
+        found = self._log.read(self._next + 1, limit=SPOOL_BATCH) if self._log is not None else []
+        return [("document", stamped.source, stamped.body) for stamped in found]
+
+    def advance(self, count: int) -> None:
+        self._next += count
+        self.waiting -= count
+        if self.empty:
+            self._remove()
+            return
+        fresh = self._mark.with_name(self._mark.name + ".new")
+        fresh.write_text(f"{self._log.log_id} {self._next}" if self._log is not None else "")
+        fresh.replace(self._mark)
+
+    def _remove(self) -> None:
+        """Everything was sent: the next trouble begins a new file, so that the spool does not grow for ever."""
+        self.close()
+        for path in (self.path, self._mark, self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm")):
+            path.unlink(missing_ok=True)
+        self._next = 0
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+
+from dashboards.board.trust import LATE_MS, Watch
+from groundswell.local_log import LocalLog
+from groundswell.names import HOUR_MS
+from groundswell.store import schema as t
+from groundswell.store.store import Store
+from tests.dashboards.board.board_store import END_MS, FORUM, SILENT_MS, WIRE, close, fill
+
+
+class Ticker:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store.db"))
+
+
+def test_a_source_is_blind_from_its_patience_on_and_seen_again_when_it_speaks(store: Store) -> None:
+    fill(store, None)
+    watch = Watch("r", None)
+    with store.read() as connection:
+        before = watch.trust(connection, now_ms=END_MS)
+    with store.write() as connection:
+        row = dict(connection.execute(t.admissions.select().where(t.admissions.c.source == FORUM)).mappings().first() or {})
+        tick = END_MS // 15_000
+        connection.execute(
+            t.admissions.insert().values(row | {"position": 9_999, "known_ms": END_MS, "tick": tick, "outcome": "duplicate"})
+        )
+    close(store, "r", until_ms=END_MS + 15_000, next_offset=10_000)
+    with store.read() as connection:
+        after = watch.trust(connection, now_ms=END_MS)
+    store.close()
+    assert before.blind == {FORUM: SILENT_MS - 10 * 60_000 + HOUR_MS}
+    assert (before.reporting, before.sources, before.sound) == (1, 2, False)
+    assert (after.blind, after.reporting) == ({}, 2)
+
+
+def test_only_a_live_run_can_be_late(store: Store) -> None:
+    fill(store, None, run="live", kind="live")
+    fill_again = Watch("live", None)
+    with store.read() as connection:
+        in_time, late = (fill_again.trust(connection, now_ms=END_MS + ms) for ms in (LATE_MS, LATE_MS + 1))
+    store.close()
+    assert (in_time.late, late.late) == (False, True)
+
+
+def test_what_the_log_holds_beyond_the_read_offset_is_in_flight_and_not_missing(store: Store, tmp_path: Path) -> None:
+    with LocalLog(tmp_path / "store.log") as log:
+        fill(store, log)
+        log.append([("document", WIRE, b"{}")] * 3, now_ms=END_MS)
+        with store.read() as connection:
+            trust = Watch("r", log).trust(connection, now_ms=END_MS)
+    store.close()
+    assert (trust.in_flight, trust.unbalanced, trust.documents) == (3, {}, 550)
+
+
+def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_passed(store: Store, tmp_path: Path) -> None:
+    ticker = Ticker()
+    with LocalLog(tmp_path / "store.log") as log:
+        fill(store, log)
+        watch = Watch("r", log, monotonic=ticker)
+        with store.read() as connection:
+            first = watch.balances(connection)
+            ticker.now = 60.0
+            assert watch.balances(connection) is first  # nothing came
+        log.append([("document", WIRE, b"{}")], now_ms=END_MS)
+        close(store, "r", until_ms=END_MS + 15_000, next_offset=549)
+        with store.read() as connection:
+            second = watch.balances(connection)
+        log.append([("document", WIRE, b"{}")], now_ms=END_MS)
+        close(store, "r", until_ms=END_MS + 30_000, next_offset=550)
+        with store.read() as connection:
+            assert watch.balances(connection) is second  # a moment ago
+            assert watch.balances(connection, fresh=True) is not second
+    store.close()
+    assert second is not first
+
+
+def test_a_page_is_another_one_when_a_tick_has_closed(store: Store) -> None:
+    fill(store, None)
+    watch = Watch("r", None)
+    versions = []
+    for minute in range(2):
+        with store.read() as connection:
+            versions += [watch.version(connection), watch.version(connection)]
+        close(store, "r", until_ms=END_MS + (minute + 1) * 60_000, next_offset=600)
+    store.close()
+    assert versions[0] == versions[1] != versions[2] == versions[3]

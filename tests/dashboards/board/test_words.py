@@ -1,0 +1,67 @@
+import pytest
+
+from dashboards.board.words import TOPIC_TITLES, Clock, duration, parse_duration, parse_moment, safe_link, visible
+from groundswell.errors import UsageError
+from groundswell.names import TOPICS
+
+UTC = Clock("UTC")
+
+
+def test_every_topic_has_a_title() -> None:
+    assert tuple(TOPIC_TITLES) == TOPICS
+
+
+@pytest.mark.parametrize("text", ["5m", "6h", "7d", "90d"])
+def test_a_duration_is_read_as_it_is_written(text: str) -> None:
+    assert duration(parse_duration(text, name="window")) == text
+
+
+@pytest.mark.parametrize("text", ["", "0h", "1w", "-1h", "1.5h", "99999d", "1h\n"])
+def test_a_duration_that_is_none_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(UsageError, match="such as 15m, 6h or 7d"):
+        parse_duration(text, name="window")
+
+
+@pytest.mark.parametrize("text", ["2026-03-09T20:00+08:00", "2026-03-09T20:00 08:00", "2026-03-09T12:00Z", "2026-03-09T12:00"])
+def test_a_moment_is_read_even_where_a_form_has_turned_its_plus_into_a_blank(text: str) -> None:
+    assert parse_moment(text, name="from", clock=UTC) == 1_773_057_600_000
+
+
+@pytest.mark.parametrize("text", ["soon", "1969-12-31", "2026-13-01", "9" * 50])
+def test_a_moment_that_is_none_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(UsageError, match="from: must be a date or time"):
+        parse_moment(text, name="from", clock=UTC)
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u200f", "\u200b", "\ufeff", "\x1b", "\x85", "\u2028", "\ud800"])
+def test_what_could_hide_or_reorder_text_is_spelt_out(character: str) -> None:
+    assert visible(f"a{character}b") == f"a[U+{ord(character):04X}]b"
+
+
+@pytest.mark.parametrize("text", ["临澜银行股价重挫", "Müller & Söhne: 5 %", "مصرف", "🏦"])
+def test_ordinary_text_of_any_script_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//host/x",
+        "ftp://h/x",
+        "https://",
+        "https://h/a b",
+        'https://h/"x',
+        "https://h/\u202e",
+        "/x",
+        "",
+    ],
+)
+def test_an_address_that_is_not_plainly_a_web_address_is_no_link(url: str) -> None:
+    assert safe_link(url) is None
+
+
+@pytest.mark.parametrize("url", ["http://h/x", "HTTPS://h.example/a?b=c&d=%20#e", "https://例.example/页"])
+def test_a_web_address_is_a_link_unchanged(url: str) -> None:
+    assert safe_link(url) == url

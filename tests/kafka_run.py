@@ -1,0 +1,162 @@
+"""One run through the Kafka shell, with real worker processes, and what it is compared with."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from groundswell.local_log import LocalLog
+from groundswell.names import ROLE_FOLD, TICK_MS
+from groundswell.store import schema as t
+from groundswell.store.progress import progress_of
+from groundswell.store.store import Store
+from stream.operators.admit import tick_of
+from stream.shells.desk_worker import DeskWorker
+from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.worker import EXIT_CONTINUITY, AgentName, WorkerSettings
+from tests.kafka_worker import serve
+from tests.synthetic_news import instruments
+
+COMPARED: Final = (
+    t.increments, t.stories, t.baselines, t.source_hours, t.exposures, t.candidates, t.decisions, t.incidents, t.alerts, t.documents, t.scores,
+)  # fmt: skip
+"""Tables that are equal whatever shell has made them; positions are not, so admissions and drops are compared without."""
+
+POLL_S: Final = 0.1
+CONTEXT: Final = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.kafka_worker"])  # importing the libraries takes seconds, and five kills mean six starts
+
+
+def rows_of(store: Store, run: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every compared table as sorted tuples without the run, blobs as bytes."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    with store.read() as connection:
+        for table in COMPARED:
+            columns = [column for column in table.columns if column.name != "run"]
+            statement = select(*columns)
+            if "run" in table.c:
+                statement = statement.where(table.c.run == run)
+            found[table.name] = sorted((tuple(_plain(v) for v in row) for row in connection.execute(statement)), key=repr)
+        a, d = t.admissions.c, t.drops.c
+        kept = select(a.known_ms, a.source, a.language, a.outcome, a.document_id, a.content_hash).where(a.run == run)
+        found["admissions"] = sorted((tuple(row) for row in connection.execute(kept)), key=repr)
+        dropped = select(d.known_ms, d.reason, d.body).where(d.run == run)
+        found["drops"] = sorted((tuple(_plain(v) for v in row) for row in connection.execute(dropped)), key=repr)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def embedded_rows(log: LocalLog, folder: Path, run: str) -> dict[str, list[tuple[Any, ...]]]:
+    """What the embedded shell makes of a log, in a store of its own."""
+    store = Store(str(folder / "embedded.db"))
+    pipeline = EmbeddedPipeline(store, log, run, instruments())
+    while pipeline.step():
+        pass
+    pipeline.finish()
+    found = rows_of(store, run)
+    store.close()
+    return found
+
+
+@dataclass
+class KafkaRun:
+    """Worker processes of one run; `with` stops what is left of them."""
+
+    bootstrap: str
+    store: Store
+    run: str
+    folder: Path
+    _running: dict[str, BaseProcess] = field(default_factory=dict)
+    _started: int = 0
+
+    def start(self, agent: AgentName, number: int) -> None:
+        """Start a worker; one of the same agent and number must have ended."""
+        name = f"{agent}-{number}"
+        self._started += 1
+        settings = WorkerSettings(self.bootstrap, self.store.url, self.run, self.folder, instance=str(number))
+        said = self.folder / f"{name}-{self._started}.log"
+        self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
+        self._running[name].start()
+
+    def kill(self, agent: AgentName, number: int) -> None:
+        """SIGKILL a worker, and start it again as a supervisor would."""
+        process = self._running[f"{agent}-{number}"]
+        process.kill()
+        process.join()
+        self.start(agent, number)
+
+    def stop(self, agent: AgentName, number: int, *, within_s: float = 10.0) -> int | None:
+        """SIGTERM a worker; returns its exit code, None if it has not ended in time."""
+        process = self._running[f"{agent}-{number}"]
+        process.terminate()
+        process.join(within_s)
+        return process.exitcode
+
+    def end(self) -> None:
+        """SIGKILL every worker that is left."""
+        for process in self._running.values():
+            process.kill()
+            process.join()
+            process.close()
+        self._running = {}
+
+    def wait(self, done: Callable[[], bool], *, what: str, within_s: float) -> None:
+        """Poll until something is so; a worker that has ended is started again, as a supervisor would."""
+        deadline = time.monotonic() + within_s
+        while not done():
+            for name, process in list(self._running.items()):
+                code = process.exitcode
+                if code == EXIT_CONTINUITY or (code is not None and time.monotonic() > deadline):
+                    raise AssertionError(f"worker {name} ended with code {code}:\n{self._said(name)}")
+                if code is not None:
+                    agent, _, number = name.partition("-")
+                    self.start("score" if agent == "score" else "fold", int(number))
+            if time.monotonic() > deadline:
+                said = "\n".join(self._said(name) for name in self._running)
+                raise AssertionError(f"{what}: not within {within_s} s; the workers said:\n{said}")
+            time.sleep(POLL_S)
+
+    def _said(self, name: str) -> str:
+        return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
+
+    def folded_through(self, time_ms: int) -> bool:
+        """Whether every fold partition has closed every tick before a time."""
+        with self.store.read() as connection:
+            return all(tick_of(row.time_ms) >= tick_of(time_ms) for row in progress_of(connection, self.run, ROLE_FOLD))
+
+    def folded(self) -> int:
+        """How many increments are stored: the run's progress, roughly."""
+        with self.store.read() as connection:
+            return len(connection.execute(select(t.increments.c.tick).where(t.increments.c.run == self.run)).all())
+
+    def finish(self, log: LocalLog, *, within_s: float = 90.0) -> None:
+        """Wait until the whole archive is folded, then let the desk decide."""
+        end_ms = (log.last_known_ms() or 0) + 2 * TICK_MS
+        self.wait(lambda: self.folded_through(end_ms), what="folding the archive", within_s=within_s)
+        desk = DeskWorker(self.store, self.run, instruments(), owner=f"test:{os.getpid()}")
+        while desk.step() is not None:
+            pass
+
+
+@contextmanager
+def kafka_run(bootstrap: str, store_url: str, run: str, folder: Path) -> Iterator[KafkaRun]:
+    """A run whose workers end with the block."""
+    with ExitStack() as stack:
+        store = Store(store_url)
+        stack.callback(store.close)
+        folder.mkdir(parents=True, exist_ok=True)
+        started = KafkaRun(bootstrap, store, run, folder)
+        try:
+            yield started
+        finally:
+            started.end()

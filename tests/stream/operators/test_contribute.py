@@ -1,0 +1,40 @@
+"""Contribute: what a scored document adds to each series it counts in."""
+
+import pytest
+
+from groundswell.names import DAY_MS, HOUR_MS
+from groundswell.records import Mention
+from stream.operators.contribute import ENTITIES_MAX, FRESH_MS, contribute
+from tests import builders as b
+
+
+def test_a_document_counts_in_its_topic_and_in_the_companies_it_names_first() -> None:
+    score = b.a_score(mentions=[Mention(name, n, n + 1) for n, name in enumerate(["B", "A", "B", "C", "D"])])
+
+    assert [c.series for c in contribute(b.a_document(), score)] == ["topic:debt_credit:en", "entity:B", "entity:A", "entity:C"]
+    assert ENTITIES_MAX == 3
+
+
+def test_a_contribution_takes_times_and_owner_from_the_document_and_opinion_from_the_score() -> None:
+    document = b.a_document(owner="Quill", owner_known=False, known_ms=9, published_ms=8, published_precision="day")
+    (contribution,) = contribute(document, b.a_score(sentiment="positive", negative_ppm=7, mentions=[]))
+
+    assert (contribution.owner, contribution.owner_known, contribution.known_ms, contribution.published_ms) == ("Quill", False, 9, 8)
+    assert (contribution.daily, contribution.sentiment, contribution.negative_ppm) == (True, "positive", 7)
+
+
+@pytest.mark.parametrize("kind", sorted(FRESH_MS))
+def test_a_document_is_fresh_up_to_its_kinds_age_and_not_a_millisecond_more(kind: str) -> None:
+    limit = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}[kind]
+    ages = [limit, limit + 1]
+    fresh = [contribute(b.a_document(kind=kind, published_ms=b.T0_MS - age, known_ms=b.T0_MS), b.a_score())[0].fresh for age in ages]
+
+    assert fresh == [True, False]
+
+
+def test_a_document_that_says_only_its_day_is_fresh_for_a_day_and_a_half() -> None:
+    def fresh(age_ms: int) -> bool:
+        document = b.a_document(published_precision="day", published_ms=b.T0_MS - age_ms, known_ms=b.T0_MS)
+        return contribute(document, b.a_score())[0].fresh
+
+    assert [fresh(36 * HOUR_MS), fresh(36 * HOUR_MS + 1)] == [True, False]
