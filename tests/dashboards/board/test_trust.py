@@ -4,7 +4,7 @@ import pytest
 
 from dashboards.board.trust import LATE_MS, Watch
 from groundswell.local_log import LocalLog
-from groundswell.names import HOUR_MS
+from groundswell.names import HOUR_MS, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, FORUM, SILENT_MS, WIRE, close, fill
@@ -32,11 +32,11 @@ def test_a_source_is_blind_from_its_patience_on_and_seen_again_when_it_speaks(st
         before = watch.trust(connection, now_ms=END_MS)
     with store.write() as connection:
         row = dict(connection.execute(t.admissions.select().where(t.admissions.c.source == FORUM)).mappings().first() or {})
-        tick = END_MS // 15_000
+        tick = END_MS // TICK_MS
         connection.execute(
             t.admissions.insert().values(row | {"position": 9_999, "known_ms": END_MS, "tick": tick, "outcome": "duplicate"})
         )
-    close(store, "r", until_ms=END_MS + 15_000, next_offset=10_000)
+    close(store, "r", until_ms=END_MS + TICK_MS, next_offset=10_000)
     with store.read() as connection:
         after = watch.trust(connection, now_ms=END_MS)
     store.close()
@@ -74,11 +74,11 @@ def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_pas
             ticker.now = 60.0
             assert watch.balances(connection) is first  # nothing came
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + 15_000, next_offset=549)
+        close(store, "r", until_ms=END_MS + TICK_MS, next_offset=549)
         with store.read() as connection:
             second = watch.balances(connection)
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + 30_000, next_offset=550)
+        close(store, "r", until_ms=END_MS + 2 * TICK_MS, next_offset=550)
         with store.read() as connection:
             assert watch.balances(connection) is second  # a moment ago
             assert watch.balances(connection, fresh=True) is not second

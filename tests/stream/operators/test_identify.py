@@ -1,5 +1,7 @@
 """Identify: new, replay, duplicate or edit."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +58,7 @@ def test_where_batches_end_does_not_matter(letters: str, cuts: list[int]) -> Non
     known: Known = {}
     split: list[Admission] = []
     borders = sorted({0, len(letters), *(cut for cut in cuts if cut <= len(letters))})
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         split += identify(placed(letters)[start:end], known)
 
     assert split == identify(placed(letters), {})

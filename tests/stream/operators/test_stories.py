@@ -80,9 +80,8 @@ def test_the_most_alike_leader_wins_and_of_equals_the_earliest() -> None:
 
 def texts(seed: int, number: int) -> list[Contribution]:
     chance = random.Random(seed)
-    roots = [
-        " ".join(chance.choices("harbour copper ledger tariff auction orchard signal bridge margin rescue".split(), k=12)) for _ in range(4)
-    ]
+    words = b.WORDS.split()
+    roots = [" ".join(chance.choices(words, k=12)) for _ in range(4)]
     step_ms = chance.choice((1_000, LEADER_LIFE_MS // 7))
     return [told(f"{chance.choice(roots)} {chance.choice(('', 'again', 'more of it'))}", n, b.T0_MS + n * step_ms) for n in range(number)]
 
@@ -121,7 +120,7 @@ def test_there_are_never_more_leaders_than_the_limit_and_the_oldest_go_first() -
 
 
 def test_a_digest_of_another_version_is_refused() -> None:
-    with pytest.raises(RecordError, match="story digest: 8 bytes .*expected 256; score the document again"):
+    with pytest.raises(RecordError, match=r"story digest: 8 bytes .*expected 256; score the document again"):
         Leaders().assign(b.a_contribution(digest=b"12345678"), tick=0)
 
 

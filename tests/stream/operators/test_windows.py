@@ -1,6 +1,7 @@
 """Windows: what one closed tick adds to the panes of one series."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def test_rows_of_any_split_into_ticks_absorb_to_what_one_tick_would_have_held(se
     placed = contributions(seed, number)
     borders = sorted({0, number, *(cut for cut in cuts if cut <= number)})
     total: Members = {}
-    for tick, (start, end) in enumerate(zip(borders, borders[1:], strict=False)):
+    for tick, (start, end) in enumerate(pairwise(borders)):
         for row in increments_of(tick, placed[start:end]):
             absorb(total, row.members)
     at_once: Members = {}

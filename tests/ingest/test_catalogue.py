@@ -1,0 +1,64 @@
+"""The source catalogue: what comes with the package, what a desk adds, and errors that name the entry."""
+
+from pathlib import Path
+
+import pytest
+
+from groundswell.errors import SettingsError
+from ingest.catalogue import load_catalogue
+
+ENTRY = '[[source]]\nname = "desk"\nowner = "Desk"\nurl = "https://news.example/rss"\n'
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> Path:
+    return tmp_path / "extra.toml"
+
+
+def test_the_shipped_catalogue_loads_and_every_source_is_public_named_once_and_says_when_it_was_checked() -> None:
+    sources = load_catalogue()
+    assert 6 <= len(sources) <= 10
+    assert len({source.name for source in sources}) == len(sources)
+    for source in sources:
+        assert source.url.startswith("https://")
+        assert not source.allow_private
+        assert source.every_s is None
+        assert source.checked
+        assert source.note
+
+
+def test_a_file_of_ones_own_adds_replaces_and_switches_off(extra: Path) -> None:
+    extra.write_text(ENTRY + '[[source]]\nname = "ecb_press"\nowner = "E"\nurl = "https://ecb.example/rss"\nenabled = false\n')
+    names = [source.name for source in load_catalogue([extra])]
+    assert "desk" in names
+    assert "ecb_press" not in names
+    assert "fed_press" in names
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (ENTRY + ENTRY, ("two sources are called 'desk'",)),
+        (ENTRY.replace("https://", "ftp://"), ("source 1 (desk)", "url must be http")),
+        (ENTRY.replace("https://", "https://u:p@"), ("source 1 (desk)", "no password")),
+        (ENTRY + 'kind = "rumour"\n', ("source 1 (desk)", "kind", "'rumour'")),
+        (ENTRY + "every_s = 1\n", ("every_s", ">= 10")),
+        (ENTRY + 'ulr = "x"\n', ("source 1 (desk)", "ulr", "the fields are name, owner, url")),
+        ('[[source]]\nowner = "x"\n', ("source 1 (without a name)", "name")),
+        ('[sources]\nname = "x"\n', ("[[source]] tables and nothing else", "'sources'")),
+        ("source = 1", ("[[source]]",)),
+        ("source = [1]", ("source 1 (no table)",)),
+        ("[[source", ("check the path and that it is TOML",)),
+    ],
+)
+def test_an_entry_that_is_none_is_named_with_file_number_and_field(extra: Path, text: str, parts: tuple[str, ...]) -> None:
+    extra.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_catalogue([extra])
+    for part in (str(extra), *parts):
+        assert part in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_an_error(extra: Path) -> None:
+    with pytest.raises(SettingsError, match="check the path"):
+        load_catalogue([str(extra)])
