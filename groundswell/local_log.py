@@ -117,6 +117,10 @@ class LocalLog:
             reason = f"log {self.path}: {error}; nothing was written: free space on the disk, then go on"
             raise DependencyError(reason) from error
 
+    def punctuate(self, *, now_ms: int) -> None:
+        """Say in the log itself that time goes on: a record without a body. Only what is in the log can be replayed."""
+        self.append([("time", "", b"")], now_ms=now_ms)
+
     def read(self, position: int, *, limit: int, until_ms: int | None = None) -> list[Stamped]:
         """Records from a position on, in order; with `until_ms`, only those known before it."""
         rows = self._db.execute(

@@ -19,7 +19,7 @@ from msgspec import Meta
 from groundswell.errors import SettingsError, reason_of
 
 __all__ = [
-    "Board", "Catalogue", "Data", "Kafka", "Log", "Mail", "Metrics", "Rules", "Setting", "Settings", "Shown", "Slack", "Store",
+    "Board", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Rules", "Setting", "Settings", "Shown", "Slack", "Store",
     "describe", "load_settings", "load_with_origins", "mask_url", "settings_example", "settings_list", "settings_markdown",
 ]  # fmt: skip
 
@@ -114,6 +114,12 @@ class Catalogue(_Section, frozen=True):
     ] = ""
 
 
+class Companies(_Section, frozen=True):
+    """Whom documents speak of."""
+
+    extra: Annotated[tuple[str, ...], Meta(description="More company catalogues (CSV, docs/catalogue.md); a known id extends that company.")] = ()
+
+
 class Log(_Section, frozen=True):
     """What the processes say."""
 
@@ -133,6 +139,7 @@ class Settings(_Section, frozen=True):
     metrics: Metrics = Metrics()
     rules: Rules = Rules()
     catalogue: Catalogue = Catalogue()
+    companies: Companies = Companies()
     log: Log = Log()
 
 

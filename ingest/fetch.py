@@ -22,6 +22,7 @@ __all__ = ["Fetched", "Fetcher", "Limits", "RefusedError", "inside", "user_agent
 REDIRECTS_MAX: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PERMANENT: Final = frozenset({301, 308})
+_INSIDE: Final = "is an inside address"
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -47,10 +48,6 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 
 class RefusedError(Exception):
     """A request that must not be made; raised by `permit` with the reason."""
-
-
-class _InsideError(OSError):
-    """A connection to an inside address."""
 
 
 Permit = Callable[[str], Awaitable[None]]
@@ -151,8 +148,8 @@ class Fetcher:
         except TimeoutError:
             return Fetched(status=0, reason="no complete answer in time")
         except aiohttp.ClientConnectorError as error:
-            reason = reason_of(error.os_error)
-            return Fetched(status=0, reason=reason, refused=isinstance(error.os_error, _InsideError))
+            reason = reason_of(error.os_error)  # of a host with several addresses: all of their reasons in one text
+            return Fetched(status=0, reason=reason, refused=_INSIDE in reason)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Fetched(status=0, reason=f"{type(error).__name__}: {reason_of(error)[:200]}")
 
@@ -160,8 +157,8 @@ class Fetcher:
 def _public_socket(info: Any) -> socket.socket:
     family, kind, protocol, _, place = info
     if inside(place[0]):
-        message = f"{place[0]} is an inside address: set allow_private = true in its catalogue entry if it is meant"
-        raise _InsideError(message)
+        message = f"{place[0]} {_INSIDE}: set allow_private = true in its catalogue entry if it is meant"
+        raise OSError(message)
     return socket.socket(family=family, type=kind, proto=protocol)
 
 

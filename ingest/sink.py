@@ -1,5 +1,6 @@
 """Where a crawler's records go: the local log of one process, or Kafka with a spool on disk for when the broker is away."""
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -117,11 +118,21 @@ class KafkaSink:
             return
         from kafka import KafkaProducer
         from kafka.errors import KafkaError
+        from kafka.net.compat import KafkaNetClient
+
+        clients: list[Any] = []
+
+        def client_of(**configs: Any) -> Any:
+            # A producer that fails while it is made (kafka-python 3.0) leaves its sockets open, and we try again every ten seconds.
+            clients.append(KafkaNetClient(**configs))
+            return clients[0]
 
         wait_ms = int(self._wait_s * 1_000)
         producer = None
         try:
+            _knock(self._bootstrap, self._wait_s)
             producer = KafkaProducer(
+                kafka_client=client_of,
                 bootstrap_servers=self._bootstrap.split(","),
                 client_id="groundswell-crawler",
                 acks="all",
@@ -135,21 +146,31 @@ class KafkaSink:
                 delivery_timeout_ms=2 * wait_ms,
                 metrics_enabled=False,
             )
-            partitions = producer.partitions_for(self.topic) or set()
+            partitions = self._partitions(producer)
         except (KafkaError, OSError, ValueError, AssertionError) as error:
             if producer is not None:
                 producer.close(timeout=0)
+            elif clients:
+                clients[0].close()
             step = f"start the broker or correct kafka.bootstrap; records wait in {self._spool.path}"
             reason = f"Kafka {self._bootstrap}: {reason_of(error)}; {step}"
             raise DependencyError(reason) from error
         if partitions != set(range(RAW_PARTITIONS)):
             producer.close(timeout=0)
             reason = (
-                f"Kafka {self._bootstrap}: topic {self.topic} has {len(partitions)} partitions, {RAW_PARTITIONS} are needed; "
+                f"Kafka {self._bootstrap}: topic {self.topic} {f'has {len(partitions)} partitions' if partitions else 'is missing'}; "
                 f"create it with {RAW_PARTITIONS} partitions and message.timestamp.type=LogAppendTime"
             )
             raise DependencyError(reason)
         self._producer = producer
+
+    def _partitions(self, producer: Any) -> set[int]:
+        from kafka.errors import KafkaTimeoutError
+
+        try:
+            return set(producer.partitions_for(self.topic) or ())
+        except KafkaTimeoutError:  # a broker has answered before, so it is the topic that is not there
+            return set()
 
     def put(self, records: Sequence[RawRecord]) -> None:
         """Publish, or spool; one of the two has happened on return.
@@ -249,6 +270,21 @@ class KafkaSink:
 
     def _partition_of_body(self, body: bytes) -> int:
         return self._partition(codec.decode_raw(body))
+
+
+def _knock(bootstrap: str, wait_s: float) -> None:
+    """Find out cheaply, and without kafka-python's own retries, that nobody listens; raises OSError then."""
+    refused: OSError | None = None
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=wait_s).close()
+        except OSError as error:
+            refused = error
+        else:
+            return
+    if refused is not None:
+        raise refused
 
 
 class _Spool:

@@ -236,10 +236,16 @@ def sentence(title: str, cells: Sequence[Cell], *, alerts: int) -> str:
 
 
 def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
-    """Labels for equal parts of the axis, each at its left edge; at most `labels` of them."""
+    """Labels for equal parts of the axis, each at its left edge; at most `labels` of them.
+
+    Parts are whole windows where their number allows it; otherwise four, at whatever time they begin.
+    """
+    start_ms, length_ms = cells[0].start_ms, cells[-1].end_ms - cells[0].start_ms
     parts = next(n for n in range(min(labels, len(cells)), 0, -1) if len(cells) % n == 0)
-    step = len(cells) // parts
-    return clock.ticks([cell.start_ms for cell in cells[::step]], step_ms=step * (cells[0].end_ms - cells[0].start_ms))
+    step_ms = length_ms // parts
+    if parts < 3 < len(cells):
+        parts, step_ms = 4, 0
+    return clock.ticks([start_ms + length_ms * i // parts for i in range(parts)], step_ms=step_ms)
 
 
 def daybars(days: Sequence[int]) -> Markup:

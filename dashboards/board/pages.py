@@ -174,16 +174,16 @@ def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -
         before, after, window = 2 * DAY_MS, DAY_MS, HOUR_MS
     else:
         before, after, window = 8 * DAY_MS, 2 * DAY_MS, 6 * HOUR_MS
+    until_ms = closed_ms(connection, run) or alert.opened_ms
     start = (alert.opened_ms - before) // DAY_MS * DAY_MS
-    end = _up(alert.opened_ms + after, DAY_MS)
+    end = _up(min(alert.opened_ms + after, max(until_ms, alert.opened_ms)), DAY_MS // 2)
     as_of = alert.opened_ms if then else None
     cells = series_grid(connection, run, [alert.series], start_ms=start, end_ms=end, window_ms=window, as_of_ms=as_of)[alert.series]
     first_ms = first_hour_ms(connection, run)
     there = [other for other in alerts_of(connection, run, start_ms=start, end_ms=end) if alert.series in other.all_series]
     formed = None if first_ms is None else first_ms + FORMING_MS
     seen = [one for one in there if not then or one.opened_ms <= alert.opened_ms]
-    known_ms = alert.opened_ms if then else closed_ms(connection, run) or alert.opened_ms
-    return Around(Range(start, end, window), cells, seen, known_ms=known_ms, formed_ms=formed)
+    return Around(Range(start, end, window), cells, seen, known_ms=alert.opened_ms if then else until_ms, formed_ms=formed)
 
 
 # --- JSON twins -----------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class Clock:
         return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%a} {end.day} {end:%b %H:%M}"
 
     def ticks(self, starts_ms: Sequence[int], *, step_ms: int) -> list[str]:
-        """Labels of an axis, as short as they can be: the hour alone while the day has not changed.
+        """Labels of an axis that stand `step_ms` apart, as short as that allows: the hour alone while the day has not changed.
 
         >>> Clock("UTC").ticks([0, 43_200_000, 86_400_000], step_ms=43_200_000)
         ['1 Jan 00:00', '12:00', '2 Jan 00:00']

@@ -5,19 +5,18 @@ from importlib import import_module
 import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("groundswell.cli.service", "replay the demo archive: board, alert, mail and Slack message"),
+    "demo": ("groundswell.cli.show", "replay the demo archive: board, alert, mail and Slack message"),
     "run": ("groundswell.cli.service", "the whole pipeline in one process, on live sources"),
     "crawl": ("groundswell.cli.service", "poll the sources and publish to Kafka"),
     "worker": ("groundswell.cli.service", "a Kafka worker: the score or the fold agent"),
     "desk": ("groundswell.cli.service", "the desk of a Kafka installation: incidents, alerts, messages"),
-    "board": ("groundswell.cli.service", "the web page over a store"),
+    "board": ("groundswell.cli.show", "the web page over a store"),
     "backfill": ("groundswell.cli.archive", "archives through the pipeline into a run of their own; never pings"),
     "score": ("groundswell.cli.archive", "JSON lines in, topic, sentiment and companies out"),
     "series": ("groundswell.cli.read", "windows of series, as of any moment"),
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
     "config": ("groundswell.cli.read", "every setting, and where its value came from"),
-    "doctor": ("groundswell.cli.service", "check every part and say what to do"),
 }
 
 

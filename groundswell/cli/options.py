@@ -16,9 +16,9 @@ import msgspec
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
-    from models.entities import Catalogue
     from groundswell.settings import Settings
     from groundswell.store.store import Store
+    from models.entities import Catalogue
     from stream.shells.instruments import Instruments
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def instruments() -> "Instruments":
 
     chosen = settings()
     return load_instruments(
-        rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=[Path(name) for name in chosen.catalogue.extra]
+        rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=[Path(name) for name in chosen.companies.extra]
     )
 
 
@@ -148,20 +148,20 @@ def _shown(value: Any) -> str:
 
 def display() -> Callable[[str], str]:
     """Series keys in the reader's words, by the catalogues of the settings."""
-    from stream.shells.instruments import display as shown  # noqa: PLC0415 - loads the catalogue
+    from stream.shells.instruments import display as shown
 
     catalogue = _catalogue()
     return lambda series: shown(series, catalogue)
 
 
-def instruments_names() -> Callable[[str], str]:
+def company_names() -> Callable[[str], str]:
     """Company ids in the reader's words."""
     return _catalogue().name
 
 
 @lru_cache(maxsize=1)
 def _catalogue() -> "Catalogue":
-    from ingest.demo_archive import CATALOGUE  # noqa: PLC0415 - the demo's companies are invented and harm nobody's
-    from models.entities import Catalogue  # noqa: PLC0415 - loads the catalogue
+    from ingest.demo_archive import CATALOGUE
+    from models.entities import Catalogue
 
-    return Catalogue.load(extra=[CATALOGUE, *(Path(name) for name in settings().catalogue.extra)])
+    return Catalogue.load(extra=[CATALOGUE, *(Path(name) for name in settings().companies.extra)])

@@ -1,132 +1,224 @@
-"""Commands that go on running: demo, run, board; and doctor."""
+"""Commands that go on running without a page: run, crawl, worker, desk; and doctor, which looks after them."""
 
+import asyncio
+import os
+import signal
 import sys
 import threading
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from groundswell.cli import options as o
 from groundswell.errors import UsageError
+from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
-    from groundswell.records import Alert
+    from alerts.notify.base import Notifier
+    from groundswell.metrics import Metrics
     from groundswell.settings import Settings
+    from groundswell.store.store import Store
+    from stream.shells.sender import Sender
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Run to the end without a board and print one JSON line with the balance.")
+@click.option("--no-board", is_flag=True, help="Do not serve the board from this process.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port of the board; 0 takes a free one.  [default: the setting]")
-@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
-@click.option("--dir", "folder", type=click.Path(path_type=Path), default=None, help="Folder of the demo.  [default: DATA/demo]")
-def demo(once: bool, port: int | None, no_browser: bool, folder: Path | None) -> None:  # noqa: FBT001 - click's way
-    """Replay a synthetic archive of 60 days: at speed first, then at real pace; open a board; show what it would send.
+@o.store_option
+def run(no_board: bool, port: int | None, store_url: str | None) -> None:
+    """Follow the sources of the catalogue in one process: crawl, score, fold, decide, send, and show the board.
 
-    Needs no Kafka, no key and no network. Everything in it is invented, the companies too.
+    Needs no Kafka. Kill it at any moment and start it again: nothing is lost and nothing is counted twice.
     """
-    from groundswell.clock import SystemClock  # noqa: PLC0415 - only to run
-    from stream.shells import demo as shell  # noqa: PLC0415 - loads the pipeline
+    from groundswell.cli.show import serve_board
+    from groundswell.clock import SystemClock
+    from groundswell.local_log import LocalLog
+    from ingest.sink import LocalLogSink
+    from stream.shells.live import Live
 
-    settings, clock = o.settings(), SystemClock()
-    folder = folder or Path(settings.data.dir) / "demo"
-    extra = [Path(name) for name in settings.catalogue.extra]
-    if once:
-        played = shell.set_up(folder, catalogues=extra)
-        played.play_at_speed()
-        played.pipeline.finish()
-        click.echo(msgspec.json.encode(played.summary()).decode())
-        return
-    click.echo("Making the demo archive: 60 days of invented news and comments in English and Chinese ...")
-    played = shell.set_up(folder, end=shell.live_end(clock), catalogues=extra)
-    url = _serve_board(settings, port=port, store=played.store, run=shell.RUN, log_path=played.log.path, display=played.instruments.display)
-    click.echo(f"Board:  {url}\nReplaying {played.log.records():,} documents at full speed; the board fills as you watch.")
-    if not no_browser and sys.stdout.isatty():
-        webbrowser.open(url)
+    settings = _service_settings()
+    store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings)
+    log_path = Path(settings.data.dir) / "live.log"
+    notifiers = _notifiers(settings)
+    sender = _sender(settings, store, notifiers)
 
-    def show(alerts: "list[Alert]") -> None:
-        for alert in alerts:
-            _show_alert(alert, url)
+    async def work() -> None:
+        from ingest.fetch import Fetcher
 
-    try:
-        played.play_at_speed(until_ms=clock.now_ms(), alerted=show)
-        click.echo(f"\nCaught up with the clock: the last {shell.LIVE_MINUTES} minutes now arrive at their real pace. Ctrl-C ends the demo.")
-        played.play_at_pace(clock, alerted=show, stop=lambda: False)
-        click.echo(f"\nThe archive has ended: {msgspec.json.encode(played.summary()).decode()}\nThe board stays open at {url}; Ctrl-C ends the demo.")
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("\nThe demo has ended.")
+        stop = _stop_event()
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+            sink = LocalLogSink(LocalLog(log_path), clock=clock)
+            crawler = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
+            live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, metrics)
+            await live.run(stop)
 
-
-def _show_alert(alert: "Alert", url: str) -> None:
-    """The mail and the Slack message that would go out, as they would."""
-    message = _render(alert, url)
-    rule = "-" * 100
-    click.echo(f"\n{rule}\nMAIL that would be sent\nSubject: {message.subject}\n\n{message.text.rstrip()}\n{rule}")
-    blocks = msgspec.json.format(msgspec.json.encode({"text": message.fallback, "blocks": message.blocks}), indent=2).decode()
-    click.echo(f"SLACK message that would be posted\n{blocks}\n{rule}")
-
-
-def _render(alert: "Alert", url: str) -> Any:
-    from alerts.notify.message import render  # noqa: PLC0415 - jinja is needed to send only
-
-    names = o.instruments_names()
-    return render(alert, base_url=url, entity_name=names)
-
-
-def _serve_board(settings: "Settings", *, port: int | None, store: Any, run: str | None, log_path: Path | None, display: Any) -> str:
-    """Serve the board from a thread of this process; returns its address."""
-    import uvicorn  # noqa: PLC0415 - only to serve
-
-    from dashboards.board.app import config, create_app  # noqa: PLC0415 - only to serve
-    from groundswell.clock import SystemClock  # noqa: PLC0415 - only to serve
-    from groundswell.local_log import LocalLog  # noqa: PLC0415 - only to serve
-
-    host, wanted = settings.board.host, settings.board.port if port is None else port
-    number = _free_port(host, wanted)
-    url = f"http://{host}:{number}"
-    app = create_app(
-        store,
-        run=run,
-        log=LocalLog(log_path) if log_path else None,
-        now_ms=SystemClock().now_ms,
-        messages=lambda alert: _render(alert, url),
-        display=display,
-    )
-    server = uvicorn.Server(config(app, host=host, port=number))
-    threading.Thread(target=server.run, name="board", daemon=True).start()
-    return url
-
-
-def _free_port(host: str, wanted: int) -> int:
-    """The port that was asked for, or another one where it is taken."""
-    import socket  # noqa: PLC0415 - only to serve
-
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    reason = f"board: no port can be opened on {host}; set board.host to an address of this machine"
-    raise UsageError(reason)
+    if not no_board:
+        url = serve_board(settings, port=port, store=store, run=LIVE_RUN, log_path=log_path, display=instruments.display)
+        click.echo(f"Board:  {url}")
+    asyncio.run(work())
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port; 0 takes a free one.  [default: the setting]")
-@o.run_option
-@o.store_option
-def board(port: int | None, run: str | None, store_url: str | None) -> None:
-    """Serve the board over a store; it listens on this machine alone unless board.host says otherwise."""
-    settings = o.settings()
-    store = o.open_store(store_url)
-    url = _serve_board(settings, port=port, store=store, run=run, log_path=None, display=o.display())
-    click.echo(f"Board:  {url}   (Ctrl-C ends it)")
+def crawl() -> None:
+    """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
+    from groundswell.clock import SystemClock
+    from ingest.sink import KafkaSink
+    from stream.operators.normalise import clean, identity
+
+    settings = _service_settings(kafka=True)
+    sink = KafkaSink(
+        settings.kafka.bootstrap,
+        identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
+        spool=Path(settings.data.dir) / "spool.log",
+        clock=SystemClock(),
+    )
+    sink.connect()
+
+    async def work() -> None:
+        from ingest.fetch import Fetcher
+
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+            await _crawler(settings, sink=sink, fetcher=fetcher, metrics=_metrics(settings)).run(_stop_event())
+
     try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        click.echo("")
+        asyncio.run(work())
+    finally:
+        sink.close()
+
+
+@click.command()
+@click.option("--agents", default="score,fold", show_default=True, metavar="NAMES", help="score, fold or both.")
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of each agent.")
+@click.option("--run", "run_name", default=LIVE_RUN, show_default=True, metavar="NAME", help="Run whose topics are worked on.")
+@o.store_option
+def worker(agents: str, processes: int, run_name: str, store_url: str | None) -> None:
+    """Work on Kafka: the score agent (raw records to stored scores) and the fold agent (contributions to windows).
+
+    Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
+    ends is started again; --processes above the partitions of a topic only wait.
+    """
+    from stream.shells.kafka import run_worker
+    from stream.shells.topics import prepare_run
+    from stream.shells.worker import WorkerSettings, run_workers
+
+    settings = _service_settings(kafka=True)
+    store = o.open_store(store_url)
+    if run_name == LIVE_RUN:
+        prepare_run(store, settings.kafka.bootstrap, run_name, kind="live", instruments=o.instruments())
+    found = WorkerSettings(
+        bootstrap=settings.kafka.bootstrap,
+        store_url=store.url,
+        run=run_name,
+        data_dir=Path(settings.data.dir),
+        metrics_host=settings.metrics.host,
+        metrics_port=settings.metrics.port,
+    )
+    store.close()
+    names: Any = [name.strip() for name in agents.split(",") if name.strip()]
+    sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes))
+
+
+@click.command()
+@click.option("--run", "run_name", default=LIVE_RUN, show_default=True, metavar="NAME", help="Run whose candidates are decided.")
+@o.store_option
+def desk(run_name: str, store_url: str | None) -> None:
+    """Decide the candidates of a Kafka installation: incidents, alerts, and the messages of the live run.
+
+    One at a time: a second desk takes over, and the first one ends.
+    """
+    from stream.shells.desk_worker import DeskWorker
+
+    settings = _service_settings()
+    store, live = o.open_store(store_url), run_name == LIVE_RUN
+    notifiers = _notifiers(settings) if live else {}
+    sender = _sender(settings, store, notifiers)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    found = DeskWorker(store, run_name, o.instruments(), f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
+    with asyncio.Runner() as runner:
+        while not stopped.is_set():
+            decided = found.step()
+            if live:
+                runner.run(sender.send_due())
+            if decided is None:
+                stopped.wait(0.5)
+
+
+# --- what the commands above are made of ------------------------------------------------------------------------------------
+def _service_settings(*, kafka: bool = False) -> "Settings":
+    from groundswell.logs import set_up_logs
+
+    settings = o.settings()
+    set_up_logs(level=settings.log.level, format=settings.log.format)
+    if kafka and not settings.kafka.bootstrap:
+        message = "kafka.bootstrap is not set: write GROUNDSWELL_KAFKA_BOOTSTRAP=HOST:PORT, or use `groundswell run`, which needs no Kafka"
+        raise UsageError(message)
+    return settings
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _metrics(settings: "Settings") -> "Metrics":
+    from prometheus_client import CollectorRegistry
+
+    from groundswell.metrics import Metrics, serve_metrics
+
+    metrics = Metrics(CollectorRegistry())
+    serve_metrics(metrics, settings.metrics.host, settings.metrics.port)
+    return metrics
+
+
+def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> Any:
+    from groundswell.clock import SystemClock
+    from ingest.catalogue import load_catalogue
+    from ingest.crawler import Crawler
+    from ingest.memory import Memory
+
+    sources = load_catalogue(settings.catalogue.extra)
+    memory = Memory(Path(settings.data.dir) / "crawler.db")
+    return Crawler(sources, sink=sink, memory=memory, fetcher=fetcher, clock=SystemClock(), metrics=metrics)
+
+
+def _notifiers(settings: "Settings") -> dict[str, "Notifier"]:
+    """The console, and whatever else is configured."""
+    from alerts.notify.console import ConsoleNotifier
+
+    found: dict[str, Notifier] = {"console": ConsoleNotifier("console", sys.stdout)}
+    if settings.mail.host:
+        from alerts.notify.mail import MailNotifier, MailSettings
+
+        m = settings.mail
+        found["mail"] = MailNotifier(
+            "mail",
+            MailSettings(
+                host=m.host,
+                port=m.port,
+                security=m.tls,
+                username=m.username or None,
+                password=m.password or None,
+                sender=m.sender,
+                recipients=m.recipients,
+                timeout_s=m.timeout_s,
+            ),
+        )
+    if settings.slack.webhook_url:
+        from alerts.notify.slack import SlackNotifier, SlackSettings
+
+        found["slack"] = SlackNotifier("slack", SlackSettings(webhook_url=settings.slack.webhook_url))
+    return found
+
+
+def _sender(settings: "Settings", store: "Store", notifiers: dict[str, "Notifier"]) -> "Sender":
+    from groundswell.clock import SystemClock
+    from stream.shells.sender import Sender
+
+    return Sender(store, LIVE_RUN, notifiers, settings.board.base_url, o.company_names(), SystemClock().now_ms)

@@ -17,6 +17,7 @@ from groundswell.silence import GAPS_MAX, HORIZON_TICKS, Rhythm
 SLOTS: Final = 168
 DAYS: Final = 7
 HORIZON_HOURS: Final = HORIZON_TICKS * TICK_MS // HOUR_MS
+WEEKS: Final = HORIZON_HOURS // SLOTS
 HOUR_TICKS: Final = HOUR_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
 ALL: Final = ""
@@ -63,7 +64,7 @@ class _Volume:
 
     def usual(self, slot: int) -> int:
         """Usual volume in a slot, up to a common factor: eight weeks of it and one week of the flat level."""
-        return SLOTS * self.slots[slot] + self.total
+        return WEEKS * SLOTS * self.slots[slot] + self.total
 
 
 @dataclass

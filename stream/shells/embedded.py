@@ -7,6 +7,7 @@ After a restart it reads from the lowest offset that was not folded; what is sto
 
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from groundswell.local_log import LocalLog
+from groundswell.metrics import Metrics
 from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE, TICK_MS
 from groundswell.records import Alert
 from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
@@ -37,6 +39,7 @@ class EmbeddedPipeline:
         run: name of the run.
         instruments: model, rules and catalogue in force.
         targets: where alerts are sent; empty for every run but live.
+        metrics: instruments of this process.
         fold: memory to begin a new run with, where it is not to be empty and as the instruments say.
 
     Raises:
@@ -48,6 +51,7 @@ class EmbeddedPipeline:
     run: str
     instruments: Instruments
     targets: Sequence[str] = ()
+    metrics: Metrics | None = None
     fold: Fold | None = None
     alerts_seen: int = field(default=0, init=False)
     records_read: int = field(default=0, init=False)  # by this process
@@ -90,35 +94,38 @@ class EmbeddedPipeline:
         """
         batch = self.log.read(self._next, limit=limit, until_ms=until_ms)
         if batch:
-            passed_ms = self._clock.time_ms
+            passed_ms, began_s = self._clock.time_ms, time.monotonic()
             taken, moved = self._intake.take(batch, self._clock, claim=self._claims[ROLE_SCORE])
             self._claims[ROLE_SCORE] = moved or self._claims[ROLE_SCORE]
+            if self.metrics:
+                seconds = time.monotonic() - began_s
+                self.metrics.observe_intake(taken.admissions, taken.scored, taken.drops, seconds=seconds, known_ms=self._clock.time_ms)
             self._gate.offer(0, contributions=[c for _, c in taken.contributions], arrivals=taken.arrivals)
             self._unfolded.extend((stamped.position.offset, max(stamped.known_ms, passed_ms)) for stamped in batch)
             self._next = batch[-1].position.offset + 1
             self.records_read += len(batch)
-            self.pass_time(self._clock.time_ms)
+            self._close_ticks(self._clock.time_ms)
         return len(batch)
 
-    def pass_time(self, time_ms: int) -> list[Alert]:
-        """Say that everything known before a time has been read; ticks that end by then are folded and decided.
-
-        A live shell calls this with the wall clock while its log is quiet; an archive's end calls `finish`.
-        """
-        self._clock.stamp(time_ms)
-        self._gate.advance(0, self._clock.time_ms)
+    def _close_ticks(self, time_ms: int) -> None:
+        """Everything known before a time has been read: fold and decide the ticks that end by then, in one transaction."""
+        began_s = time.monotonic()
+        self._gate.advance(0, time_ms)
         folded = Folded()
         alerts: list[Alert] = []
         closed = list(self._gate.close())
         if not closed:
-            return alerts
+            return
         with self.store.write() as connection:
             self._move(connection, closed[-1].tick)  # first: a zombie must meet the fence, not the new owner's rows
             for tick in closed:
                 alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
             store_folded(self.store, connection, self.run, folded)
         self.alerts_seen += len(alerts)
-        return alerts
+        if self.metrics:
+            seconds = time.monotonic() - began_s
+            self.metrics.observe_tick(closed[-1].tick, held_records=self._gate.records_held, seconds=seconds)
+            self.metrics.observe_alerts(alerts)
 
     def _move(self, connection: Connection, last_tick: int) -> None:
         while self._unfolded and tick_of(self._unfolded[0][1]) <= last_tick:
@@ -132,4 +139,4 @@ class EmbeddedPipeline:
     def finish(self) -> None:
         """The log has ended (an archive): close every tick that is still open."""
         if self._unfolded:
-            self.pass_time(self._unfolded[-1][1] + 2 * TICK_MS)
+            self._close_ticks(self._unfolded[-1][1] + 2 * TICK_MS)

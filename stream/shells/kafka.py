@@ -286,7 +286,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
         watch.start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    _Worker(app, loop=loop, quiet=True, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+    _Worker(app, loop).execute_from_commandline()
 
 
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
@@ -312,6 +312,10 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
 
 class _Worker(faust.Worker):
     """Faust's worker, which leaves within ten seconds of SIGTERM even while a batch is being scored."""
+
+    def __init__(self, app: Any, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(app, loop=loop, quiet=True, redirect_stdouts=False, override_logging=False)
+        self.spinner = None  # it would write to standard output
 
     def _on_sigterm(self) -> None:
         leave_within()

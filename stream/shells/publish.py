@@ -76,10 +76,10 @@ class RawProducer:
         while len(self._unconfirmed) > UNCONFIRMED_MAX:
             self._confirm_one()
 
-    def punctuate(self, time_ms: int | None = None) -> None:
-        """Move the time of every raw partition: to the broker's append time (live, every 2 s), or to a given time (archives)."""
+    def punctuate(self) -> None:
+        """Move the time of every raw partition to the broker's append time; a crawler does it every 2 s."""
         for partition in range(RAW_PARTITIONS):
-            self.send(partition, punctuation(time_ms))
+            self.send(partition, punctuation())
 
     def confirm(self) -> None:
         """Return when the broker has everything.
@@ -146,10 +146,7 @@ def publish_archive(
         raise UsageError(reason)
     _mark_begun(store, run)
     with RawProducer(bootstrap, run) as producer:
-        sent = _send_records(log, producer, envelope_records=envelope_records, progress=progress)
-        last_ms = log.last_known_ms()
-        if last_ms is not None:
-            producer.punctuate(last_ms + 2 * TICK_MS)
+        sent = send_archive(log, producer.send, envelope_records=envelope_records, progress=progress)
         producer.confirm()
     update_manifest(store, run, published=sent)
     return sent
@@ -200,13 +197,24 @@ def _mark_begun(store: Store, run: str) -> None:
         connection.execute(t.runs.update().where(where).values(manifest=encode(manifest | {"published": None})))
 
 
-def _send_records(log: LocalLog, producer: RawProducer, *, envelope_records: int, progress: Callable[[int], None]) -> int:
+def send_archive(
+    log: LocalLog,
+    send: Callable[[int, bytes], None],
+    *,
+    envelope_records: int = ENVELOPE_RECORDS_MAX,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Hand a sealed archive's envelopes to `send(raw partition, envelope)`, and at the end a punctuation to each partition.
+
+    Returns:
+        How many records were handed over.
+    """
     waiting: list[list[bytes]] = [[] for _ in range(RAW_PARTITIONS)]
     sizes = [0] * RAW_PARTITIONS
 
     def flush(partition: int) -> None:
         if waiting[partition]:
-            producer.send(partition, encode(Envelope(records=[msgspec.Raw(body) for body in waiting[partition]])))
+            send(partition, encode(Envelope(records=[msgspec.Raw(body) for body in waiting[partition]])))
         waiting[partition], sizes[partition] = [], 0
 
     sent = position = 0
@@ -216,7 +224,7 @@ def _send_records(log: LocalLog, producer: RawProducer, *, envelope_records: int
             if body is None:
                 flush(partition)
                 for message in _alone(stamped):
-                    producer.send(partition, message)
+                    send(partition, message)
                 continue
             if len(waiting[partition]) == envelope_records or sizes[partition] + len(body) > ENVELOPE_BYTES_MAX:
                 flush(partition)
@@ -227,6 +235,8 @@ def _send_records(log: LocalLog, producer: RawProducer, *, envelope_records: int
         progress(sent)
     for partition in range(RAW_PARTITIONS):
         flush(partition)
+        if sent:
+            send(partition, punctuation((log.last_known_ms() or 0) + 2 * TICK_MS))
     return sent
 
 

@@ -65,7 +65,7 @@ class Sender:
             return Delivery(target=target, ok=False, permanent=True, reason=f"no target {target!r} is configured any more")
         try:
             return await notifier.send(self.message(alert), resend=resend)
-        except Exception as error:  # noqa: BLE001 - a notifier's fault must not stop the others
+        except Exception as error:
             return Delivery(target=target, ok=False, reason=reason_of(error))
 
     def message(self, alert: Alert) -> Message:

@@ -45,6 +45,7 @@ class Taken:
     arrivals: list[Arrival]
     drops: list[Drop]
     admissions: list[Admission]
+    scored: list[tuple[Document, Score]]  # the documents that count, each with its stored score
 
 
 @dataclass
@@ -93,7 +94,8 @@ class IntakeStage:
                     time_ms=clock.time_ms,
                     closed_tick=claim.closed_tick,
                 )
-        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions), claim
+        scored = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
+        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, scored), claim
 
     def _admit(
         self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped]

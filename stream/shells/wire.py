@@ -6,8 +6,8 @@ A fold message goes to every contribution partition for each batch, whatever it 
                 [ part of raw partition 9: ... ]
 
 An item is tagged with its raw offset. Senders start where everything before has been acknowledged by the broker, and send
-in order; so for each raw partition a reader needs one number, the highest offset it has taken: lower is a duplicate, a
-jump is a loss.
+in order; so for each raw partition a reader needs one number, the highest offset it has taken: what is not above it is a
+duplicate, from a sender that started again or from a zombie.
 """
 
 from collections.abc import Sequence

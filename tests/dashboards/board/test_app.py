@@ -196,6 +196,14 @@ def test_the_dossier_shows_parts_that_sum_to_the_excess(board: Served) -> None:
     assert "groundswell explain a1b2c3d4e5f60718" in page
 
 
+def test_an_alert_of_a_share_that_turned_does_not_measure_itself_by_the_counts_limit(tmp_path: Path) -> None:
+    alert = an_opened_alert(by="share", without_largest=9, without_largest_fires=False)
+    with a_board(tmp_path, alerts=[alert]) as board:
+        page = " ".join(board.get(f"/alerts/{alert.id}").text.split())
+    assert "of the share, which turned" in page
+    assert "Without the largest story: 9 negative stories, <strong>would not fire</strong>" in page
+
+
 def test_parts_that_do_not_sum_to_the_excess_are_called_out(tmp_path: Path) -> None:
     alert = an_opened_alert()
     with a_board(tmp_path, alerts=[an_opened_alert(parts=alert.parts[1:])]) as board:

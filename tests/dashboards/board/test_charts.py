@@ -133,7 +133,10 @@ def test_the_large_chart_draws_the_baseline_share_and_the_alerts_window() -> Non
 def test_the_axis_has_equal_parts_and_says_the_day_only_when_it_changes() -> None:
     labels = axis([a_cell(hour, 0, 0) for hour in range(20, 44)], UTC, labels=7)
     assert labels == ["1 Jan 20:00", "2 Jan 00:00", "04:00", "08:00", "12:00", "16:00"]
-    assert len(axis([a_cell(hour, 0, 0) for hour in range(7)], UTC, labels=5)) == 1
+
+
+def test_windows_that_cannot_be_parted_evenly_still_have_labels_at_their_true_times() -> None:
+    assert axis([a_cell(hour, 0, 0) for hour in range(31)], UTC) == ["1 Jan 00:00", "07:45", "15:30", "23:15"]
 
 
 def test_day_bars_run_from_the_oldest_to_today() -> None:

@@ -1,0 +1,133 @@
+"""Commands that show something in a browser: demo, board."""
+
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from groundswell.cli import options as o
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.records import Alert
+    from groundswell.settings import Settings
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Run to the end without a board and print one JSON line with the balance.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port of the board; 0 takes a free one.  [default: the setting]")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), default=None, help="Folder of the demo.  [default: DATA/demo]")
+def demo(once: bool, port: int | None, no_browser: bool, folder: Path | None) -> None:
+    """Replay a synthetic archive of 60 days: at speed first, then at real pace; open a board; show what it would send.
+
+    Needs no Kafka, no key and no network. Everything in it is invented, the companies too.
+    """
+    from groundswell.clock import SystemClock
+    from stream.shells import demo as shell
+
+    settings, clock = o.settings(), SystemClock()
+    folder = folder or Path(settings.data.dir) / "demo"
+    extra = [Path(name) for name in settings.companies.extra]
+    if once:
+        played = shell.set_up(folder, catalogues=extra)
+        played.play_at_speed()
+        played.pipeline.finish()
+        click.echo(msgspec.json.encode(played.summary()).decode())
+        return
+    click.echo("Making the demo archive: 60 days of invented news and comments in English and Chinese ...")
+    played = shell.set_up(folder, end=shell.live_end(clock), catalogues=extra)
+    url = serve_board(settings, port=port, store=played.store, run=shell.RUN, log_path=played.log.path, display=played.instruments.display)
+    click.echo(f"Board:  {url}\nReplaying {played.log.records():,} documents at full speed; the board fills as you watch.")
+    if not no_browser and sys.stdout.isatty():
+        webbrowser.open(url)
+
+    def show(alerts: "list[Alert]") -> None:
+        for alert in alerts:
+            _show_alert(alert, url)
+
+    try:
+        played.play_at_speed(until_ms=clock.now_ms(), alerted=show)
+        click.echo(f"\nCaught up with the clock: the last {shell.LIVE_MINUTES} minutes now arrive at real pace. Ctrl-C ends the demo.")
+        played.play_at_pace(clock, alerted=show, stop=lambda: False)
+        said = msgspec.json.encode(played.summary()).decode()
+        click.echo(f"\nThe archive has ended: {said}\nThe board stays open at {url}; Ctrl-C ends the demo.")
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo("\nThe demo has ended.")
+
+
+def _show_alert(alert: "Alert", url: str) -> None:
+    """The mail and the Slack message that would go out, as they would."""
+    message = _render(alert, url)
+    rule = "-" * 100
+    click.echo(f"\n{rule}\nMAIL that would be sent\nSubject: {message.subject}\n\n{message.text.rstrip()}\n{rule}")
+    blocks = msgspec.json.format(msgspec.json.encode({"text": message.fallback, "blocks": message.blocks}), indent=2).decode()
+    click.echo(f"SLACK message that would be posted\n{blocks}\n{rule}")
+
+
+def _render(alert: "Alert", url: str) -> Any:
+    from alerts.notify.message import render
+
+    names = o.company_names()
+    return render(alert, base_url=url, entity_name=names)
+
+
+def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str | None, log_path: Path | None, display: Any) -> str:
+    """Serve the board from a thread of this process; returns its address."""
+    import uvicorn
+
+    from dashboards.board.app import config, create_app
+    from groundswell.clock import SystemClock
+    from groundswell.local_log import LocalLog
+
+    host, wanted = settings.board.host, settings.board.port if port is None else port
+    number = _free_port(host, wanted)
+    url = f"http://{host}:{number}"
+    app = create_app(
+        store,
+        run=run,
+        log=LocalLog(log_path) if log_path else None,
+        now_ms=SystemClock().now_ms,
+        messages=lambda alert: _render(alert, url),
+        display=display,
+    )
+    server = uvicorn.Server(config(app, host=host, port=number))
+    threading.Thread(target=server.run, name="board", daemon=True).start()
+    return url
+
+
+def _free_port(host: str, wanted: int) -> int:
+    """The port that was asked for, or another one where it is taken."""
+    import socket
+
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    reason = f"board: no port can be opened on {host}; set board.host to an address of this machine"
+    raise UsageError(reason)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port; 0 takes a free one.  [default: the setting]")
+@o.run_option
+@o.store_option
+def board(port: int | None, run: str | None, store_url: str | None) -> None:
+    """Serve the board over a store; it listens on this machine alone unless board.host says otherwise."""
+    settings = o.settings()
+    store = o.open_store(store_url)
+    url = serve_board(settings, port=port, store=store, run=run, log_path=None, display=o.display())
+    click.echo(f"Board:  {url}   (Ctrl-C ends it)")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo("")

@@ -1,0 +1,41 @@
+"""One archive, two shells: Kafka with real worker processes leads to the same rows and the same alerts, byte for byte."""
+
+from pathlib import Path
+
+import pytest
+
+from groundswell.errors import UsageError
+from groundswell.local_log import LocalLog
+from groundswell.store.store import Store
+from stream.shells.publish import publish_archive
+from stream.shells.topics import prepare_run
+from tests.kafka_run import embedded_rows, kafka_run, rows_of
+from tests.synthetic_news import instruments, sealed_log
+
+RUN = "parity"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> LocalLog:
+    return sealed_log(tmp_path / "log.db")
+
+
+def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(kafka: str, log: LocalLog, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "kafka.db"))
+    prepare_run(store, kafka, RUN, kind="backfill", instruments=instruments())
+    published = publish_archive(log, kafka, RUN, store=store, envelope_records=20)
+    with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
+        for agent, number in (("score", 0), ("fold", 0), ("fold", 1)):
+            run.start(agent, number)
+        expected = embedded_rows(log, tmp_path, RUN)
+        run.finish(log)
+        found = rows_of(store, RUN)
+        codes = [run.stop(agent, number) for agent, number in (("score", 0), ("fold", 0), ("fold", 1))]
+    with pytest.raises(UsageError, match=f"published before, with {published} records"):
+        publish_archive(log, kafka, RUN, store=store)
+    store.close()
+    assert published == log.records()
+    assert len(expected["alerts"]) >= 3
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+    assert codes == [0, 0, 0], "SIGTERM ends a worker gracefully within ten seconds"

@@ -1,0 +1,147 @@
+"""Score, fold and desk over a log in memory that does to them what Kafka may do: redeliver, reassign, crash, bring zombies."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from groundswell.errors import OwnershipLostError
+from groundswell.local_log import LocalLog
+from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS
+from groundswell.store.store import Store
+from stream.shells.desk_worker import DeskWorker
+from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.instruments import open_run
+from stream.shells.publish import send_archive
+from stream.shells.score_worker import ScorePartition
+from stream.shells.stages import IntakeStage
+from stream.shells.wire import RawMessage, fold_messages
+from tests.kafka_run import embedded_rows, rows_of
+from tests.synthetic_news import instruments, sealed_log
+
+RUN = "r"
+
+
+class Cluster:
+    """Two topics in memory with their committed offsets, and the workers' memory, which a crash takes away."""
+
+    def __init__(self, store: Store, log: LocalLog, rng: random.Random) -> None:
+        self.store, self.rng, self.made = store, rng, instruments()
+        self.raw: list[list[RawMessage]] = [[] for _ in range(RAW_PARTITIONS)]
+        self.contributions: list[list[bytes]] = [[] for _ in range(CONTRIBUTION_PARTITIONS)]
+        self.raw_acknowledged, self.raw_next = [0] * RAW_PARTITIONS, [0] * RAW_PARTITIONS
+        self.fold_acknowledged, self.fold_next = [0] * CONTRIBUTION_PARTITIONS, [0] * CONTRIBUTION_PARTITIONS
+        self.score: dict[int, ScorePartition] = {}
+        self.fold: dict[int, FoldPartition] = {}
+        self.hours = SharedHours()
+        self.stage = IntakeStage(store, RUN, self.made.scorer, shared=True)
+        self.delivered: list[list[list[bytes]]] = []  # what a zombie may send again
+        open_run(store, RUN, kind="backfill", instruments=self.made)
+        send_archive(log, self._publish, envelope_records=7)
+
+    def _publish(self, partition: int, envelope: bytes) -> None:
+        self.raw[partition].append(RawMessage(len(self.raw[partition]), 0, envelope))
+
+    def send(self, messages: list[list[bytes]], *, to: list[int]) -> None:
+        for partition in to:
+            self.contributions[partition] += messages[partition]
+
+    def score_step(self, *, crash: bool) -> None:
+        rng = self.rng
+        behind = [p for p in range(RAW_PARTITIONS) if self.raw_next[p] < len(self.raw[p])]
+        batches = []
+        for partition in rng.sample(behind, min(len(behind), rng.randint(1, 8))):
+            if partition not in self.score:
+                self.score[partition] = ScorePartition.open(self.stage, partition, owner="s", log_id="raw", live=False)
+            first = self.raw_next[partition]
+            self.raw_next[partition] = min(len(self.raw[partition]), first + rng.randint(1, 9))
+            batches += self.score[partition].take(self.raw[partition][first : self.raw_next[partition]])
+        messages = fold_messages(batches, size_max=rng.choice([4_000, 500_000]))
+        everyone = list(range(CONTRIBUTION_PARTITIONS))
+        self.send(messages, to=rng.sample(everyone, rng.randint(0, CONTRIBUTION_PARTITIONS)) if crash else everyone)
+        if crash:
+            self.score, self.raw_next = {}, list(self.raw_acknowledged)
+            return
+        self.delivered.append(messages)
+        self.raw_acknowledged = [
+            max(acknowledged, rng.choice([reached, max(acknowledged, reached - 1)]))  # a commit may lag
+            for acknowledged, reached in zip(self.raw_acknowledged, self.raw_next, strict=True)
+        ]
+
+    def fold_step(self, partition: int, *, crash: bool) -> None:
+        if partition not in self.fold:
+            self.fold[partition] = FoldPartition.open(
+                self.store, RUN, partition, rules=self.made.rules, owner="f", log_id="c", hours=self.hours
+            )
+            self.fold_next[partition] = self.fold_acknowledged[partition]
+        first = self.fold_next[partition]
+        messages = self.contributions[partition][first : first + self.rng.randint(1, 12)]
+        if messages:
+            done = self.fold[partition].take([FoldInput(first + n, body) for n, body in enumerate(messages)])
+            self.fold_next[partition] += len(messages)
+            self.fold_acknowledged[partition] = self.rng.choice([done, self.fold_acknowledged[partition]])
+        if crash:
+            del self.fold[partition]
+
+    def is_scored(self) -> bool:
+        return all(reached == len(raw) for reached, raw in zip(self.raw_next, self.raw, strict=True))
+
+    def is_folded(self) -> bool:
+        return self.is_scored() and all(
+            n in self.fold and reached == len(mine)
+            for n, (reached, mine) in enumerate(zip(self.fold_next, self.contributions, strict=True))
+        )
+
+
+def run_to_the_end(cluster: Cluster, *, crashes: float) -> None:
+    rng = cluster.rng
+    steps = 0
+    while not cluster.is_folded():
+        steps += 1
+        may_crash = steps < 150  # else it need not end
+        if not cluster.is_scored():
+            cluster.score_step(crash=may_crash and rng.random() < crashes)
+        if may_crash and cluster.delivered and rng.random() < crashes:
+            cluster.send(rng.choice(cluster.delivered), to=rng.sample(range(CONTRIBUTION_PARTITIONS), 5))
+        for partition in rng.sample(range(CONTRIBUTION_PARTITIONS), 8):
+            cluster.fold_step(partition, crash=may_crash and rng.random() < crashes / 3)
+    desk = DeskWorker(cluster.store, RUN, cluster.made, owner="d")
+    while desk.step() is not None:
+        if rng.random() < crashes:
+            desk = DeskWorker(cluster.store, RUN, cluster.made, owner="d")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> LocalLog:
+    return sealed_log(tmp_path_factory.mktemp("log") / "log.db", days=21, per_day=14)
+
+
+@pytest.fixture(scope="module")
+def expected(log: LocalLog, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[object, ...]]]:
+    return embedded_rows(log, tmp_path_factory.mktemp("embedded"), RUN)
+
+
+@pytest.mark.parametrize("crashes", [0.0, 0.3], ids=["undisturbed", "crashes, redelivery, zombies"])
+def test_every_row_equals_the_embedded_run(
+    crashes: float, log: LocalLog, expected: dict[str, list[tuple[object, ...]]], tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path / "store.db"))
+    run_to_the_end(Cluster(store, log, random.Random(5)), crashes=crashes)
+    found = rows_of(store, RUN)
+    store.close()
+    assert len(expected["alerts"]) >= 2
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+
+
+def test_a_replaced_owner_can_store_nothing(log: LocalLog, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"))
+    cluster = Cluster(store, log, random.Random(1))
+    zombie = ScorePartition.open(cluster.stage, 3, owner="old", log_id="raw", live=False)
+    heir = ScorePartition.open(cluster.stage, 3, owner="new", log_id="raw", live=False)
+    heir.take(cluster.raw[3][:2])
+    before = rows_of(store, RUN)
+    with pytest.raises(OwnershipLostError, match="score 3: owner old"):
+        zombie.take(cluster.raw[3][:4])
+    assert rows_of(store, RUN) == before
+    store.close()
