@@ -86,14 +86,15 @@ def _fires_without(main: Candidate, without: int, expected: float, rules: Rules)
         p_share = binomial_tail(without, trials=max(without, main.stories - 1), share=main.baseline_share_ppm / 1_000_000)
         return p_share <= rules.surge.p_share_alone
     p = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
-    return p <= rules.surge.p_open
+    return p <= rules.surge.p_open(main.window_s)
 
 
 def _title(main: Candidate, display: Callable[[str], str]) -> str:
     span = "a day" if main.window_s == DAY_S else "an hour"
     if main.by == "share":
         share = 100 * main.statistic / max(1, main.stories)
-        return f"{display(main.series)}: {share:.0f} % of {main.stories} stories in {span} are negative, normally {main.baseline_share_ppm / 1e4:.0f} %"
+        normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"
+        return f"{display(main.series)}: {share:.0f} % of {main.stories} stories in {span} are negative, {normally}"
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
     return f"{display(main.series)}: {main.statistic} negative stories in {span}, {factor:.0f}x normal"
 

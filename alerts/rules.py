@@ -16,7 +16,8 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     forming_days: int
     dispersion: float
-    p_open: float
+    p_open_hour: float
+    p_open_day: float
     p_hold: float
     p_share_open: float
     p_share_alone: float
@@ -33,6 +34,10 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_growth: float
     repeat_s: int
     hold_s: int
+
+    def p_open(self, window_s: int) -> float:
+        """The p-value that opens in a window of an hour or a day (seconds)."""
+        return self.p_open_hour if window_s < 86_400 else self.p_open_day
 
 
 class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

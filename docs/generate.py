@@ -114,7 +114,9 @@ class _Shell:
         script = "\n".join(["set -o pipefail", *self._exports, command])
         done = subprocess.run(["bash", "-c", script], cwd=self._folder, env=self._environ, capture_output=True, text=True, check=False)
         if done.returncode and "| head" not in command:
-            message = f"{command}: ended with code {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}; mend it, then run this again"
+            message = (
+                f"{command}: ended with code {done.returncode}: {(done.stderr or done.stdout).strip()[-500:]}; mend it, then run this again"
+            )
             raise DependencyError(message)
         return done.stdout
 

@@ -117,7 +117,9 @@ class Catalogue(_Section, frozen=True):
 class Companies(_Section, frozen=True):
     """Whom documents speak of."""
 
-    extra: Annotated[tuple[str, ...], Meta(description="More company catalogues (CSV, docs/catalogue.md); a known id extends that company.")] = ()
+    extra: Annotated[
+        tuple[str, ...], Meta(description="More company catalogues (CSV); an entry with a known id extends that company.")
+    ] = ()
 
 
 class Log(_Section, frozen=True):

@@ -139,7 +139,8 @@ def easy_rules() -> Rules:
     """Rules so low that a small random archive leads to candidates, held ones and alerts."""
     return rules(
         forming_days=3,
-        p_open=1e-2,
+        p_open_hour=1e-2,
+        p_open_day=1e-2,
         p_hold=5e-2,
         p_share_open=0.5,
         expected_floor_hour=0.05,

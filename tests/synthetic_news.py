@@ -33,7 +33,7 @@ SURGES: Final = ((16, "Brennick", "default"), (20, "Elstrand", "fraud"))  # day,
 def rules() -> Rules:
     """The shipped rules, with so short a forming time that a small archive can alert."""
     shipped = load_rules()
-    surge = msgspec.structs.replace(shipped.surge, forming_days=5, p_open=1e-3, p_hold=1e-2)
+    surge = msgspec.structs.replace(shipped.surge, forming_days=5, p_open_hour=1e-3, p_open_day=1e-3, p_hold=1e-2)
     return msgspec.structs.replace(shipped, surge=surge)
 
 

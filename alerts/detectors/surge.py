@@ -168,7 +168,7 @@ class SurgeDetector:
         known = any(negative[3] for negative in negatives)
         if not self._corroborated(statistic, expected, owners=len(owners), known=known):
             return None
-        counted = p <= rules.p_open and p_share <= rules.p_share_open
+        counted = p <= rules.p_open(window.period_s) and p_share <= rules.p_share_open
         opens = counted or alone
         if not opens and not self._holding(window, tick):
             return None
@@ -180,7 +180,7 @@ class SurgeDetector:
             known_until_ms=(tick + 1) * TICK_MS,
             statistic=statistic,
             expected_milli=round(expected * 1_000),
-            limit=limit_of(rules.p_open, mean=expected, dispersion=rules.dispersion),
+            limit=limit_of(rules.p_open(window.period_s), mean=expected, dispersion=rules.dispersion),
             p_ppt=round(p * 1e12),
             share_p_ppt=round(p_share * 1e12),
             by="share" if alone and not counted else "count",

@@ -74,6 +74,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     others: list[str]
     others_more: int
     counts: bool  # the statistic is a number of stories
+    by_share: bool  # the share turned, the number did not
     statistic: int
     expected: str
     factor: str | None  # None: none expected
@@ -179,6 +180,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         others=[_series_name(s, phrases, entity_name) for s in others[:SERIES_SHOWN]],
         others_more=max(0, len(others) - SERIES_SHOWN),
         counts=alert.kind in COUNTED_KINDS,
+        by_share=alert.by == "share",
         statistic=alert.statistic,
         expected=_expected(alert.expected_milli),
         factor=_factor(alert.statistic, alert.expected_milli),

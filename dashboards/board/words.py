@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ TOPIC_TITLES: Final = {
     "general_other": "General & other",
 }
 LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}
+WINDOWS_KEPT: Final = 4096
 _DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
 _UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -49,6 +51,8 @@ class Clock:
         except (OSError, ValueError, LookupError) as error:
             reason = f'board time zone: must be a name such as "Asia/Shanghai", got {tz!r}; correct it or install tzdata'
             raise SettingsError(reason) from error
+        # Forty charts of a page have the same windows: said once, this halved the time to draw them.
+        self.span = lru_cache(maxsize=WINDOWS_KEPT)(self._span)
 
     def at(self, ms: int) -> datetime:
         """A moment in the reader's zone."""
@@ -64,7 +68,7 @@ class Clock:
         moment = self.at(ms)
         return f"{moment:%Y-%m-%d %H:%M} {offset(moment)}"
 
-    def span(self, start_ms: int, end_ms: int) -> str:
+    def _span(self, start_ms: int, end_ms: int) -> str:
         """`23 Jun 06:00 to 12:00`: a window, for a hover text; the page says the offset."""
         start, end = self.at(start_ms), self.at(end_ms)
         if start.date() == end.date():

@@ -157,11 +157,11 @@ def arrivals_between(connection: Connection, run: str, *, since_tick: int, throu
     """(source, language, documents) of what was heard in a span of ticks."""
     a = t.admissions.c
     rows = connection.execute(
-        select(a.source, func.coalesce(a.language, ""), func.count())
+        select(a.source, a.language, func.count())
         .where(a.run == run, a.tick.between(since_tick, through_tick), a.outcome != "dropped")
-        .group_by(a.source, func.coalesce(a.language, ""))
+        .group_by(a.source, a.language)
     )
-    return sorted((source, language, documents) for source, language, documents in rows)
+    return sorted((source, language or "", documents) for source, language, documents in rows)
 
 
 def first_tick(connection: Connection, run: str) -> int | None:

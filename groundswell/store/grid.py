@@ -70,14 +70,15 @@ def series_grid(
     sums = select(row.series, index, func.sum(row.documents), func.sum(row.negative)).where(where).group_by(row.series, index)
     counts = {(name, int(i)): (int(documents), int(negative)) for name, i, documents, negative in connection.execute(sums)}
     known_ms = min(closed_ms(connection, run) or 0, as_of_ms if as_of_ms is not None else 2**62)
-    exposures = {
-        language: hour_exposures(connection, run, language, start_ms=start_ms, end_ms=end_ms)
-        for language in {language_of(name) for name in series}
-    }
+    starts = [start_ms + i * window_ms for i in range(windows)]
+    exposures = {}
+    for language in {language_of(name) for name in series}:
+        hours = hour_exposures(connection, run, language, start_ms=start_ms, end_ms=end_ms)
+        exposures[language] = [_mean_exposure(hours, start, start + window_ms) for start in starts]
     return {
         name: [
-            _cell(start_ms + i * window_ms, window_ms, counts.get((name, i), (0, 0)), known_ms, exposures[language_of(name)])
-            for i in range(windows)
+            _cell(start, start + window_ms, counts.get((name, i), (0, 0)), known_ms, exposures[language_of(name)][i])
+            for i, start in enumerate(starts)
         ]
         for name in series
     }
@@ -89,12 +90,15 @@ def _within(run: str, start_ms: int, end_ms: int) -> ColumnElement[bool]:
     return (row.run == run) & (row.tick >= start_ms // TICK_MS) & (row.pane >= start_ms // PANE_MS) & (row.pane < end_ms // PANE_MS)
 
 
-def _cell(begin: int, window_ms: int, counts: tuple[int, int], known_ms: int, exposures: dict[int, int]) -> Cell:
-    documents, negative = counts
-    low, high = wilson(negative, documents) if documents else (None, None)
-    end = begin + window_ms
+def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
     hours = range(begin // HOUR_MS, max(begin // HOUR_MS + 1, end // HOUR_MS))
     seen = [exposures[hour] for hour in hours if hour in exposures]
+    return sum(seen) / len(seen) / 1e6 if seen else None
+
+
+def _cell(begin: int, end: int, counts: tuple[int, int], known_ms: int, exposure: float | None) -> Cell:
+    documents, negative = counts
+    low, high = wilson(negative, documents) if documents else (None, None)
     return Cell(
         start_ms=begin,
         end_ms=end,
@@ -104,7 +108,7 @@ def _cell(begin: int, window_ms: int, counts: tuple[int, int], known_ms: int, ex
         low=low,
         high=high,
         complete=known_ms >= end,
-        exposure=sum(seen) / len(seen) / 1e6 if seen else None,
+        exposure=exposure,
     )
 
 

@@ -34,8 +34,11 @@ class Store:
         self.engine = _engine(self.url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._inserts: dict[tuple[str, bool], tuple[str, tuple[str, ...] | None]] = {}
-        self._migrate()
-
+        try:
+            self._migrate()
+        except BaseException:
+            self.engine.dispose()
+            raise
     def _migrate(self) -> None:
         try:
             with self.engine.connect() as connection:

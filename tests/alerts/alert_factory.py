@@ -43,6 +43,7 @@ def an_alert(**overrides: Any) -> Alert:
         "expected_milli": 1_700,
         "limit": 12,
         "p_ppt": 9_000_000,
+        "by": "count",
         "window_s": 3_600,
         "stories": 22,
         "owners": 12,

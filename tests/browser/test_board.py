@@ -6,6 +6,7 @@ script swaps in what is new, that a phone has nothing to scroll sideways, and th
 
 import asyncio
 import itertools
+import re
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +41,6 @@ class Tab:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self.session = ""
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self._loaded = asyncio.Event()
@@ -70,8 +70,7 @@ class Tab:
         """One command of the protocol and its result."""
         number = next(self._numbers)
         self._answers[number] = asyncio.get_running_loop().create_future()
-        order = {"id": number, "method": method, "params": parameters} | ({"sessionId": self.session} if self.session else {})
-        await self._socket.send_json(order)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
         answer = await asyncio.wait_for(self._answers[number], WITHIN_S)
         assert "error" not in answer, answer
         return answer["result"]
@@ -105,15 +104,16 @@ async def a_tab(folder: Path) -> AsyncIterator[Tab]:
     assert process.stderr is not None
     try:
         address = await asyncio.wait_for(_address(process.stderr), WITHIN_S)
-        async with aiohttp.ClientSession() as client, client.ws_connect(address, max_msg_size=0) as socket:
+        async with aiohttp.ClientSession() as client:
+            async with client.put(f"{address}/json/new?about:blank") as answer:
+                page = (await answer.json())["webSocketDebuggerUrl"]
+            socket = await client.ws_connect(page, max_msg_size=0)
             tab = Tab(socket)
-            target = await tab.ask("Target.createTarget", url="about:blank")
-            attached = await tab.ask("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-            tab.session = attached["sessionId"]
             for domain in ("Page", "Network", "Log", "Runtime"):
                 await tab.ask(f"{domain}.enable")
             yield tab
             await tab.end()
+            await socket.close()
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -122,9 +122,9 @@ async def a_tab(folder: Path) -> AsyncIterator[Tab]:
 
 async def _address(stream: asyncio.StreamReader) -> str:
     async for line in stream:
-        _, found, address = line.decode(errors="replace").partition("DevTools listening on ")
+        found = re.search(r"DevTools listening on ws://([^/]+)/", line.decode(errors="replace"))
         if found:
-            return address.strip()
+            return f"http://{found[1]}"
     message = "chromium ended before it listened"
     raise AssertionError(message)
 

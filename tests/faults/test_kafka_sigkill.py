@@ -1,6 +1,8 @@
 """Workers that are killed in the middle of their work, again and again: not a row is lost, and none is counted twice."""
 
 import random
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,11 +27,15 @@ def scored(run: KafkaRun) -> int:
         return sum(row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE))
 
 
-@pytest.mark.postgres
-def test_five_kills_at_random_moments_change_nothing(kafka: str, postgres_store_url: str, tmp_path: Path) -> None:
+@pytest.fixture
+def store(postgres_store_url: str) -> Iterator[Store]:
+    with closing(Store(postgres_store_url)) as store:
+        yield store
+
+
+def test_five_kills_at_random_moments_change_nothing(kafka: str, store: Store, tmp_path: Path) -> None:
     log = sealed_log(tmp_path / "log.db")
     rng = random.Random(17)
-    store = Store(postgres_store_url)
     prepare_run(store, kafka, RUN, kind="backfill", instruments=instruments())
     messages = publish_archive(log, kafka, RUN, store=store, envelope_records=ENVELOPE_RECORDS) // ENVELOPE_RECORDS
     with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
@@ -46,7 +52,6 @@ def test_five_kills_at_random_moments_change_nothing(kafka: str, postgres_store_
         found = rows_of(store, RUN)
         with store.read() as connection:
             epochs = [max(row.epoch for row in progress_of(connection, RUN, role)) for role in (ROLE_SCORE, ROLE_FOLD)]
-    store.close()
     assert unfinished == KILLS, "every kill came in mid-run"
     assert min(epochs) >= 2, "both agents were killed and took their partitions again"
     for table, rows in expected.items():

@@ -78,6 +78,13 @@ def table_rows(markdown: str) -> list[list[str]]:
     return rows
 
 
+def sources() -> Iterator[tuple[str, str]]:
+    for folder in CODE:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".toml", ".j2", ".json", ".yml", ".yaml") and BUILT.isdisjoint(path.parts):
+                yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
 # --- generated pages --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(GENERATED))
 def test_a_generated_page_is_what_the_code_says_now(name: str) -> None:
@@ -194,6 +201,12 @@ def test_commands_are_found_in_pipes_and_inline() -> None:
     assert command_lines(page) == ["groundswell score -", "groundswell doctor"]
 
 
+def test_every_command_that_the_code_tells_people_to_type_exists() -> None:
+    told = [(name, line) for name, text in sources() for line in re.findall(r"`((?:groundswell|make) [^`\n]+)`", text)]
+    assert told
+    assert not [f"{name}: {line}: {found}" for name, line in told if (found := complaint(line))]
+
+
 # --- the hand-written pages ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(set(PAGES) - GENERATED))
 def test_a_page_stays_short_enough_to_be_read(name: str) -> None:
@@ -258,13 +271,6 @@ def test_files_named_in_contributing_exist() -> None:
 
 
 # --- the runbook ------------------------------------------------------------------------------------------------------------
-def sources() -> Iterator[tuple[str, str]]:
-    for folder in CODE:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".toml", ".j2", ".json", ".yml", ".yaml") and BUILT.isdisjoint(path.parts):
-                yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
-
-
 def test_every_runbook_heading_that_code_names_exists() -> None:
     headings = sections("docs/runbook.md")
     named = {(name, anchor) for name, text in sources() for anchor in re.findall(r"runbook\.md#([\w-]+)", text)}

@@ -3,7 +3,8 @@
 import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from groundswell.local_log import LocalLog
 from groundswell.names import RAW_PARTITIONS, partition_of, raw_topic
 from groundswell.records import Heartbeat, RawDocument
 from ingest.sink import PUNCTUATION, KafkaSink, LocalLogSink, Sink
+from tests import peers
 
 
 def document(name: str, *, title: str = "t") -> RawDocument:
@@ -116,20 +118,21 @@ def run() -> str:
     return f"sink{uuid.uuid4().hex[:8]}"
 
 
+def create_topic(bootstrap: str, run: str, *, partitions: int = RAW_PARTITIONS) -> None:
+    from kafka import KafkaAdminClient
+    from kafka.admin import NewTopic
+
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        configs = {"message.timestamp.type": "LogAppendTime"}
+        admin.create_topics([NewTopic(name=raw_topic(run), num_partitions=partitions, replication_factor=1, topic_configs=configs)])
+    finally:
+        admin.close()
+
+
 @pytest.fixture
 def make_topic(kafka: str, run: str) -> Callable[..., None]:
-    def make(partitions: int = RAW_PARTITIONS) -> None:
-        from kafka import KafkaAdminClient
-        from kafka.admin import NewTopic
-
-        admin = KafkaAdminClient(bootstrap_servers=kafka)
-        try:
-            configs = {"message.timestamp.type": "LogAppendTime"}
-            admin.create_topics([NewTopic(name=raw_topic(run), num_partitions=partitions, replication_factor=1, topic_configs=configs)])
-        finally:
-            admin.close()
-
-    return make
+    return partial(create_topic, kafka, run)
 
 
 def consumed(bootstrap: str, run: str) -> dict[int, list[bytes]]:
@@ -201,13 +204,30 @@ def test_what_waited_is_sent_in_order_before_anything_new_and_the_spool_is_remov
     assert list(spool.parent.glob("spool.db*")) == []
 
 
+@pytest.mark.kafka
+def test_a_broker_that_goes_away_between_two_puts_loses_nothing(run: str, tmp_path: Path, clock: ManualClock) -> None:
+    spool = tmp_path / "spool.db"
+    with ExitStack() as lifetime:
+        bootstrap = lifetime.enter_context(peers.kafka_cluster())
+        create_topic(bootstrap, run)
+        with kafka_sink(bootstrap, run, spool, clock, wait_s=1.0) as sink:
+            sink.connect()
+            sink.put([document("before")])
+            assert not spool.exists()
+            lifetime.close()
+            sink.put([document(f"during {number}") for number in range(300)])
+            sink.put([document("after")])
+            assert sink.tick() == 301
+    assert spooled(spool) == [*(f"during {number}" for number in range(300)), "after"]
+
+
 def test_a_missing_topic_and_one_with_other_partitions_are_errors_that_say_what_to_create(
     kafka: str, run: str, make_topic: Callable[..., None], spool: Path, clock: ManualClock
 ) -> None:
     with kafka_sink(kafka, run, spool, clock, wait_s=2.0) as sink:
         with pytest.raises(DependencyError, match=f"{raw_topic(run)} is missing; create it with 16 partitions"):
             sink.connect()
-        make_topic(4)
+        make_topic(partitions=4)
         with pytest.raises(DependencyError, match="has 4 partitions; create it with 16"):
             sink.connect()
         sink.put([document("1")])

@@ -1,5 +1,7 @@
 """One archive, two shells: Kafka with real worker processes leads to the same rows and the same alerts, byte for byte."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,13 @@ def log(tmp_path: Path) -> LocalLog:
     return sealed_log(tmp_path / "log.db")
 
 
-def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(kafka: str, log: LocalLog, tmp_path: Path) -> None:
-    store = Store(str(tmp_path / "kafka.db"))
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(str(tmp_path / "kafka.db"))) as store:
+        yield store
+
+
+def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(kafka: str, log: LocalLog, store: Store, tmp_path: Path) -> None:
     prepare_run(store, kafka, RUN, kind="backfill", instruments=instruments())
     published = publish_archive(log, kafka, RUN, store=store, envelope_records=20)
     with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
@@ -33,7 +40,6 @@ def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(k
         codes = [run.stop(agent, number) for agent, number in (("score", 0), ("fold", 0), ("fold", 1))]
     with pytest.raises(UsageError, match=f"published before, with {published} records"):
         publish_archive(log, kafka, RUN, store=store)
-    store.close()
     assert published == log.records()
     assert len(expected["alerts"]) >= 3
     for table, rows in expected.items():

@@ -392,3 +392,11 @@ def test_an_impossible_setting_is_refused_by_name_and_value(setting: str, value:
 def test_a_base_address_may_end_with_a_slash_and_have_a_path() -> None:
     message = render(an_alert(), base_url="http://localhost:8080/gs/", entity_name=str)
     assert "Dossier: http://localhost:8080/gs/alerts/a1b2c3d4e5f60718" in message.text
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "86% of 14 stories negative in 1 d"), ("zh", "14条报道中86%为负面")])
+def test_a_share_that_turned_is_told_as_a_share(language: str, said: str) -> None:
+    alert = an_alert(by="share", statistic=12, stories=14, negative_share_ppm=857_142, window_s=86_400)
+    message = render(alert, base_url=BASE, entity_name=str, language=language)
+    assert said.replace("1 d", "24 h") in message.subject
+    assert "x normal" not in message.text
