@@ -129,12 +129,12 @@ class LocalLog:
         )
         return [Stamped(Position(0, place), known_ms, body, source) for place, known_ms, source, body in rows]
 
-    def documents_by_source(self, *, since: int = 0) -> dict[str, int]:
-        """{source: documents} at or after a position; heartbeats are not documents."""
+    def documents_by_source(self, *, since: int = 0) -> dict[str, tuple[int, int]]:
+        """{source: (documents, those of them at or after a position)}, of one moment; heartbeats are not documents."""
         rows = self._db.execute(
-            "SELECT source, count(*) FROM records WHERE kind = 'document' AND position >= ? GROUP BY source ORDER BY source", (since,)
+            "SELECT source, count(*), sum(position >= ?) FROM records WHERE kind = 'document' GROUP BY source ORDER BY source", (since,)
         )
-        return dict(rows.fetchall())
+        return {source: (documents, after) for source, documents, after in rows}
 
     def records(self) -> int:
         """How many records the log holds."""

@@ -90,26 +90,26 @@ class Fetcher:
     def __init__(self, *, contact: str = "", limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self._agent = user_agent(contact)
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._clients: dict[bool, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        for client in self._clients.values():
+            await client.close()
 
-    def _session(self, allow_private: bool) -> aiohttp.ClientSession:
-        if allow_private not in self._sessions:
+    def _client(self, allow_private: bool) -> aiohttp.ClientSession:
+        if allow_private not in self._clients:
             limits = self.limits
-            self._sessions[allow_private] = aiohttp.ClientSession(
+            self._clients[allow_private] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=32, limit_per_host=2, socket_factory=None if allow_private else _public_socket),
                 timeout=aiohttp.ClientTimeout(total=limits.total_s, connect=limits.connect_s, sock_read=limits.silence_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._agent, "Accept-Encoding": "gzip"},
                 trust_env=False,
             )
-        return self._sessions[allow_private]
+        return self._clients[allow_private]
 
     async def get(
         self,
@@ -135,7 +135,7 @@ class Fetcher:
         try:
             for _ in range(REDIRECTS_MAX + 1):
                 await permit(here)
-                async with self._session(allow_private).get(here, headers=headers, allow_redirects=False) as answer:
+                async with self._client(allow_private).get(here, headers=headers, allow_redirects=False) as answer:
                     status, found = answer.status, {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
                     if status not in _REDIRECTS or "location" not in found:
                         body = await _body(answer, self.limits.bytes_max if bytes_max is None else bytes_max, truncate)

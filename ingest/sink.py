@@ -1,5 +1,6 @@
 """Where a crawler's records go: the local log of one process, or Kafka with a spool on disk for when the broker is away."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -149,14 +150,14 @@ class KafkaSink:
             partitions = self._partitions(producer)
         except (KafkaError, OSError, ValueError, AssertionError) as error:
             if producer is not None:
-                producer.close(timeout=0)
+                _abandon(producer, wait_s=self._wait_s)
             elif clients:
                 clients[0].close()
             step = f"start the broker or correct kafka.bootstrap; records wait in {self._spool.path}"
             reason = f"Kafka {self._bootstrap}: {reason_of(error)}; {step}"
             raise DependencyError(reason) from error
         if partitions != set(range(RAW_PARTITIONS)):
-            producer.close(timeout=0)
+            _abandon(producer, wait_s=self._wait_s)
             reason = (
                 f"Kafka {self._bootstrap}: topic {self.topic} {f'has {len(partitions)} partitions' if partitions else 'is missing'}; "
                 f"create it with {RAW_PARTITIONS} partitions and message.timestamp.type=LogAppendTime"
@@ -195,7 +196,7 @@ class KafkaSink:
     def close(self) -> None:
         """Let go of the broker; what waits stays on disk."""
         if self._producer is not None:
-            self._producer.close(timeout=self._wait_s)
+            _abandon(self._producer, wait_s=self._wait_s)  # nothing is pending: every call has waited for its acknowledgements
             self._producer = None
         self._spool.close()
 
@@ -253,8 +254,7 @@ class KafkaSink:
                     done += 1
         except (KafkaError, OSError) as error:
             log.warning("broker lost", reason=reason_of(error), unsent=len(messages) - done)
-            # Its buffer must not deliver, behind our back, what the spool will send again in order.
-            self._producer.close(timeout=0)
+            _abandon(self._producer, wait_s=self._wait_s)
             self._producer = None
             self._retry_at_s = time.monotonic() + RECONNECT_S
         return done
@@ -270,6 +270,18 @@ class KafkaSink:
 
     def _partition_of_body(self, body: bytes) -> int:
         return self._partition(codec.decode_raw(body))
+
+
+def _abandon(producer: Any, *, wait_s: float) -> None:
+    """Close a producer and throw away its buffer: it must not deliver, behind our back, what the spool sends again in order.
+
+    kafka-python 3.0 has no such call: `close(timeout=0)` raises while a batch is pending, and leaves its thread sending.
+    """
+    from kafka.errors import KafkaError
+
+    producer._sender.force_close()
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=wait_s)
 
 
 def _knock(bootstrap: str, wait_s: float) -> None:

@@ -20,12 +20,13 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
-from stream.shells.worker import EXIT_CONTINUITY, AgentName, WorkerSettings
+from stream.shells.worker import EXIT_FINAL, AgentName, WorkerSettings
 from tests.kafka_worker import serve
 from tests.synthetic_news import instruments
 
 COMPARED: Final = (
-    t.increments, t.stories, t.baselines, t.source_hours, t.exposures, t.candidates, t.decisions, t.incidents, t.alerts, t.documents, t.scores,
+    t.increments, t.stories, t.baselines, t.source_hours, t.exposures, t.candidates, t.decisions, t.incidents, t.alerts,
+    t.documents, t.scores,
 )  # fmt: skip
 """Tables that are equal whatever shell has made them; positions are not, so admissions and drops are compared without."""
 
@@ -116,14 +117,16 @@ class KafkaRun:
         while not done():
             for name, process in list(self._running.items()):
                 code = process.exitcode
-                if code == EXIT_CONTINUITY or (code is not None and time.monotonic() > deadline):
-                    raise AssertionError(f"worker {name} ended with code {code}:\n{self._said(name)}")
+                if code == EXIT_FINAL or (code is not None and time.monotonic() > deadline):
+                    message = f"worker {name} ended with code {code}:\n{self._said(name)}"
+                    raise AssertionError(message)
                 if code is not None:
                     agent, _, number = name.partition("-")
                     self.start("score" if agent == "score" else "fold", int(number))
             if time.monotonic() > deadline:
                 said = "\n".join(self._said(name) for name in self._running)
-                raise AssertionError(f"{what}: not within {within_s} s; the workers said:\n{said}")
+                message = f"{what}: not within {within_s} s; the workers said:\n{said}"
+                raise AssertionError(message)
             time.sleep(POLL_S)
 
     def _said(self, name: str) -> str:

@@ -18,11 +18,12 @@ from tests.fake_scorer import COMPANIES, REFUSED, FakeScorer
 BEGIN_MS: Final = 1_760_000_400_000  # the start of an hour
 DAYS: Final = 22
 PER_DAY: Final = 110
-WORDS: Final = (
+_WORDS: Final = (
     "harbour ledger tender quarter plant union audit ferry copper lease tariff outlook warehouse refund cargo board dividend branch "
     "orchard signal turbine mortgage freight vineyard census bakery pension canal timber satellite clinic rival permit sugar glass "
     "railway deposit forecast voucher garden lumber museum bridge charter panel vessel license kiosk pottery wheel market bottle"
-).split()
+)
+WORDS: Final = _WORDS.split()
 SOURCES: Final[tuple[tuple[str, Kind, int], ...]] = (
     ("Alder Wire", "news", 20_000), ("Birch Post", "news", 90_000), ("Cedar Daily", "news", 300_000), ("Elm Notes", "report", 600_000),
     ("Fir Notices", "filing", 0), ("Gorse Talk", "comment", 5_000), ("Hazel Talk", "comment", 9_000), ("Iris Brief", "news", 45_000),

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
     "config": ("groundswell.cli.read", "every setting, and where its value came from"),
+    "doctor": ("groundswell.cli.service", "check every part and say what to do"),
 }
 
 

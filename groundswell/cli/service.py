@@ -222,3 +222,35 @@ def _sender(settings: "Settings", store: "Store", notifiers: dict[str, "Notifier
     from stream.shells.sender import Sender
 
     return Sender(store, LIVE_RUN, notifiers, settings.board.base_url, o.company_names(), SystemClock().now_ms)
+
+
+@click.command()
+@o.listing_options
+def doctor(form: str, output: str | None) -> None:
+    """Check every part that is configured, from Python to the mail relay, and say what to do; sends nothing.
+
+    Exit code 1 when something does not hold.
+    """
+    from groundswell.doctor import Probe, checks
+
+    def model() -> str:
+        return o.instruments().scorer.model_id
+
+    def rules() -> str:
+        return f"hash {o.instruments().rules.hash}"
+
+    def sources() -> str:
+        from ingest.catalogue import load_catalogue
+
+        return f"{len(load_catalogue(o.settings().catalogue.extra))} sources"
+
+    rooms = [
+        Probe("model", model, "install again; a bundle of your own: python -m models.train_linear"),
+        Probe("rules", rules, "correct the file that rules.path names"),
+        Probe("sources", sources, "correct the files that catalogue.extra names"),
+    ]
+    found = checks(o.settings(), rooms=rooms)
+    rows = [{"check": c.name, "ok": "yes" if c.ok else "NO", "found": c.detail, "to do": c.repair} for c in found]
+    o.print_rows(rows, form=form, output=output, columns=["check", "ok", "found", "to do"])
+    if not all(c.ok for c in found):
+        sys.exit(1)

@@ -105,7 +105,11 @@ def series_windows(
     first, last = start_ms // PANE_MS, (start_ms + windows * window_ms) // PANE_MS  # the last window is a whole one
     row = t.increments.c
     statement = select(row.tick, row.pane, row.daily, row.body).where(
-        row.run == run, row.series == series, row.pane >= first, row.pane < last
+        row.run == run,
+        row.series == series,
+        row.pane >= first,
+        row.pane < last,
+        row.tick >= start_ms // TICK_MS,  # nothing is published after it is known: spares the index a scan of what came before
     )
     if window_ms < DAY_MS:
         statement = statement.where(row.daily.is_(False))
@@ -223,8 +227,9 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
     f = t.fetched.c
     count("fetched", _pairs(connection, select(f.source, f.documents).where(f.run == run)))
     if log is not None:
-        count("fetched", log.documents_by_source())
-        count("in_flight", log.documents_by_source(since=read_to))
+        found = log.documents_by_source(since=read_to)
+        count("fetched", {source: documents for source, (documents, _) in found.items()})
+        count("in_flight", {source: ahead for source, (_, ahead) in found.items()})
     a, s = t.admissions.c, t.scores.c
     by_source = select(a.source, func.count()).where(a.run == run).group_by(a.source)
     # By any model: a live run changes its model, and what an earlier one scored stays scored.

@@ -166,7 +166,7 @@ def _identity(raw: RawDocument) -> str:
 
 def _account(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -> None:
     """Store what was fetched, by source, and the bad lines as drops: the balance then needs no log."""
-    fetched = log.documents_by_source()
+    fetched = {source: documents for source, (documents, _) in log.documents_by_source().items()}
     places = {file: number for number, file in enumerate(sorted({line.file for line in bad}))}
     for line in bad:
         fetched[f"file:{line.file}"] = fetched.get(f"file:{line.file}", 0) + 1

@@ -9,6 +9,7 @@ by partition and generation: after every rebalance it is thrown away, claimed ag
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,19 +17,24 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import faust
+from prometheus_client import CollectorRegistry
 
 from alerts.rules import Rules
 from groundswell import names
-from groundswell.errors import DependencyError, OwnershipLostError, reason_of
+from groundswell.errors import GroundswellError, OwnershipLostError, reason_of
 from groundswell.logs import logger
+from groundswell.metrics import Metrics, serve_metrics
+from groundswell.store.progress import NEVER_TICK
 from groundswell.store.store import Store
+from stream.operators.admit import tick_of
+from stream.shells.backfill import KIND
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
-from stream.shells.instruments import Instruments
+from stream.shells.instruments import Instruments, open_run
 from stream.shells.score_worker import ScorePartition, in_batches
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live, topic_ids
 from stream.shells.wire import MESSAGE_BYTES_MAX, RawBatch, RawMessage, fold_messages, punctuation
-from stream.shells.worker import EXIT_DEPENDENCY, AgentName, StallWatch, WorkerSettings, end_process, leave_within
+from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within
 
 TAKE_RAW: Final = 64
 TAKE_CONTRIBUTIONS: Final = 512
@@ -84,8 +90,8 @@ class Agent:
     topic: Any  # what it reads
     take_max: int  # messages of one batch
 
-    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch) -> None:
-        self.app, self.settings, self.ids, self.watch = app, settings, ids, watch
+    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, metrics: Metrics | None) -> None:
+        self.app, self.settings, self.ids, self.watch, self.metrics = app, settings, ids, watch, metrics
         self.generation: int | None = None
         self.leaving = False  # a rebalance has begun: finish the transaction in hand, begin no other
         self._busy = asyncio.Lock()
@@ -152,8 +158,9 @@ class ScoreAgent(Agent):
 
     take_max = TAKE_RAW
 
-    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, stage: IntakeStage) -> None:
-        super().__init__(app, settings, ids, watch)
+    def __init__(self, *common: Any, stage: IntakeStage) -> None:
+        super().__init__(*common)
+        app, settings = self.app, self.settings
         self._stage = stage
         self._owned: dict[int, ScorePartition] = {}
         self.topic = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
@@ -184,8 +191,14 @@ class ScoreAgent(Agent):
         batches: list[RawBatch] = []
         for partition, messages in taken.items():
             if partition not in owned:
-                own = {"owner": self.settings.owner, "log_id": self.ids.raw}
-                owned[partition] = ScorePartition.open(self._stage, partition, live=is_live(self.settings.run), **own)
+                owned[partition] = ScorePartition.open(
+                    self._stage,
+                    partition,
+                    owner=self.settings.owner,
+                    log_id=self.ids.raw,
+                    live=is_live(self.settings.run),
+                    metrics=self.metrics,
+                )
             batches += owned[partition].take(messages)
         return fold_messages(batches)
 
@@ -217,8 +230,9 @@ class FoldAgent(Agent):
 
     take_max = TAKE_CONTRIBUTIONS
 
-    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, store: Store, rules: Rules) -> None:
-        super().__init__(app, settings, ids, watch)
+    def __init__(self, *common: Any, store: Store, rules: Rules) -> None:
+        super().__init__(*common)
+        app, settings = self.app, self.settings
         self._store, self._rules, self._hours = store, rules, SharedHours()
         self._owned: dict[int, FoldPartition] = {}
         self._held: dict[int, deque[Any]] = defaultdict(deque)
@@ -230,6 +244,7 @@ class FoldAgent(Agent):
 
     async def handle(self, events: list[Any]) -> None:
         """Fold what the batch closes, and acknowledge what is folded and committed."""
+        begun_s = time.monotonic()
         by_partition = self.of_now(events)
         generation, owned = self.generation, self._owned
         for partition, found in sorted(by_partition.items()):
@@ -244,6 +259,10 @@ class FoldAgent(Agent):
             held.extend(found)
             while held and held[0].message.offset < next_offset:
                 held.popleft().ack()
+        time_ms = min((mine.claim.time_ms for mine in owned.values()), default=NEVER_TICK)
+        if self.metrics is not None and time_ms != NEVER_TICK:
+            held_records = sum(mine.gate.records_held for mine in owned.values())
+            self.metrics.observe_tick(tick_of(time_ms) - 1, held_records=held_records, seconds=time.monotonic() - begun_s)
 
     def _take(self, owned: dict[int, FoldPartition], partition: int, inputs: list[FoldInput]) -> int:
         if partition not in owned:
@@ -279,9 +298,9 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
     """
     try:
         app, watch = _build(settings, agent, instruments())
-    except DependencyError as error:
+    except GroundswellError as error:
         _log.error("the worker ends", reason=reason_of(error))
-        raise SystemExit(EXIT_DEPENDENCY) from error
+        raise SystemExit(exit_code_of(error)) from error
     if is_live(settings.run):
         watch.start()
     loop = asyncio.new_event_loop()
@@ -292,14 +311,20 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
     """The application with its one agent."""
     store, ids = Store(settings.store_url), topic_ids(settings.bootstrap, settings.run)
+    if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
+        open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch = make_app(settings, agent), StallWatch()
+    metrics = Metrics(CollectorRegistry()) if settings.metrics_port else None
+    if metrics is not None:
+        serve_metrics(metrics, settings.metrics_host, settings.metrics_port)
+    common = (app, settings, ids, watch, metrics)
     own: Agent
     if agent == "score":
-        own = score = ScoreAgent(app, settings, ids, watch, IntakeStage(store, settings.run, instruments.scorer, shared=True))
+        own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True))
         if is_live(settings.run):
             app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
     else:
-        own = FoldAgent(app, settings, ids, watch, store, instruments.rules)
+        own = FoldAgent(*common, store=store, rules=instruments.rules)
 
     @app.agent(own.topic, name=names.SCORE_AGENT if agent == "score" else names.FOLD_AGENT)  # type: ignore[untyped-decorator]
     async def work(stream: Any) -> None:

@@ -1,5 +1,6 @@
 """Score, as the owner of one raw partition: facts stored first, then what they lead to, ready to be sent. No Kafka in here."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from typing import Final, Self
 from sqlalchemy import and_, select, union_all
 
 from groundswell.errors import ContinuityError
+from groundswell.metrics import Metrics
 from groundswell.names import ENVELOPE_BYTES_MAX, ROLE_SCORE
 from groundswell.records import Admission, Contribution, Stamped
 from groundswell.store import schema as t
@@ -37,11 +39,13 @@ class ScorePartition:
         stage: shared by the partitions of a process; called by one thread at a time.
         claim: this owner's; see `open`.
         live: the log's append time is the stamp; an archive's records bring their own.
+        metrics: instruments of this process; replays are not counted again.
     """
 
     stage: IntakeStage
     claim: Claim
     live: bool
+    metrics: Metrics | None = None
     expected: int | None = None  # offset of the next message; None before the first
     clock: StampClock = field(init=False)
 
@@ -49,13 +53,13 @@ class ScorePartition:
         self.clock = StampClock(self.claim.time_ms)
 
     @classmethod
-    def open(cls, stage: IntakeStage, partition: int, *, owner: str, log_id: str, live: bool) -> Self:
+    def open(cls, stage: IntakeStage, partition: int, *, owner: str, log_id: str, live: bool, metrics: Metrics | None = None) -> Self:
         """Take the partition: whoever had it before can store nothing any more.
 
         Raises:
             ContinuityError: the stored progress belongs to another topic.
         """
-        return cls(stage, claim(stage.store, stage.run, ROLE_SCORE, part=partition, owner=owner, log_id=log_id), live)
+        return cls(stage, claim(stage.store, stage.run, ROLE_SCORE, part=partition, owner=owner, log_id=log_id), live, metrics)
 
     def take(self, messages: Sequence[RawMessage]) -> list[RawBatch]:
         """Store what messages bring, in one transaction, and return what has to be sent before they are acknowledged.
@@ -89,10 +93,14 @@ class ScorePartition:
 
     def _take(self, messages: Sequence[RawMessage]) -> RawBatch:
         records = [record for m in messages for record in stamp_message(m, self.claim.part, self.clock, live=self.live)]
+        begun_s = time.monotonic()
         # Punctuations leave no row: offset and time are moved here, so that a restart knows all the time that was passed on.
         ahead = replace(self.claim, next_offset=messages[-1].offset + 1)
         taken, moved = self.stage.take(records, _MadeStamps(self.clock.time_ms), claim=ahead)
         self.claim = moved or ahead
+        if self.metrics is not None:
+            seconds, known_ms = time.monotonic() - begun_s, max(0, self.clock.time_ms)
+            self.metrics.observe_intake(taken.admissions, taken.scored, taken.drops, seconds=seconds, known_ms=known_ms)
         return self._batch(messages, taken, time_ms=self.clock.time_ms)
 
     def _replay(self, messages: Sequence[RawMessage]) -> RawBatch:

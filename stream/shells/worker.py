@@ -17,8 +17,17 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final, Literal
 
-from groundswell.errors import ContinuityError, DependencyError, OwnershipLostError, UsageError, reason_of
-from groundswell.logs import logger
+from groundswell.errors import (
+    BundleError,
+    ContinuityError,
+    DependencyError,
+    GroundswellError,
+    NotFoundError,
+    OwnershipLostError,
+    UsageError,
+    reason_of,
+)
+from groundswell.logs import logger, set_up_logs
 from stream.shells.instruments import Instruments
 
 AgentName = Literal["score", "fold"]
@@ -28,12 +37,12 @@ EXIT_UNEXPECTED: Final = 70  # a fault in here: start again, and report it
 EXIT_DEPENDENCY: Final = 75  # Kafka or the store is away: start again
 EXIT_OWNERSHIP: Final = 76  # another worker has the partition: start again
 EXIT_STALLED: Final = 77  # nothing arrived for too long: start again
-EXIT_CONTINUITY: Final = 78  # messages are missing, or the topic is another one: starting again does not help
+EXIT_FINAL: Final = 78  # messages are missing, the topic is another one, the instruments differ: starting again does not help
 
 STOP_WITHIN_S: Final = 9.0
 STALLED_AFTER_S: Final = 120.0
 RESTART_AFTER_S: Final = 1.0
-CONTINUITY_TRIES: Final = 3
+FINAL_TRIES: Final = 3
 _log = logger("groundswell.worker")
 
 
@@ -50,6 +59,8 @@ class WorkerSettings:
             with it a restarted worker has its partitions back at once, without it after the broker's session timeout.
         metrics_host: where the process shows its metrics.
         metrics_port: 0 shows none.
+        log_level: the least important line that `run_workers`' processes show.
+        log_format: "auto", "json" or "console".
     """
 
     bootstrap: str
@@ -59,11 +70,23 @@ class WorkerSettings:
     instance: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
 
     @property
     def owner(self) -> str:
         """Who writes progress rows: host and process."""
         return f"{socket.gethostname()}:{os.getpid()}"
+
+
+_CODES: Final[Mapping[type[GroundswellError], int]] = {
+    OwnershipLostError: EXIT_OWNERSHIP,
+    DependencyError: EXIT_DEPENDENCY,
+    ContinuityError: EXIT_FINAL,
+    NotFoundError: EXIT_FINAL,
+    UsageError: EXIT_FINAL,
+    BundleError: EXIT_FINAL,
+}
 
 
 def exit_code_of(error: BaseException) -> int:
@@ -72,15 +95,12 @@ def exit_code_of(error: BaseException) -> int:
     >>> exit_code_of(OwnershipLostError("epoch 3 has been replaced")), exit_code_of(KeyError("x"))
     (76, 70)
     """
-    for kind, code in ((OwnershipLostError, EXIT_OWNERSHIP), (ContinuityError, EXIT_CONTINUITY), (DependencyError, EXIT_DEPENDENCY)):
-        if isinstance(error, kind):
-            return code
-    return EXIT_UNEXPECTED
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), EXIT_UNEXPECTED)
 
 
 def end_process(error: BaseException, *, place: str, leave: Callable[[int], object] = os._exit) -> None:
     """Log an error and end the process at once: no handler, no final commit, nothing acknowledged any more."""
-    known = isinstance(error, (OwnershipLostError, ContinuityError, DependencyError))
+    known = isinstance(error, tuple(_CODES))
     _log.error("the worker ends", place=place, reason=reason_of(error), exc_info=None if known else error)
     sys.stderr.flush()
     leave(exit_code_of(error))
@@ -156,13 +176,13 @@ def run_workers(
     Args:
         settings: for all; instance names and metrics ports are numbered from these.
         agents: which agents; each gets processes of its own, because each is a consumer group of its own.
-        instruments: called in each process; a function of a module, because processes are spawned.
+        instruments: called in each process; a function of a module, because it goes to other processes by its name.
         entry: `stream.shells.kafka.run_worker`.
         processes: how many of each agent.
         stopped: ends it from another thread.
 
     Returns:
-        0 after a stop, EXIT_CONTINUITY when a worker said that starting it again does not help.
+        0 after a stop, EXIT_FINAL when a worker said that starting it again does not help.
 
     Raises:
         UsageError: an unknown agent, or no processes.
@@ -176,12 +196,15 @@ def run_workers(
     for number in before:
         signal.signal(number, lambda *_: stop.set())
     planned = [(agent, each) for agent in agents for each in range(processes)]
-    name = settings.instance or socket.gethostname()
+    # With the process in it: two such commands on one machine must not fence each other.
+    name = settings.instance or f"{socket.gethostname()}-{os.getpid()}"
     told = [
         (replace(settings, instance=f"{name}-{each}", metrics_port=settings.metrics_port and settings.metrics_port + place), agent)
         for place, (agent, each) in enumerate(planned)
     ]
-    context = multiprocessing.get_context("spawn")
+    # Forked from a server that has the libraries loaded: a worker that ended is back after one second instead of five.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([entry.__module__])
     running: dict[int, BaseProcess] = {}
     broken: dict[int, int] = {}
     code = 0
@@ -193,11 +216,11 @@ def run_workers(
                     continue
                 if process is not None:
                     _log.warning("a worker ended", agent=agent, instance=own.instance, exit_code=process.exitcode)
-                    broken[place] = broken.get(place, 0) + 1 if process.exitcode == EXIT_CONTINUITY else 0
-                    if broken[place] == CONTINUITY_TRIES:
-                        code = EXIT_CONTINUITY
+                    broken[place] = broken.get(place, 0) + 1 if process.exitcode == EXIT_FINAL else 0
+                    if broken[place] == FINAL_TRIES:
+                        code = EXIT_FINAL
                         break
-                started = context.Process(target=entry, args=(own, agent, instruments), name=f"groundswell-{agent}-{own.instance}")
+                started = context.Process(target=_serve, args=(entry, own, agent, instruments), name=f"groundswell-{agent}-{own.instance}")
                 started.start()
                 running[place] = started
             stop.wait(RESTART_AFTER_S)
@@ -206,6 +229,11 @@ def run_workers(
         for number, handler in before.items():
             signal.signal(number, handler)
     return code
+
+
+def _serve(entry: Entry, settings: WorkerSettings, agent: AgentName, instruments: Callable[[], Instruments]) -> None:
+    set_up_logs(level=settings.log_level, format=settings.log_format)
+    entry(settings, agent, instruments)
 
 
 def _stop_all(running: Mapping[int, BaseProcess]) -> None:

@@ -64,8 +64,8 @@ def test_documents_are_counted_by_source_and_heartbeats_are_not(log: LocalLog) -
     log.append([("document", "b", b""), ("heartbeat", "b", b""), ("document", "a", b""), ("document", "b", b"")], now_ms=1)
     third = log.read(0, limit=10)[2].position.offset
 
-    assert log.documents_by_source() == {"a": 1, "b": 2}
-    assert log.documents_by_source(since=third) == {"a": 1, "b": 1}
+    assert log.documents_by_source() == {"a": (1, 1), "b": (2, 2)}
+    assert log.documents_by_source(since=third) == {"a": (1, 1), "b": (2, 1)}
 
 
 def test_a_log_keeps_its_id_and_another_file_has_another(tmp_path: Path) -> None:

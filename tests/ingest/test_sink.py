@@ -1,7 +1,11 @@
 """Where records go: a local log, or a real broker; when it is away the spool keeps everything, in order."""
 
+import gc
+import logging
 import socket
+import threading
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -42,6 +46,23 @@ def spool(tmp_path: Path) -> Path:
 
 
 @contextmanager
+def forgiving_kafka_python() -> Iterator[None]:
+    """kafka-python 3.0 leaves the socket of a refused connection to the garbage collector, which warns; its log lines hold it."""
+    told = logging.getLogger("kafka")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        told.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for thread in threading.enumerate():
+                if "groundswell-crawler" in thread.name:
+                    thread.join(10)
+            told.setLevel(logging.NOTSET)
+            gc.collect()
+
+
+@contextmanager
 def kafka_sink(bootstrap: str, run: str, spool: Path, clock: ManualClock, *, wait_s: float = 10.0) -> Iterator[KafkaSink]:
     sink = KafkaSink(bootstrap, run, identity=identity, spool=spool, clock=clock, wait_s=wait_s)
     try:
@@ -74,7 +95,7 @@ def test_the_local_log_gets_records_in_order_with_the_clocks_stamp_and_their_kin
         stamped = log.read(0, limit=10)
         assert [decode_raw(record.body) for record in stamped] == [document("1"), document("2"), BEAT]
         assert {record.known_ms for record in stamped} == {1_000}
-        assert log.documents_by_source() == {"desk": 2}
+        assert log.documents_by_source() == {"desk": (2, 2)}
 
 
 # --- a broker that is away --------------------------------------------------------------------------------------------------
@@ -207,7 +228,7 @@ def test_what_waited_is_sent_in_order_before_anything_new_and_the_spool_is_remov
 @pytest.mark.kafka
 def test_a_broker_that_goes_away_between_two_puts_loses_nothing(run: str, tmp_path: Path, clock: ManualClock) -> None:
     spool = tmp_path / "spool.db"
-    with ExitStack() as lifetime:
+    with forgiving_kafka_python(), ExitStack() as lifetime:
         bootstrap = lifetime.enter_context(peers.kafka_cluster())
         create_topic(bootstrap, run)
         with kafka_sink(bootstrap, run, spool, clock, wait_s=1.0) as sink:

@@ -11,6 +11,7 @@ from groundswell.local_log import LocalLog
 from groundswell.store.store import Store
 from stream.shells.publish import publish_archive
 from stream.shells.topics import prepare_run
+from stream.shells.worker import AgentName
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
 from tests.synthetic_news import instruments, sealed_log
 
@@ -28,16 +29,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(kafka: str, log: LocalLog, store: Store, tmp_path: Path) -> None:
+def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(
+    kafka: str, log: LocalLog, store: Store, tmp_path: Path
+) -> None:
+    workers: list[tuple[AgentName, int]] = [("score", 0), ("fold", 0), ("fold", 1)]
     prepare_run(store, kafka, RUN, kind="backfill", instruments=instruments())
     published = publish_archive(log, kafka, RUN, store=store, envelope_records=20)
     with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
-        for agent, number in (("score", 0), ("fold", 0), ("fold", 1)):
+        for agent, number in workers:
             run.start(agent, number)
         expected = embedded_rows(log, tmp_path, RUN)
         run.finish(log)
         found = rows_of(store, RUN)
-        codes = [run.stop(agent, number) for agent, number in (("score", 0), ("fold", 0), ("fold", 1))]
+        codes = [run.stop(agent, number) for agent, number in workers]
     with pytest.raises(UsageError, match=f"published before, with {published} records"):
         publish_archive(log, kafka, RUN, store=store)
     assert published == log.records()

@@ -1,0 +1,58 @@
+"""Rules: one frozen tree from one file, with the hash that alerts carry."""
+
+from pathlib import Path
+
+import pytest
+
+from alerts.detectors.surge import DAY_S, HOUR_S
+from alerts.rules import load_rules
+from groundswell.codec import canonical, decode
+from groundswell.errors import SettingsError
+from tests import builders as b
+
+SHIPPED = Path(__file__).parents[2] / "alerts" / "rules.toml"
+
+
+def test_the_shipped_rules_load_and_an_hour_must_be_less_likely_than_a_day() -> None:
+    surge = load_rules().surge
+
+    assert surge.p_open(HOUR_S) < surge.p_open(DAY_S) < surge.p_hold
+    assert load_rules(SHIPPED) == load_rules()
+
+
+def test_comments_and_order_do_not_change_the_hash_and_a_number_does(tmp_path: Path) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    bare = tmp_path / "bare.toml"
+    surge, desk = text.split("[desk]")
+    bare.write_text("[desk]\n" + desk + "[surge]\n" + "\n".join(line for line in surge.splitlines() if line and line[0].isalpha()))
+
+    assert load_rules(bare).hash == load_rules().hash
+    assert b.rules(forming_days=15).hash != load_rules().hash
+
+
+def test_rules_come_back_from_their_stored_bytes() -> None:
+    rules = b.easy_rules()
+
+    assert decode(canonical(rules), type(rules)) == rules
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("forming_days = 14", "forming_days = 'long'"), r"Expected `int`, got `str` - at `\$\.surge\.forming_days`"),
+        (("forming_days = 14", "forming_weeks = 2"), r"unknown field `forming_weeks`|missing required field `forming_days`"),
+        (("[desk]", "[desk"), r"compare with the shipped alerts/rules.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SHIPPED.read_text(encoding="utf-8").replace(*change))
+
+    with pytest.raises(SettingsError, match=reason) as raised:
+        load_rules(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"gone.toml: cannot be read: No such file or directory; name an existing rules file"):
+        load_rules(tmp_path / "gone.toml")
