@@ -239,9 +239,7 @@ def main() -> None:
             f"{SHARED / 'data' / 'replay'} is not here: the real archives are not part of the project; the synthetic twins are in make test"
         )
     names = [name for name in ARCHIVES if not sys.argv[1:] or name.startswith(tuple(sys.argv[1:]))]
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT, check=False
-    ).stdout.strip()
+    commit = commit_of(ROOT)
     page: list[str] = []
 
     def say(line: str) -> None:
@@ -250,7 +248,7 @@ def main() -> None:
         page.append(line)
 
     say("# Replays of real archives\n")
-    say(f"Written by `make replays` on {datetime.now(UTC):%Y-%m-%d}, commit {commit}, {_machine()}.")
+    say(f"Written by `make replays` on {datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}.")
     say("The archives are real text and not part of the project; `make test` runs a twin of each line on synthetic archives.\n")
     say("## Every archive to its end\n")
     say(
@@ -285,7 +283,14 @@ def _rss(run: Run, folder: Path, say: Callable[[str], None]) -> None:
         say(cut(begin, length, run.alerts, folder / f"cut{begin[:10]}"))
 
 
-def _machine() -> str:
+def commit_of(checkout: Path) -> str:
+    """The commit that is measured; "-dirty" where files have changed since."""
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=checkout, check=False).stdout.strip() or "unknown"
+
+
+def machine() -> str:
+    """The machine, in words."""
     model = next(
         (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), ""
     )

@@ -53,7 +53,7 @@ def documents(*, seed: int = 11, days: int = DAYS, per_day: int = PER_DAY) -> It
         for number in range(40):
             at_ms = BEGIN_MS + day * DAY_MS + 11 * HOUR_MS + rng.randrange(2 * HOUR_MS)
             yield _document(rng, 100_000 * day + number, at_ms, said=f"{company} {word} debt")
-    for document in rng.sample(everyday, 60):
+    for document in rng.sample(everyday, min(60, len(everyday))):
         known_ms = (document.known_ms or 0) + rng.randrange(HOUR_MS)
         yield msgspec.structs.replace(document, known_ms=known_ms)  # the same again
         yield msgspec.structs.replace(document, known_ms=known_ms + 1, text="rewritten " + document.text)  # an edit

@@ -1,6 +1,6 @@
 """Writes alerts to a terminal or a file: the target of a laptop, a demo and a first evening.
 
-Set-up: none. Name the target `console` in the settings' `alerts.targets`.
+Set-up: none; the live run always has it.
 """
 
 from typing import ClassVar, TextIO

@@ -3,9 +3,9 @@
 Set-up, in this order:
   1. Ask the mail team for a relay: host, port, and whether it wants STARTTLS (587) or TLS from the start (465).
   2. Ask for a sender address of its own, such as groundswell@bank.example, and for DKIM on the relay (it signs, we do not).
-  3. If the relay wants a login, put its password in the environment (settings: `alerts.targets.<name>.password`), never in a file.
+  3. If the relay wants a login, put its password in the environment (GROUNDSWELL_MAIL_PASSWORD), never in a file.
   4. A relay with an internal certificate: give its CA as `ca_file`. Encryption without verification is not offered.
-  5. `groundswell doctor --send-test mail:<name>` and look at the headers of what arrives.
+  5. `groundswell doctor` says whether the relay answers.
 
 One target is one list of recipients who always get the same mail. A reader filters by List-Id; vacation replies stay away because
 of Auto-Submitted; updates appear under the incident's first mail by References (to a root that need never have been sent).

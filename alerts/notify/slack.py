@@ -4,7 +4,7 @@ Set-up, in this order:
   1. api.slack.com/apps, "Create New App", from scratch, in the bank's workspace.
   2. "Incoming Webhooks": on; "Add New Webhook to Workspace"; choose the channel. One webhook is one channel.
   3. The address (https://hooks.slack.com/services/...) is a password: whoever has it can write to the channel. Put it in the
-     environment (settings: `alerts.targets.<name>.webhook_url`), never in a file.
+     environment (GROUNDSWELL_SLACK_WEBHOOK_URL), never in a file.
   4. Behind a proxy: give it as `proxy`; the process's environment is not consulted.
 
 A webhook can neither edit nor thread: an update is a new message. The dossier is a plain link, because a button without an

@@ -58,14 +58,13 @@ def open_store(url: str | None) -> "Store":
     return Store(url or settings().store.url)
 
 
-def instruments() -> "Instruments":
-    """The model, rules and catalogue of the settings."""
+def instruments(*, of_run: str | None = None) -> "Instruments":
+    """The model, rules and catalogue of the settings; the demo's run has its own invented companies beside them."""
     from stream.shells.instruments import load_instruments
 
     chosen = settings()
-    return load_instruments(
-        rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=[Path(name) for name in chosen.companies.extra]
-    )
+    companies = [*_demo_companies(of_run), *(Path(name) for name in chosen.companies.extra)]
+    return load_instruments(rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=companies)
 
 
 def time_ms(text: str, *, name: str, end: bool = False) -> int:
@@ -144,6 +143,13 @@ def _shown(value: Any) -> str:
         return "-"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _demo_companies(run: str | None) -> list[Path]:
+    from ingest.demo_archive import CATALOGUE
+    from stream.shells.demo import RUN
+
+    return [CATALOGUE] if run == RUN else []
 
 
 def display() -> Callable[[str], str]:

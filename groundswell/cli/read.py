@@ -178,9 +178,13 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
 
     Exit code 1 when the bytes differ; what differs is named.
     """
+    from groundswell.store.query import alert_bytes
     from stream.shells.explain import explain as recompute
 
-    found = recompute(o.open_store(store_url), alert_id, o.instruments(), run=run)
+    store = o.open_store(store_url)
+    with store.read() as connection:
+        name, _ = alert_bytes(connection, alert_id, run=run)
+    found = recompute(store, alert_id, o.instruments(of_run=name), run=name)
     if raw:
         click.echo(found.recomputed)
     else:

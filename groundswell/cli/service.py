@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
-from groundswell.errors import UsageError
+from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 def crawl() -> None:
     """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
     from groundswell.clock import SystemClock
+    from groundswell.logs import logger
     from ingest.sink import KafkaSink
     from stream.operators.normalise import clean, identity
 
@@ -73,7 +74,10 @@ def crawl() -> None:
         spool=Path(settings.data.dir) / "spool.log",
         clock=SystemClock(),
     )
-    sink.connect()
+    try:
+        sink.connect()
+    except DependencyError as error:  # nothing is lost: what is fetched goes to the spool until the broker is there
+        logger("groundswell.crawl").error("the broker is away, records wait on disk", reason=reason_of(error))
 
     async def work() -> None:
         from ingest.fetch import Fetcher

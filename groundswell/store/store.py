@@ -39,6 +39,7 @@ class Store:
         except BaseException:
             self.engine.dispose()
             raise
+
     def _migrate(self) -> None:
         try:
             with self.engine.connect() as connection:

@@ -23,6 +23,7 @@ from stream.shells.wire import MESSAGE_BYTES_MAX
 KIND_LIVE: Final = "live"
 RETENTION_DAYS: Final = 7
 _READY_WITHIN_S: Final = 20.0
+_ANSWER_WITHIN_MS: Final = 5_000
 _STAMP: Final = "message.timestamp.type"
 
 
@@ -143,7 +144,9 @@ class _admin:  # noqa: N801 - used like a function
 
     def __enter__(self) -> Any:
         try:
-            self._client = KafkaAdminClient(bootstrap_servers=self._bootstrap.split(","), client_id="groundswell-admin")
+            self._client = KafkaAdminClient(
+                bootstrap_servers=self._bootstrap.split(","), client_id="groundswell-admin", bootstrap_timeout_ms=_ANSWER_WITHIN_MS
+            )
         except KafkaError as error:
             raise self._away(error) from error
         return self._client

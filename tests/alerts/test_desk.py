@@ -125,9 +125,9 @@ def test_what_only_holds_opens_nothing_and_sends_nothing() -> None:
     (alone,), openings = desk.decide(b.T0_TICK, [company("a", b.T0_TICK, level="hold")])
     assert (alone.verdict, alone.incident, openings, desk.incidents) == ("held", None, [], [])
 
-    for n in range(4):
-        desk.decide(b.T0_TICK + 1, [company(f"c{n}", b.T0_TICK + 1)])  # the fourth is held by the budget
     next_day = b.T0_TICK + b.TICKS_D
+    for n in range(4):
+        desk.decide(next_day - 200, [company(f"c{n}", next_day - 200)])  # the fourth is held by the budget
     desk.decide(next_day - 100, [company("c3", next_day - 100, level="hold")])
     (held,), openings = desk.decide(next_day, [company("c3", next_day, level="hold")])
     assert (held.verdict, held.reason, openings) == ("held", "hold: not improbable enough to open", [])
@@ -184,7 +184,8 @@ def test_the_order_of_a_ticks_candidates_does_not_matter(seed: int, order: int) 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(), st.integers(0, 24))
 def test_a_desk_restored_from_its_rows_decides_like_the_one_that_lived(seed: int, border: int) -> None:
-    alive, rows = DeskState(RULES), {}
+    alive = DeskState(RULES)
+    rows: dict[str, bytes] = {}
     days = a_day_of_candidates(seed)
     for number, (tick, candidates) in enumerate(days):
         if number == border:

@@ -89,7 +89,7 @@ def test_series_prints_every_window_with_its_columns_and_zeros_where_it_is_empty
     )
     rows = list(csv.DictReader(io.StringIO(groundswell(*asked, folder=store.parent).stdout)))
     assert list(rows[0])[:13] == [
-        "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive", 
+        "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
         "negative_share", "low", "high", "complete",
     ]  # fmt: skip
     by_series = {name: [row for row in rows if row["series"] == name] for name in {row["series"] for row in rows}}

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import inspect, select
 
+from groundswell.codec import encode
 from groundswell.errors import ContinuityError, DependencyError, OwnershipLostError, UsageError
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_FOLD, ROLE_SCORE
@@ -361,7 +362,7 @@ def test_stories_and_candidates_come_back_up_to_a_tick(store: Store) -> None:
 def test_the_same_log_leads_to_the_same_rows_as_in_a_fresh_sqlite_store(store: Store, tmp_path: Path) -> None:
     archive = b.an_archive(8, records=250)
     hostile = b.a_raw(title="Aldora nul\x00 debt", url="https://x.example/\x00", owner="\x00o", source="n\x00ul", id="h", fetched_ms=10**30)
-    log = b.fill(LocalLog(tmp_path / "log"), [*archive, (archive[-1][0] + 1, "document", "nul", b.encode(hostile))])
+    log = b.fill(LocalLog(tmp_path / "log"), [*archive, (archive[-1][0] + 1, "document", "nul", encode(hostile))])
     exports = []
     for used in (store, Store(str(tmp_path / "reference.db"))):
         instruments = b.instruments()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import nbinom
 
@@ -13,7 +14,7 @@ from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S, Seeing, SurgeDetector, strongest
 from alerts.rules import SurgeRules, load_rules
 from groundswell import windows
-from groundswell.names import TICK_MS
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 from groundswell.records import Candidate, Increment
 from stream.operators.exposure import Exposure
 from stream.operators.windows import increments_of
@@ -30,7 +31,7 @@ NOON = b.T0_TICK + 12 * b.TICKS_H
 class Sky:
     """Exposure as a test wants it: full, and known for eight weeks."""
 
-    first_hour: int | None = (b.T0_MS - 60 * b.DAY_MS) // b.HOUR_MS
+    first_hour: int | None = (b.T0_MS - 60 * DAY_MS) // HOUR_MS
     now_ppm: int = FULL
     hour_ppm: int = FULL
 
@@ -158,7 +159,7 @@ def test_a_busy_hour_that_is_no_more_negative_than_usual_is_no_surge() -> None:
 
 
 def test_a_series_whose_run_began_lately_is_forming() -> None:
-    first = (NOON * TICK_MS - SHIPPED.forming_days * b.DAY_MS) // b.HOUR_MS
+    first = (NOON * TICK_MS - SHIPPED.forming_days * DAY_MS) // HOUR_MS
     for first_hour, found in ((None, False), (first + 1, False), (first, True)):
         watch = Watch(sky=Sky(first_hour=first_hour))
         assert bool(watch.hear(NOON, negative=30)) is found, first_hour
@@ -254,7 +255,7 @@ def weeks(chance: random.Random, *, days: int, mean: float, dispersion: float) -
     r = 1 / dispersion
     numbers = nbinom.rvs(r, r / (r + mean), size=24 * days, random_state=chance.randrange(2**31))
     out = []
-    for hour, number in enumerate(numbers):
+    for hour, number in enumerate(np.atleast_1d(numbers)):
         negative = sum(chance.random() < 0.3 for _ in range(int(number)))
         out.append((b.T0_TICK + hour * b.TICKS_H + chance.randrange(b.TICKS_H), negative, int(number) - negative))
     return out

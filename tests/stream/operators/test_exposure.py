@@ -198,7 +198,8 @@ def test_memory_restored_from_rows_at_any_tick_goes_on_like_the_one_that_lived(s
         if source != "mortal" or tick < dies * b.TICKS_D:
             arrivals.append((tick, source, language))
     border = max(1, int(len(arrivals) * part))
-    alive, rows = Exposure(), ([], [])
+    alive = Exposure()
+    rows: Rows = [], []
     for tick, source, language in arrivals[:border]:
         heard, exposures = hear(alive, tick, source, language=language)
         rows[0].extend(heard)

@@ -234,7 +234,7 @@ def test_an_id_counts_before_the_address_and_only_within_its_source() -> None:
 
 
 def test_without_id_and_address_source_time_author_and_text_make_the_identity() -> None:
-    texts = [{}, {"title": "Other"}, {"source": "Quay"}, {"published_ms": 1}, {"author_hash": "x"}]
+    texts: list[dict[str, Any]] = [{}, {"title": "Other"}, {"source": "Quay"}, {"published_ms": 1}, {"author_hash": "x"}]
 
     assert len({normal(**fields).document_id for fields in texts}) == len(texts)
     assert identity(b.a_raw(), text="t") == identity(b.a_raw(fetched_ms=9, kind="report"), text="t")

@@ -8,12 +8,12 @@ from sqlalchemy import select
 
 from groundswell.errors import OwnershipLostError
 from groundswell.names import CONTRIBUTION_PARTITIONS, ROLE_DESK, ROLE_FOLD, TICK_MS, content_id
-from groundswell.records import Candidate
 from groundswell.store import schema as t
 from groundswell.store.derived import insert_candidates
 from groundswell.store.progress import NEVER_TICK, advance, claim, progress_of
 from groundswell.store.store import Store
 from stream.shells.desk_worker import TICKS, DeskWorker
+from tests.builders import a_candidate
 from tests.synthetic_news import instruments
 
 TICK = 117_000_000
@@ -38,14 +38,7 @@ def fold_to(store: Store, tick: int, *, parts: int = CONTRIBUTION_PARTITIONS) ->
 
 
 def candidates(store: Store, *ticks: int) -> None:
-    made = [
-        Candidate(
-            candidate_id=content_id("s", str(tick)), series="entity:a", window_s=3600, tick=tick, known_until_ms=(tick + 1) * TICK_MS,
-            statistic=1, expected_milli=1, limit=1, p_ppt=1, share_p_ppm=1, stories=1, owners=1, owners_known=True,
-            baseline_share_ppm=1, exposure_ppm=1_000_000, level="hold", evidence=[],
-        )
-        for tick in ticks
-    ]  # fmt: skip
+    made = [a_candidate(candidate_id=content_id("s", str(tick)), tick=tick, level="hold", evidence=[]) for tick in ticks]
     with store.write() as connection:
         insert_candidates(store, connection, "r", made)
 

@@ -126,7 +126,8 @@ def test_a_foreign_message_stops_and_nothing_is_stored(store: Store) -> None:
 
 def test_hours_that_another_partition_of_the_process_has_stored_are_not_sent_to_the_store_again(store: Store) -> None:
     hours = SharedHours()
-    messages = [message(0, part(0, 900, item(0, 0.1), item(1, 800)), *rest_at(900))]
+    heard = [FoldItem(offset, item(offset, tick).arrivals, []) for offset, tick in ((0, 0.1), (1, 800))]
+    messages = [message(0, part(0, 900, *heard), *rest_at(900))]
     opened(store, hours=hours).take(messages)
     other = opened(store, hours=hours, part=11)
     stored: list[int] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundswell.local_log import LocalLog
-from groundswell.names import TICK_MS
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 from groundswell.store.store import Store
 from stream.pipeline import Fold
 from stream.shells.embedded import EmbeddedPipeline
@@ -109,11 +109,11 @@ def test_a_rebuilt_memory_knows_of_no_later_tick(tmp_path: Path) -> None:
     log = b.fill(LocalLog(tmp_path / "log"), b.an_archive(4, records=300))
     store = Store(str(tmp_path / "s.db"))
     pipeline = play(store, log, b.CountingScorer(), lambda: 100)
-    middle = (b.T0_MS + 6 * b.DAY_MS) // TICK_MS
+    middle = (b.T0_MS + 6 * DAY_MS) // TICK_MS
 
     with store.read() as connection:
         fold: Fold = rebuild_fold(connection, RUN, rules=pipeline.instruments.rules, through_tick=middle)
 
     assert fold.last_tick == middle
     assert all(story.tick <= middle for memory in fold.series.values() for story in memory.leaders.stories)
-    assert fold.exposure.hour == middle * TICK_MS // b.HOUR_MS
+    assert fold.exposure.hour == middle * TICK_MS // HOUR_MS

@@ -1,0 +1,80 @@
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient
+
+from groundswell import names
+from groundswell.errors import ContinuityError, DependencyError, NotFoundError, UsageError
+from groundswell.names import ROLE_FOLD
+from groundswell.store.progress import NEVER_TICK, progress_of
+from groundswell.store.store import Store
+from stream.shells.score_worker import ScorePartition
+from stream.shells.stages import IntakeStage
+from stream.shells.topics import TopicIds, create_topics, prepare_run, topic_ids
+from tests.fake_scorer import FakeScorer
+from tests.synthetic_news import instruments
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(str(tmp_path / "s.db"))) as store:
+        yield store
+
+
+@pytest.fixture
+def admin(kafka: str) -> Iterator[KafkaAdminClient]:
+    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        yield admin
+
+
+def prepared(store: Store, kafka: str, run: str) -> TopicIds:
+    return prepare_run(store, kafka, run, kind="backfill", instruments=instruments())
+
+
+def test_topics_are_made_once_and_known_by_the_brokers_ids(kafka: str) -> None:
+    with pytest.raises(NotFoundError, match=r"no topic groundswell.contributions.topics1 on this broker; make it with"):
+        topic_ids(kafka, "topics1")
+    made = create_topics(kafka, "topics1")
+    assert create_topics(kafka, "topics1") == made == topic_ids(kafka, "topics1")
+    assert made.raw != made.contributions
+
+
+def test_a_run_has_a_row_for_every_fold_partition_before_anybody_works_on_it(kafka: str, store: Store) -> None:
+    ids = prepared(store, kafka, "topics2")
+    assert prepared(store, kafka, "topics2") == ids
+    with store.read() as connection:
+        rows = progress_of(connection, "topics2", ROLE_FOLD)
+    assert [row.part for row in rows] == list(range(names.CONTRIBUTION_PARTITIONS))
+    assert {(row.epoch, row.time_ms, row.log_id) for row in rows} == {(0, NEVER_TICK, ids.contributions)}
+
+
+def test_a_topic_that_was_deleted_and_made_again_is_not_the_same_log(kafka: str, store: Store, admin: KafkaAdminClient) -> None:
+    ids = prepared(store, kafka, "topics3")
+    ScorePartition.open(IntakeStage(store, "topics3", FakeScorer()), 0, owner="o", log_id=ids.raw, live=False)
+    admin.delete_topics([names.raw_topic("topics3")])
+    waited = threading.Event()
+    while admin.describe_topics([names.raw_topic("topics3")])[0]["error_code"] == 0:
+        waited.wait(0.02)
+    with pytest.raises(ContinuityError, match=rf"run 'topics3': the stored progress belongs to topic id {ids.raw}, but .* start a new run"):
+        prepared(store, kafka, "topics3")
+
+
+def test_a_topic_of_another_shape_is_refused(kafka: str, admin: KafkaAdminClient) -> None:
+    admin.create_topics({names.raw_topic("topics4"): {"num_partitions": 3, "replication_factor": 1}})
+    with pytest.raises(UsageError, match=r"topic groundswell.raw.topics4: partitions is 3, needed is 16"):
+        create_topics(kafka, "topics4")
+
+
+def test_an_archives_topic_that_would_stamp_with_the_append_time_is_refused(kafka: str, admin: KafkaAdminClient) -> None:
+    how = {"num_partitions": 16, "replication_factor": 1, "configs": {"message.timestamp.type": "LogAppendTime"}}
+    admin.create_topics({names.raw_topic("topics5"): how})
+    with pytest.raises(UsageError, match=r"message.timestamp.type is LogAppendTime, needed is CreateTime"):
+        create_topics(kafka, "topics5")
+
+
+def test_a_broker_that_does_not_answer_is_named() -> None:
+    with pytest.raises(DependencyError, match=r"Kafka 127.0.0.1:9: .*is the broker running"):
+        topic_ids("127.0.0.1:9", "r")
