@@ -12,7 +12,7 @@ from groundswell.names import DAY_MS, HOUR_MS, LANGUAGES, PANE_MS, TOPICS, topic
 from groundswell.records import Alert
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
 from groundswell.store.health import SourceHealth
-from groundswell.store.query import Balance, alerts_of, closed_ms, total
+from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
 
 WINDOWS_MAX: Final = 400
 WINDOWS_FEW: Final = 40
@@ -115,6 +115,7 @@ class Board:
     formed_ms: int | None  # until then the baselines are forming
     series: dict[str, list[Cell]]  # topics of both languages, then companies, most documents first
     companies: list[str]  # of these, the companies' keys
+    unmeasured: frozenset[str]  # topics that the run's model cannot fill
     alerts: list[Alert]  # opened in the range, oldest first
     latest: list[Alert]  # of the whole run, newest first
 
@@ -144,6 +145,7 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
         formed_ms=None if first_ms is None else first_ms + FORMING_MS,
         series=series_grid(connection, run, topics + companies, start_ms=wanted.start_ms, end_ms=wanted.end_ms, window_ms=wanted.window_ms),
         companies=companies,
+        unmeasured=unmeasured_series(connection, run),
         alerts=[alert for alert in alerts if wanted.start_ms <= alert.opened_ms <= wanted.end_ms],
         latest=alerts[: -ALERTS_SHOWN - 1 : -1],
     )
@@ -195,7 +197,12 @@ def board_json(board: Board) -> dict[str, Any]:
         "window": duration(board.range.window_ms),
         "baseline_formed_at": None if board.formed_ms is None else iso(board.formed_ms),
         "series": [
-            {"series": name, "alerts": [alert.id for alert in board.alerts_of(name)], "windows": [cell_json(cell) for cell in cells]}
+            {
+                "series": name,
+                "measured": name not in board.unmeasured,
+                "alerts": [alert.id for alert in board.alerts_of(name)],
+                "windows": [cell_json(cell) for cell in cells],
+            }
             for name, cells in board.series.items()
         ],
         "alerts": [alert_json(alert) for alert in board.latest],

@@ -69,6 +69,7 @@ class Row:
     """One small multiple and the figures beside it."""
 
     title: str
+    measured: bool
     chart: Markup
     last: float | None  # negative share of the last complete window with documents
     last_text: str
@@ -134,6 +135,7 @@ def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
     )
     return Row(
         title=title,
+        measured=series not in read.unmeasured,
         chart=drawn,
         last=closed[-1].share if closed else None,
         last_text=charts.window_text(closed[-1], clock) if closed else "no complete window with documents",

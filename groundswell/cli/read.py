@@ -44,7 +44,8 @@ def series(
 ) -> None:
     """Print windows of series; KEY is a series or a glob such as 'entity:*'.
 
-    Windows are [start, end) on the published axis; empty ones are printed with zeros.
+    Windows are [start, end) on the published axis; empty ones are printed with zeros. A topic that the model cannot
+    measure in a language has no counts: that is not zero.
     """
     from groundswell.store import query
 
@@ -58,8 +59,9 @@ def series(
         if end_ms < start_ms:
             message = f"--to {o.iso(end_ms)} lies before --from {o.iso(start_ms)}; give the later moment as --to"
             raise UsageError(message)
+        unmeasured = query.unmeasured_series(connection, name)
         rows = (
-            _series_row(one)
+            _series_row(one, measured=key not in unmeasured)
             for key in query.series_like(connection, name, keys)
             for one in query.series_windows(
                 connection,
@@ -75,9 +77,10 @@ def series(
         o.print_rows(rows, form=form, output=output, columns=SERIES_COLUMNS)
 
 
-def _series_row(one: Any) -> dict[str, Any]:
+def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
+    """A window; a topic that the run's model cannot reach in that language has no counts at all, not zeros."""
     counts = one.counts
-    return {
+    row = {
         "series": one.series,
         "start": o.iso(one.start_ms),
         "end": o.iso(one.end_ms),
@@ -93,6 +96,7 @@ def _series_row(one: Any) -> dict[str, Any]:
         "complete": int(one.complete),
         "exposure": one.exposure,
     }
+    return row if measured else row | dict.fromkeys(SERIES_COLUMNS[3:12])
 
 
 @click.command()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, exists, func, select
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.local_log import LocalLog
-from groundswell.names import DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS
+from groundswell.names import DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, TOPICS, topic_series
 from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.derived import increment_of
@@ -36,6 +36,13 @@ def run_named(connection: Connection, run: str | None) -> str:
     asked = "no --run was given" if run is None else f"run {run!r} is not stored"
     reason = f"{asked}; stored runs: {', '.join(names) or 'none, start with groundswell demo or groundswell backfill'}"
     raise NotFoundError(reason)
+
+
+def unmeasured_series(connection: Connection, run: str) -> frozenset[str]:
+    """Topic series that the run's model cannot fill: "not measured", which is not zero."""
+    manifest = connection.execute(select(t.runs.c.manifest).where(t.runs.c.run == run)).scalar_one_or_none()
+    measured: dict[str, list[str]] = msgspec.json.decode(manifest).get("measured", {}) if manifest else {}
+    return frozenset(topic_series(topic, language) for language, found in measured.items() for topic in TOPICS if topic not in found)
 
 
 def closed_ms(connection: Connection, run: str) -> int | None:

@@ -114,9 +114,10 @@ def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, p
     """Read archives into a log sorted by known time; goes on where an earlier, killed call stopped."""
     log = LocalLog(path)
     staged = 0
+    files = list({file.resolve(): file for file in files}.values())
     labels = _labels(files)
     for file in [] if log.sealed else files:
-        name = str(file.resolve())
+        name = labels[file]  # not where it lies: a resumed archive may have been moved
         lines, done = log.lines_staged(name)
         if done:
             continue

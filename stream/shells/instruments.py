@@ -16,7 +16,7 @@ from groundswell.store import schema as t
 from groundswell.store.store import Store
 from models.entities import Catalogue
 from models.scorer import Scorer, default_scorer
-from models.taxonomy import TOPIC_NAMES
+from models.taxonomy import TOPIC_NAMES, measured_topics
 from stream.operators.stories import digest
 
 
@@ -66,7 +66,8 @@ def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, man
     Raises:
         UsageError: the run exists with other input or other instruments.
     """
-    wanted = {**(manifest or {}), "versions": instruments.versions}
+    measured = {language: list(measured_topics(language)) for language in sorted(instruments.scorer.languages)}
+    wanted = {**(manifest or {}), "versions": instruments.versions, "measured": measured}
     with store.write() as connection:
         store.insert(
             connection,

@@ -27,7 +27,7 @@ from groundswell.store.store import Store
 from stream.operators.normalise import normalise
 from stream.shells.backfill import KIND, ArchiveOptions, Progress, _account, log_path, stage_archives
 from stream.shells.instruments import Instruments, update_manifest
-from stream.shells.topics import prepare_run
+from stream.shells.topics import check_reachable, prepare_run
 from stream.shells.wire import MESSAGE_BYTES_MAX, punctuation
 
 READ_RECORDS: Final = 5_000
@@ -49,6 +49,7 @@ class RawProducer:
     def __init__(self, bootstrap: str, run: str) -> None:
         self._bootstrap, self._topic = bootstrap, raw_topic(run)
         self._unconfirmed: deque[Any] = deque()
+        check_reachable(bootstrap)
         try:
             # acks=all and idempotent: a retry neither loses nor doubles, and the order of a partition stays.
             self._producer = KafkaProducer(

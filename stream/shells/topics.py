@@ -4,6 +4,7 @@ A topic is known by the id that the broker gave it, not by its name: a topic tha
 and the progress that is stored does not belong to it.
 """
 
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -136,6 +137,28 @@ def _fold_row(run: str, part: int, log_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def check_reachable(bootstrap: str) -> None:
+    """Connect to a broker and hang up: a client that finds none waits for half a minute and leaves its sockets open.
+
+    Raises:
+        DependencyError: nobody listens at any of the addresses.
+        UsageError: an address is not HOST:PORT.
+    """
+    told = []
+    for broker in bootstrap.split(","):
+        host, _, port = broker.strip().rpartition(":")
+        if not host or not port.isdigit():
+            reason = f"kafka.bootstrap {bootstrap!r}: {broker.strip()!r} is not HOST:PORT; separate several by commas"
+            raise UsageError(reason)
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_WITHIN_MS / 1_000):
+                return
+        except OSError as error:
+            told.append(f"{broker.strip()}: {reason_of(error)}")
+    reason = f"Kafka {'; '.join(told)}; is the broker running, and kafka.bootstrap its address?"
+    raise DependencyError(reason)
+
+
 class _admin:  # noqa: N801 - used like a function
     """An admin client whose errors are this project's."""
 
@@ -143,6 +166,7 @@ class _admin:  # noqa: N801 - used like a function
         self._bootstrap = bootstrap
 
     def __enter__(self) -> Any:
+        check_reachable(self._bootstrap)
         try:
             self._client = KafkaAdminClient(
                 bootstrap_servers=self._bootstrap.split(","), client_id="groundswell-admin", bootstrap_timeout_ms=_ANSWER_WITHIN_MS

@@ -96,8 +96,15 @@ def test_series_prints_every_window_with_its_columns_and_zeros_where_it_is_empty
     assert all(len(windows) == 7 for windows in by_series.values())
     assert sum(int(row["documents"]) for row in rows) == 28
     assert all(int(row["documents"]) == sum(int(row[s]) for s in ("negative", "neutral", "positive")) for row in rows)
-    quiet = groundswell("series", "topic:management:zh", *asked[2:], folder=store.parent)
-    assert {row["documents"] for row in csv.DictReader(io.StringIO(quiet.stdout))} == {"0"}
+    quiet = groundswell("series", "entity:Nobody", *asked[2:], folder=store.parent)
+    assert [row["documents"] for row in csv.DictReader(io.StringIO(quiet.stdout))] == ["0"] * 7
+
+
+def test_a_topic_that_the_model_cannot_measure_has_no_counts_rather_than_zeros(store: Path) -> None:
+    asked = ("series", "topic:management:zh", "topic:debt_credit:zh", "--window", "1d", "--format", "jsonl", "--store", str(store))
+    rows = [json.loads(line) for line in groundswell(*asked, folder=store.parent).stdout.splitlines()]
+    assert {row["documents"] for row in rows if row["series"] == "topic:management:zh"} == {None}
+    assert {row["documents"] for row in rows if row["series"] == "topic:debt_credit:zh"} == {0}
 
 
 def test_as_of_shows_what_was_known_then(store: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_tick_leads_to_stories_and_increments_of_its_series() -> None:
 
     assert [story.story for story in rows.stories] == ["harbour", "lantern", "quarry"]
     assert [(row.series, row.tick) for row in rows.increments] == [("entity:aldora", b.T0_TICK)]
-    assert not (rows.baselines or rows.source_hours or rows.exposures or rows.candidates)
+    assert not any([rows.baselines, rows.source_hours, rows.exposures, rows.candidates])
 
 
 def test_an_hour_closes_at_the_first_tick_after_it_with_a_row_for_each_series_it_had() -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import delete, select
@@ -57,7 +59,7 @@ def test_every_source_balances_at_any_moment_and_each_term_is_there(ran: Ran) ->
 
     assert off(ran) == {}
     assert min(total.scored, total.duplicate, total.edited, total.dropped, total.in_flight) > 0
-    assert total.fetched == sum(ran.log.documents_by_source().values())
+    assert total.fetched == sum(documents for documents, _ in ran.log.documents_by_source().values())
 
 
 def test_a_lost_score_is_missing_from_its_source(ran: Ran) -> None:
@@ -97,8 +99,9 @@ def test_what_was_counted_twice_is_negative(ran: Ran) -> None:
 
 
 def test_a_new_model_does_not_unscore_what_an_earlier_one_scored(ran: Ran) -> None:
-    instruments = b.instruments()
-    instruments.scorer.model_id = "fake-2"
+    newer = b.CountingScorer()
+    newer.model_id = "fake-2"
+    instruments = b.instruments(scorer=newer)
     open_run(ran.store, RUN, kind="live", instruments=instruments)
 
     assert off(ran) == {}
@@ -114,8 +117,8 @@ def test_drops_are_counted_by_their_reason(ran: Ran) -> None:
 # --- windows ----------------------------------------------------------------------------------------------------------------
 def documents(ran: Ran, series: str, **options: int | str) -> list[int]:
     with ran.store.read() as connection:
-        given: dict[str, int | str] = {"start_ms": b.T0_MS - 2 * DAY_MS, "end_ms": b.T0_MS + 6 * DAY_MS, "window_ms": DAY_MS} | options
-        return [window.counts.documents for window in query.series_windows(connection, RUN, series, **given)]  # type: ignore[arg-type]
+        given: dict[str, Any] = {"start_ms": b.T0_MS - 2 * DAY_MS, "end_ms": b.T0_MS + 6 * DAY_MS, "window_ms": DAY_MS}
+        return [window.counts.documents for window in query.series_windows(connection, RUN, series, **(given | options))]
 
 
 def busiest(ran: Ran) -> str:
@@ -147,9 +150,8 @@ def test_a_window_as_of_a_moment_knows_nothing_later_and_grows_to_the_final_one(
 
     assert sum(moments[0]) == 0
     assert moments[-1] == documents(ran, series)
-    assert all(
-        earlier <= later for before, after in zip(moments, moments[1:], strict=False) for earlier, later in zip(before, after, strict=True)
-    )
+    for before, after in pairwise(moments):
+        assert all(earlier <= later for earlier, later in zip(before, after, strict=True))
 
 
 def test_the_first_vintage_is_each_window_as_it_was_known_at_its_end(ran: Ran) -> None:

@@ -113,7 +113,7 @@ def test_without_the_rules_in_force_it_says_so(store: Store) -> None:
     with store.write() as connection:
         connection.execute(delete(t.versions))
 
-    with pytest.raises(NotFoundError, match="the rules it was made with .* are not stored; restore the store's versions table"):
+    with pytest.raises(NotFoundError, match=r"the rules it was made with .* are not stored; restore the store's versions table"):
         explain(store, alerts(store)[0].id, b.instruments())
 
 

@@ -76,5 +76,11 @@ def test_an_archives_topic_that_would_stamp_with_the_append_time_is_refused(kafk
 
 
 def test_a_broker_that_does_not_answer_is_named() -> None:
-    with pytest.raises(DependencyError, match=r"Kafka 127.0.0.1:9: .*is the broker running"):
+    with pytest.raises(DependencyError, match=r"Kafka 127.0.0.1:9: .*refused; is the broker running"):
         topic_ids("127.0.0.1:9", "r")
+
+
+@pytest.mark.parametrize("bootstrap", ["", "broker", "broker:", "127.0.0.1:9,b"])
+def test_an_address_that_is_none_is_a_usage_error(bootstrap: str) -> None:
+    with pytest.raises(UsageError, match="is not HOST:PORT; separate several by commas"):
+        topic_ids(bootstrap, "r")

@@ -1,0 +1,51 @@
+"""A process that is there to be killed: the embedded pipeline over a log, or a backfill, telling a line for each step.
+
+Usage: python -m tests.faults.embedded_process pipeline|backfill FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+from groundswell.local_log import LocalLog
+from groundswell.store.store import Store
+from stream.shells.backfill import ArchiveOptions, backfill
+from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.instruments import open_run
+from tests import builders as b
+
+RUN = "live"
+STEP = 9
+
+
+def tell(what: str) -> None:
+    """A line that is out before anything else happens."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+def pipeline(folder: Path) -> None:
+    """Run the folder's log into the folder's store."""
+    store, instruments = Store(str(folder / "store.db")), b.instruments()
+    open_run(store, RUN, kind="live", instruments=instruments)
+    with LocalLog(folder / "log") as log:
+        running = EmbeddedPipeline(store, log, RUN, instruments, targets=("console",))
+        tell("opened")
+        while running.step(limit=STEP):
+            tell("step")
+        running.finish()
+
+
+def archive(folder: Path) -> None:
+    """Run the folder's archive files into the folder's store."""
+    files = sorted(folder.glob("*.jsonl"))
+    options = ArchiveOptions()
+    backfill(files, Store(str(folder / "store.db")), "r1", b.instruments(), data_dir=folder, options=options, progress=_progress)
+
+
+def _progress(phase: str, _done: int, _total: int | None) -> None:
+    tell(phase)
+
+
+if __name__ == "__main__":
+    {"pipeline": pipeline, "backfill": archive}[sys.argv[1]](Path(sys.argv[2]))
+    tell("done")
