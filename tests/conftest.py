@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 from tests import peers
+
+# A busy machine is no bug: how long an example takes is not what these tests are about.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 skipped = pytest.StashKey[dict[str, int]]()
 required = pytest.StashKey[frozenset[str]]()

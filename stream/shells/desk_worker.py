@@ -89,8 +89,6 @@ class DeskWorker:
         alerts: list[Alert] = []
         with self.store.write() as connection:
             for tick, found in sorted(by_tick.items()):
-                # The order in which one fold of all series finds them; the desk breaks ties by it.
-                found.sort(key=lambda c: (c.series, c.window_s))
                 alerts += self._stage.decide(connection, tick, found)
             self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
         return alerts

@@ -40,7 +40,7 @@ TAKE_RAW: Final = 64
 TAKE_CONTRIBUTIONS: Final = 512
 TAKE_WITHIN_S: Final = 0.2
 PUNCTUATE_EVERY_S: Final = 2.0
-SESSION_S: Final = 10.0
+GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
 FINISH_WITHIN_S: Final = 20.0
 HELD_WARNING: Final = 100_000
 """Contributions that one partition holds back before a line says which raw partition is behind."""
@@ -68,8 +68,8 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES_MAX,
         consumer_group_instance_id=f"{agent}-{settings.instance}" if settings.instance else None,
-        broker_session_timeout=SESSION_S,
-        broker_heartbeat_interval=SESSION_S / 4,
+        broker_session_timeout=GIVEN_UP_AFTER_S,
+        broker_heartbeat_interval=GIVEN_UP_AFTER_S / 4,
         broker_commit_interval=1.0,
         producer_acks=-1,
         producer_linger=0.002,

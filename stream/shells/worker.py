@@ -56,7 +56,7 @@ class WorkerSettings:
         run: whose records.
         data_dir: this machine's folder.
         instance: a name that stays the same over restarts and that no other worker of the same agent has ("0", a pod's name);
-            with it a restarted worker has its partitions back at once, without it after the broker's session timeout.
+            with it a restarted worker has its partitions back at once, without it when the group has given the old one up (10 s).
         metrics_host: where the process shows its metrics.
         metrics_port: 0 shows none.
         log_level: the least important line that `run_workers`' processes show.

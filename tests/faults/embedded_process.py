@@ -1,8 +1,10 @@
-"""A process that is there to be killed: the embedded pipeline over a log, or a backfill, telling a line for each step.
+"""Processes that are there to be killed: the embedded pipeline over a log, or a backfill, telling a line for each step.
 
-Usage: python -m tests.faults.embedded_process pipeline|backfill FOLDER
+A nursery loads everything once (that alone takes seconds) and forks a process for each line that it reads, `pipeline FOLDER` or
+`backfill FOLDER`. It tells the process's id first and, when that is gone, `ended`.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,6 +48,19 @@ def _progress(phase: str, _done: int, _total: int | None) -> None:
     tell(phase)
 
 
+def nursery() -> None:
+    """Fork a process for each line read, one after the other."""
+    for line in sys.stdin:
+        what, folder = line.rstrip("\n").split(" ", 1)
+        child = os.fork()
+        if not child:
+            tell(str(os.getpid()))
+            {"pipeline": pipeline, "backfill": archive}[what](Path(folder))
+            tell("done")
+            os._exit(0)
+        os.waitpid(child, 0)
+        tell("ended")
+
+
 if __name__ == "__main__":
-    {"pipeline": pipeline, "backfill": archive}[sys.argv[1]](Path(sys.argv[2]))
-    tell("done")
+    nursery()

@@ -1,9 +1,11 @@
 """A real SIGKILL, again and again: what is stored in the end is what an undisturbed process stores."""
 
+import os
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,23 +19,27 @@ from tests import builders as b
 KILLS = 5
 
 
-def started(what: str, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.faults.embedded_process", what, str(folder)]
-    return subprocess.Popen(command, cwd=peers.REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.faults.embedded_process"]
+    with subprocess.Popen(command, cwd=peers.REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
 
 
-def run_until(process: subprocess.Popen[str], lines: int) -> list[str]:
-    """Read so many lines, then kill it wherever it is by then; returns what it told."""
-    told = []
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            told.append(line.strip())
-            if len(told) == lines:
-                process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stderr is not None
-        assert process.returncode in (0, -signal.SIGKILL), process.stderr.read()
+def told_by(nursery: subprocess.Popen[str], what: str, folder: Path, *, kill_after: int | None = None) -> list[str]:
+    """Have a process started and kill it after so many of its lines, wherever it is by then; returns what it told."""
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    nursery.stdin.write(f"{what} {folder}\n")
+    nursery.stdin.flush()
+    process, told = int(nursery.stdout.readline()), []
+    while (line := nursery.stdout.readline().strip()) != "ended":
+        assert line, "the nursery is gone; its own error stands above"
+        told.append(line)
+        if len(told) == kill_after:
+            os.kill(process, signal.SIGKILL)
     return told
 
 
@@ -46,7 +52,7 @@ def exported(folder: Path, run: str) -> dict[str, list[tuple[object, ...]]]:
     return rows
 
 
-def test_a_pipeline_that_is_killed_five_times_stores_what_an_undisturbed_one_does(tmp_path: Path) -> None:
+def test_a_pipeline_that_is_killed_five_times_stores_what_an_undisturbed_one_does(nursery: subprocess.Popen[str], tmp_path: Path) -> None:
     chance, folders = random.Random(23), [tmp_path / "killed", tmp_path / "undisturbed"]
     archive = b.an_archive(23, records=420)
     for folder in folders:
@@ -55,26 +61,25 @@ def test_a_pipeline_that_is_killed_five_times_stores_what_an_undisturbed_one_doe
     steps = len(archive) // 9
     for _ in range(KILLS):
         # The first line says that it has opened; from then on a kill lands between any two statements of a step.
-        told = run_until(started("pipeline", folders[0]), chance.randrange(2, steps // KILLS))
+        told = told_by(nursery, "pipeline", folders[0], kill_after=chance.randrange(2, steps // KILLS))
         assert told[-1] == "step"
-    assert run_until(started("pipeline", folders[0]), -1)[-1] == "done"
-    assert run_until(started("pipeline", folders[1]), -1)[-1] == "done"
+    assert told_by(nursery, "pipeline", folders[0])[-1] == "done"
+    assert told_by(nursery, "pipeline", folders[1])[-1] == "done"
 
     expected = exported(folders[1], "live")
     assert expected["alerts"]
     assert b.differences(expected, exported(folders[0], "live")) == {}
 
 
-@pytest.mark.parametrize("seed", [31])
-def test_a_backfill_that_is_killed_while_reading_sorting_and_running_ends_the_same(seed: int, tmp_path: Path) -> None:
+def test_a_backfill_that_is_killed_while_reading_sorting_and_running_ends_the_same(nursery: subprocess.Popen[str], tmp_path: Path) -> None:
     folders = [tmp_path / "killed", tmp_path / "undisturbed"]
     for folder in folders:
         folder.mkdir()
-        archives.write(folder / "a.jsonl", [*archives.lines(seed, number=900), b"{broken"])
-        archives.write(folder / "b.jsonl", [*archives.lines(seed + 1, number=300), b"{broken"])
-    killed_in = [run_until(started("backfill", folders[0]), lines)[-1] for lines in (1, 3, 4)]
-    assert run_until(started("backfill", folders[0]), -1)[-1] == "done"
-    assert run_until(started("backfill", folders[1]), -1)[-1] == "done"
+        archives.write(folder / "a.jsonl", [*archives.lines(31, number=900), b"{broken"])
+        archives.write(folder / "b.jsonl", [*archives.lines(32, number=300), b"{broken"])
+    killed_in = [told_by(nursery, "backfill", folders[0], kill_after=lines)[-1] for lines in (1, 3, 4)]
+    assert told_by(nursery, "backfill", folders[0])[-1] == "done"
+    assert told_by(nursery, "backfill", folders[1])[-1] == "done"
 
     assert killed_in[0] == "read"
     assert killed_in[-1] in ("run", "done")

@@ -20,12 +20,9 @@ HELP_CPU_S: Final = 0.6
 
 # Written in parts, so that this file does not name them either.
 HOSTS: Final = tuple(
-    ".".join(parts)
-    for parts in (
-        ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("repo", "maven", "apache", "org"), ("repo1", "maven", "org"),
-        ("crates", "io"), ("conda", "anaconda", "org"),
-    )
-)  # fmt: skip
+    name.replace(" ", ".")
+    for name in ("pypi org", "pythonhosted org", "npmjs org", "npmjs com", "repo maven apache org", "repo1 maven org", "crates io")
+)
 PLACES: Final = tuple("/" + "/".join(parts) for parts in (("work", "main"), ("work", "shared")))
 
 

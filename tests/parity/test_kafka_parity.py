@@ -29,16 +29,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_one_score_and_two_fold_workers_lead_to_the_rows_of_the_embedded_shell(
+def test_workers_and_one_that_joins_in_mid_run_lead_to_the_rows_of_the_embedded_shell(
     kafka: str, log: LocalLog, store: Store, tmp_path: Path
 ) -> None:
     workers: list[tuple[AgentName, int]] = [("score", 0), ("fold", 0), ("fold", 1)]
     prepare_run(store, kafka, RUN, kind="backfill", instruments=instruments())
     published = publish_archive(log, kafka, RUN, store=store, envelope_records=20)
     with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
-        for agent, number in workers:
-            run.start(agent, number)
         expected = embedded_rows(log, tmp_path, RUN)
+        for agent, number in workers[:-1]:
+            run.start(agent, number)
+        run.wait(lambda: run.folded() > 0, what="the first fold worker", within_s=60)
+        run.start(*workers[-1])  # all partitions are taken from the first one, and given out again
         run.finish(log)
         found = rows_of(store, RUN)
         codes = [run.stop(agent, number) for agent, number in workers]

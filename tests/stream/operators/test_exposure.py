@@ -211,3 +211,20 @@ def test_memory_restored_from_rows_at_any_tick_goes_on_like_the_one_that_lived(s
         assert hear(again, tick, source, language=language) == hear(alive, tick, source, language=language)
     assert probe(again, arrivals[-1][0] + 3) == probe(alive, arrivals[-1][0] + 3)
     assert HOUR_MS == HOUR_TICKS * TICK_MS
+
+
+def test_a_language_that_nobody_speaks_any_more_is_forgotten_with_its_hours() -> None:
+    """Else a worker that lives on would remember hours that one that was restarted does not load."""
+    horizon = HORIZON_HOURS * HOUR_TICKS
+    arrivals = [(0, "wire", "zh"), *((n * b.TICKS_D, "wire", "en") for n in range(1, 2 * HORIZON_HOURS // 24 + 5))]
+    alive = Exposure()
+    rows: Rows = [], []
+    for tick, source, language in arrivals:
+        heard, exposures = hear(alive, tick, source, language=language)
+        rows[0].extend(heard)
+        rows[1].extend(exposures)
+    last = arrivals[-1][0]
+
+    assert last > 2 * horizon
+    assert alive.seen(0, "zh") == (0, 0)
+    assert probe(restored(last, arrivals, rows), last) == probe(alive, last)

@@ -1,10 +1,8 @@
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -74,20 +72,6 @@ def test_a_long_backlog_is_decided_in_several_transactions_each_tick_once(store:
     assert decided(store) == ticks[:TICKS]
     assert desk(store).step() == []
     assert decided(store) == ticks
-
-
-def test_candidates_that_tie_are_decided_in_the_order_in_which_one_fold_would_find_them(store: Store) -> None:
-    hour = a_candidate(candidate_id="zz", window_s=3_600, tick=TICK)
-    day = a_candidate(candidate_id="aa", window_s=86_400, tick=TICK)
-    with store.write() as connection:
-        insert_candidates(store, connection, "r", [day, hour])
-    fold_to(store, TICK + 1)
-    made = instruments()
-    silent = msgspec.structs.replace(made.rules, desk=msgspec.structs.replace(made.rules.desk, budget_per_day=0))
-    assert DeskWorker(store, "r", replace(made, rules=silent), owner="d").step() == []
-    with store.read() as connection:
-        founders = set(connection.execute(select(t.decisions.c.incident)).scalars())
-    assert founders == {content_id("incident", "zz")}
 
 
 def test_a_second_desk_takes_over_and_the_first_stores_nothing_any_more(store: Store) -> None:

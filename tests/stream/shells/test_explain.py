@@ -122,3 +122,16 @@ def test_another_catalogue_is_mentioned(store: Store) -> None:
     changed.versions["catalogue"] = "another"
 
     assert "the company catalogue has changed since" in explain(store, alerts(store)[0].id, changed).differences[-1]
+
+
+def test_what_the_desk_held_back_is_no_part_of_the_alert(store: Store) -> None:
+    """A series' other window may have been held, or belong to another incident, in the very tick of the alert."""
+    explained = next(e for e in (explain(store, alert.id, b.instruments()) for alert in alerts(store)) if len(e.candidates) > 1)
+    main, other = explained.candidates[:2]
+    with store.write() as connection:
+        d = t.decisions.c
+        connection.execute(update(t.decisions).where(d.candidate_id == other.candidate_id).values(verdict="held"))
+    again = explain(store, explained.alert.id, b.instruments())
+
+    assert main in again.candidates
+    assert other not in again.candidates
