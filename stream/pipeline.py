@@ -68,7 +68,7 @@ def open_records(batch: Iterable[Stamped], clock: StampClock) -> Opened:
     opened = Opened()
     for stamped in batch:
         known_ms, source = clock.stamp(stamped.known_ms), stamped.source
-        if not stamped.body:  # a punctuation: the log says that time goes on, and nothing else
+        if not stamped.body and not stamped.source:  # a punctuation: the log says that time goes on, and nothing else
             continue
         try:
             raw = decode_raw(stamped.body)

@@ -117,6 +117,8 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         data_dir=Path(settings.data.dir),
         metrics_host=settings.metrics.host,
         metrics_port=settings.metrics.port,
+        log_level=settings.log.level,
+        log_format=settings.log.format,
     )
     store.close()
     names: Any = [name.strip() for name in agents.split(",") if name.strip()]

@@ -81,7 +81,7 @@ def _score_row(score: Score) -> dict[str, Any]:
 
 def write_heartbeats(store: Store, connection: Connection, heartbeats: Iterable[Heartbeat]) -> None:
     """Keep the last poll of each source; `ok_ms` stays at the last successful one."""
-    for beat in heartbeats:
+    for beat in sorted(heartbeats, key=lambda beat: beat.source):  # one order, so that two writers cannot lock each other
         source, polled_ms = _storable(beat.source), _bounded(beat.fetched_ms)
         before = connection.execute(select(t.heartbeats.c.ok_ms).where(t.heartbeats.c.source == source)).scalar_one_or_none()
         row = {

@@ -96,7 +96,7 @@ def backfill(
             progress("run", pipeline.records_read, total)
         pipeline.finish()
         bad = log.bad_lines()
-        _account(store, run, log, bad)
+        account_for(store, run, log, bad)
         with store.read() as connection:
             rows = balance_of(connection, run)
     update_manifest(store, run, complete=True)
@@ -165,7 +165,7 @@ def _identity(raw: RawDocument) -> str:
     return raw.id or raw.url or f"{raw.source}\x1f{raw.published_ms}\x1f{raw.title}"
 
 
-def _account(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -> None:
+def account_for(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -> None:
     """Store what was fetched, by source, and the bad lines as drops: the balance then needs no log."""
     fetched = {source: documents for source, (documents, _) in log.documents_by_source().items()}
     places = {file: number for number, file in enumerate(sorted({line.file for line in bad}))}

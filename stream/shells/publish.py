@@ -25,7 +25,7 @@ from groundswell.records import Envelope, RawDocument, Stamped
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from stream.operators.normalise import normalise
-from stream.shells.backfill import KIND, ArchiveOptions, Progress, _account, log_path, stage_archives
+from stream.shells.backfill import KIND, ArchiveOptions, Progress, account_for, log_path, stage_archives
 from stream.shells.instruments import Instruments, update_manifest
 from stream.shells.topics import check_reachable, prepare_run
 from stream.shells.wire import MESSAGE_BYTES_MAX, punctuation
@@ -177,7 +177,7 @@ def publish_files(
     with stage_archives(files, log_path(data_dir, store, run), options, progress) as log:
         total = log.records()
         sent = publish_archive(log, bootstrap, run, store=store, progress=lambda done: progress("run", done, total))
-        _account(store, run, log, log.bad_lines())
+        account_for(store, run, log, log.bad_lines())
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()
     return sent
