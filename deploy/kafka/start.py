@@ -225,7 +225,7 @@ def format_storage(nodes: Sequence[Node], java: str, lib: Path) -> None:
             message = f"{folder} holds a cluster of {count} node(s), not {len(nodes)}: use --nodes {count}, another --data, or delete it"
             raise StartError(message, exit_code=2)
     else:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")  # a leading "-" reads as an option
     for node in nodes:
         node.folder.mkdir(parents=True, exist_ok=True)
         node.properties.write_text(server_properties(node, nodes))
