@@ -27,7 +27,7 @@ check: setup  ## lint, types, layers, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/house
+	$(BIN)/python -m pytest tests/house/test_layers.py tests/house/test_house.py tests/house/test_docs.py
 
 bench: setup  ## side-by-side benchmarks, printed as ratios
 	$(BIN)/python -m bench

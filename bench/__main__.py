@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="groundswell-bench-") as temporary:
         for name in asked:
             r = BENCHMARKS[name](Path(temporary) / name)
-            page.append(f"| {r.what} | {r.against} | **{r.ratio:.2f}** | {r.bound} | {r.detail} |")
+            page.append(f"| {r.what} | {r.against} | **{r.ratio:.2g}** | {r.bound} | {r.detail} |")
             print(page[-1], flush=True)
     if asked == list(BENCHMARKS):
         PAGE.write_text("\n".join(page) + "\n", encoding="utf-8")

@@ -27,7 +27,7 @@ def admission(**overrides: object) -> Admission:
 def test_every_record_becomes_a_document_a_heartbeat_or_a_drop() -> None:
     beat = Heartbeat(source="wire", fetched_ms=1, ok=True)
     opened = open_records(
-        [stamped(1, encode(b.a_raw())), stamped(2, encode(beat)), stamped(3, b"{", source="torn"), stamped(4, b"")], StampClock()
+        [stamped(1, encode(b.a_raw())), stamped(2, encode(beat)), stamped(3, b"{", source="torn"), stamped(4, b"", source="")], StampClock()
     )
 
     assert [(position.offset, document.title) for position, document in opened.documents] == [(1, "Aldora debt fraud")]
