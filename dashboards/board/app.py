@@ -27,9 +27,10 @@ from starlette.staticfiles import StaticFiles
 from dashboards.board import pages, show
 from dashboards.board.show import Messages
 from dashboards.board.trust import Watch
-from dashboards.board.words import Clock, iso
+from dashboards.board.words import Clock
 from groundswell.codec import decode
 from groundswell.errors import DependencyError, GroundswellError, NotFoundError, UsageError
+from groundswell.exports import alert_row, iso
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
 from groundswell.store.health import decisions_by_reason, deliveries_of
@@ -242,7 +243,7 @@ def alerts_twin(request: Request) -> Response:
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         decided = decisions_by_reason(connection, watch.run)
         return {
-            "alerts": [pages.alert_json(alert) for alert in reversed(alerts_of(connection, watch.run))],
+            "alerts": [alert_row(alert) for alert in reversed(alerts_of(connection, watch.run))],
             "decisions": [{"verdict": verdict, "reason": reason, "findings": number} for verdict, reason, number in decided],
         }
 

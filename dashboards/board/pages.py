@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from dashboards.board.words import Clock, duration, iso, parse_duration, parse_moment
+from dashboards.board.words import Clock, duration, parse_duration, parse_moment
 from groundswell.errors import UsageError
+from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, HOUR_MS, LANGUAGES, PANE_MS, TOPICS, topic_series
 from groundswell.records import Alert
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
@@ -205,7 +206,7 @@ def board_json(board: Board) -> dict[str, Any]:
             }
             for name, cells in board.series.items()
         ],
-        "alerts": [alert_json(alert) for alert in board.latest],
+        "alerts": [alert_row(alert) for alert in board.latest],
     }
 
 
@@ -226,27 +227,6 @@ def cell_json(cell: Cell) -> dict[str, Any]:
 
 def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 6)
-
-
-def alert_json(alert: Alert) -> dict[str, Any]:
-    """An alert in a list; the dossier's twin has all of it."""
-    return {
-        "id": alert.id,
-        "incident": alert.incident,
-        "update": alert.update,
-        "kind": alert.kind,
-        "series": alert.series,
-        "all_series": alert.all_series,
-        "opened_at": iso(alert.opened_ms),
-        "known_until": iso(alert.known_until_ms),
-        "severity": alert.severity,
-        "title": alert.title,
-        "statistic": alert.statistic,
-        "expected": alert.expected_milli / 1000,
-        "limit": alert.limit,
-        "window_s": alert.window_s,
-        "exposure": alert.exposure_ppm / 1e6,
-    }
 
 
 def sources_json(health: Sequence[SourceHealth], balances: Sequence[Balance], drops: Mapping[str, int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dashboards.board import charts, words
 from dashboards.board.pages import SPANS, Around, Board, Range
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
+from groundswell.exports import iso
 from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
 from groundswell.store.query import total
@@ -30,7 +31,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "full": clock.full, "minute": clock.minute, "iso": words.iso, "ago": words.ago, "percent": words.percent, "count": words.count,
+        "full": clock.full, "minute": clock.minute, "iso": iso, "ago": words.ago, "percent": words.percent, "count": words.count,
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: words.visible(display(series)), "duration": words.duration, "daybars": charts.daybars,
     }  # fmt: skip
@@ -52,11 +53,11 @@ def trust_json(trust: Trust) -> dict[str, Any]:
     return {
         "run": trust.run,
         "kind": trust.kind,
-        "data_until": None if trust.data_until_ms is None else words.iso(trust.data_until_ms),
+        "data_until": None if trust.data_until_ms is None else iso(trust.data_until_ms),
         "behind_s": None if trust.behind_ms is None else trust.behind_ms // 1000,
         "sources_reporting": trust.reporting,
         "sources": trust.sources,
-        "blind": {source: words.iso(since) for source, since in trust.blind.items()},
+        "blind": {source: iso(since) for source, since in trust.blind.items()},
         "unbalanced": trust.unbalanced,
         "documents": trust.documents,
         "in_flight": trust.in_flight,

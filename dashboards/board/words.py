@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -97,16 +97,6 @@ def offset(moment: datetime) -> str:
     """`UTC` or `UTC+05:30`: an offset, because names such as CST are three zones."""
     text = f"{moment:%z}"
     return "UTC" if text == "+0000" else f"UTC{text[:3]}:{text[3:5]}"
-
-
-def iso(ms: int) -> str:
-    """A moment for a JSON twin.
-
-    >>> iso(1_700_000_000_000)
-    '2023-11-14T22:13:20Z'
-    """
-    moment = datetime.fromtimestamp(ms / 1000, tz=UTC)
-    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
 def ago(ms: int) -> str:

@@ -97,12 +97,6 @@ def duration_ms(text: str, *, name: str) -> int:
     return int(text[:-1]) * units[text[-1]]
 
 
-def iso(ms: int) -> str:
-    """UTC with Z, to the second, or to the millisecond where there is one."""
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
-
-
 def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str]) -> int:
     """Print rows as a table, JSON lines or CSV; returns how many."""
     with open(output, "w", encoding="utf-8", newline="") if output else _stdout() as out:

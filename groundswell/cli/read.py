@@ -9,6 +9,7 @@ import click
 
 from groundswell.cli import options as o
 from groundswell.errors import UsageError
+from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, TICK_MS
 
 SERIES_COLUMNS = [
@@ -57,7 +58,7 @@ def series(
         start_ms = o.time_ms(start, name="--from") if start else first_ms
         end_ms = o.time_ms(end, name="--to", end=True) if end else last_ms
         if end_ms < start_ms:
-            message = f"--to {o.iso(end_ms)} lies before --from {o.iso(start_ms)}; give the later moment as --to"
+            message = f"--to {iso(end_ms)} lies before --from {iso(start_ms)}; give the later moment as --to"
             raise UsageError(message)
         unmeasured = query.unmeasured_series(connection, name)
         rows = (
@@ -82,8 +83,8 @@ def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
     counts = one.counts
     row = {
         "series": one.series,
-        "start": o.iso(one.start_ms),
-        "end": o.iso(one.end_ms),
+        "start": iso(one.start_ms),
+        "end": iso(one.end_ms),
         "documents": counts.documents,
         "stories": counts.stories,
         "owners": counts.owners,
@@ -121,57 +122,6 @@ def alerts(start: str | None, end: str | None, form: str, output: str | None, ru
     o.print_rows((alert_row(alert) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
 
 
-def alert_row(alert: Any) -> dict[str, Any]:
-    """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers."""
-    return {
-        "id": alert.id,
-        "incident": alert.incident,
-        "update": alert.update,
-        "kind": alert.kind,
-        "series": alert.series,
-        "all_series": alert.all_series,
-        "opened_at": o.iso(alert.opened_ms),
-        "known_until": o.iso(alert.known_until_ms),
-        "severity": alert.severity,
-        "title": alert.title,
-        "statistic": alert.statistic,
-        "expected": alert.expected_milli / 1000,
-        "limit": alert.limit,
-        "p": alert.p_ppt / 1e12,
-        "window_s": alert.window_s,
-        "stories": alert.stories,
-        "owners": alert.owners,
-        "owners_known": alert.owners_known,
-        "negative_share": alert.negative_share_ppm / 1e6,
-        "baseline_share": alert.baseline_share_ppm / 1e6,
-        "exposure": alert.exposure_ppm / 1e6,
-        "without_largest": alert.without_largest,
-        "without_largest_fires": alert.without_largest_fires,
-        "parts": [
-            {"name": p.name, "stories": p.stories, "documents": p.documents, "owners": p.owners, "excess": p.excess_milli / 1000}
-            for p in alert.parts
-        ],
-        "doubts": alert.doubts,
-        "evidence": [
-            {
-                "document_id": quote.document_id,
-                "title": quote.title,
-                "source": quote.source,
-                "published_at": o.iso(quote.published_ms),
-                "known_at": o.iso(quote.known_ms),
-                "quote": quote.quote,
-                "start": quote.start,
-                "end": quote.end,
-                "p_negative": quote.negative_ppm / 1e6,
-                "story": quote.story,
-                "url": quote.url,
-            }
-            for quote in alert.evidence
-        ],
-        "versions": alert.versions,
-    }
-
-
 @click.command()
 @click.argument("alert_id", metavar="ID")
 @click.option("--bytes", "raw", is_flag=True, help="Print the recomputed alert and nothing else.")
@@ -201,7 +151,7 @@ def _explained(found: Any) -> Iterator[str]:
     alert = found.alert
     window = "day" if alert.window_s * 1000 == DAY_MS else "hour"
     yield f"{alert.title}"
-    yield f"alert {alert.id}   run {found.run}   known until {o.iso(alert.known_until_ms)}   severity {alert.severity}"
+    yield f"alert {alert.id}   run {found.run}   known until {iso(alert.known_until_ms)}   severity {alert.severity}"
     yield ""
     expected = f"{alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
     yield f"  {alert.statistic} fresh negative stories in the {window} that ends there; {expected}"
@@ -214,7 +164,7 @@ def _explained(found: Any) -> Iterator[str]:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"
     yield f"    {sum(p.excess_milli for p in alert.parts) / 1000:+7.2f}  sum"
     for candidate in found.candidates:
-        found_at = o.iso(candidate.tick * TICK_MS)
+        found_at = iso(candidate.tick * TICK_MS)
         yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {found_at}"
     yield ""
     verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"

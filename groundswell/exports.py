@@ -1,0 +1,67 @@
+"""How records look to other programs: the command line and the board's JSON twins use the same words."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from groundswell.records import Alert
+
+
+def iso(ms: int) -> str:
+    """UTC with Z, to the second, or to the millisecond where there is one.
+
+    >>> iso(1_700_000_000_000), iso(1_700_000_000_250)
+    ('2023-11-14T22:13:20Z', '2023-11-14T22:13:20.250Z')
+    """
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def alert_row(alert: Alert) -> dict[str, Any]:
+    """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers."""
+    return {
+        "id": alert.id,
+        "incident": alert.incident,
+        "update": alert.update,
+        "kind": alert.kind,
+        "series": alert.series,
+        "all_series": alert.all_series,
+        "opened_at": iso(alert.opened_ms),
+        "known_until": iso(alert.known_until_ms),
+        "severity": alert.severity,
+        "title": alert.title,
+        "statistic": alert.statistic,
+        "expected": alert.expected_milli / 1000,
+        "limit": alert.limit,
+        "p": alert.p_ppt / 1e12,
+        "window_s": alert.window_s,
+        "stories": alert.stories,
+        "owners": alert.owners,
+        "owners_known": alert.owners_known,
+        "negative_share": alert.negative_share_ppm / 1e6,
+        "baseline_share": alert.baseline_share_ppm / 1e6,
+        "exposure": alert.exposure_ppm / 1e6,
+        "without_largest": alert.without_largest,
+        "without_largest_fires": alert.without_largest_fires,
+        "parts": [
+            {"name": p.name, "stories": p.stories, "documents": p.documents, "owners": p.owners, "excess": p.excess_milli / 1000}
+            for p in alert.parts
+        ],
+        "doubts": alert.doubts,
+        "evidence": [
+            {
+                "document_id": quote.document_id,
+                "title": quote.title,
+                "source": quote.source,
+                "published_at": iso(quote.published_ms),
+                "known_at": iso(quote.known_ms),
+                "quote": quote.quote,
+                "start": quote.start,
+                "end": quote.end,
+                "p_negative": quote.negative_ppm / 1e6,
+                "story": quote.story,
+                "url": quote.url,
+            }
+            for quote in alert.evidence
+        ],
+        "versions": alert.versions,
+    }
