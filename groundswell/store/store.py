@@ -1,5 +1,7 @@
 """Open a store: SQLite for one process and a laptop, PostgreSQL for many. One schema, one set of statements."""
 
+import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,8 @@ from groundswell.errors import DependencyError, UsageError, reason_of
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the files."""
+
+SQLITE_WAIT_S: Final = 30
 
 Row = Mapping[str, Any]
 
@@ -155,7 +159,7 @@ def _engine(url: str) -> Engine:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
             # timeout: a reader or the desk may hold the file for a moment; isolation_level None leaves BEGIN to us.
-            engine = create_engine(url, connect_args={"timeout": 30, "isolation_level": None})
+            engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S, "isolation_level": None})
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
@@ -171,8 +175,23 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _: object) -> None:
     # WAL: the board reads while the pipeline writes. NORMAL: a killed process loses nothing; a lost power supply at
     # most the last commits, which the durable log replays.
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536"):
+    _to_wal(connection)
+    for pragma in ("synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-65536"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_wal(connection: Any) -> None:
+    """Switch to WAL. SQLite does not wait for this lock as it does for others, so processes that open a new file together would fail."""
+    deadline = time.monotonic() + SQLITE_WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
