@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.demo import first_impressions
 from bench.kafka import beside_a_bare_loop
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.replays import ROOT, commit_of, machine
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BENCHMARKS: dict[str, Callable[[Path], Ratio]] = {
+    "demo": first_impressions,
     "plain-loop": against_a_plain_loop,
     "full-store": in_a_full_store,
     "kafka": beside_a_bare_loop,
