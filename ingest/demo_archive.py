@@ -22,17 +22,13 @@ Switching one plant off leaves every other line as it was. Equal settings give e
 """
 
 import argparse
-import csv
 import gzip
 import math
 import random
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cache
-from itertools import accumulate
 from pathlib import Path
-from string import Formatter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -40,10 +36,10 @@ import msgspec
 from groundswell import names
 from groundswell.errors import UsageError
 from ingest import demo_texts as texts
+from ingest.demo_writer import CATALOGUE, Source, Writer, companies
 
 __all__ = ["CATALOGUE", "DEMO_END", "SMALL_DEMO", "DemoSpec", "demo_lines", "main", "spec_lines", "write_demo"]
 
-CATALOGUE: Final = Path(__file__).with_name("demo_catalogue.csv")
 DEMO_END: Final = datetime(2026, 6, 30, 15, tzinfo=UTC)
 DAYS_MIN: Final = 28
 NEGATIVE, NEUTRAL, POSITIVE = range(3)
@@ -66,36 +62,24 @@ class DemoSpec(msgspec.Struct, frozen=True, kw_only=True):
 SMALL_DEMO: Final = DemoSpec(days=30, per_day=60)  # about 3,500 documents, every plant in it: for tests
 
 
-class _Source(NamedTuple):
-    name: str
-    language: str
-    kind: str
-    weight: float  # share of the documents
-    lag_s: int  # mean delay from published to known
-    peak_hour: int  # UTC
-    weekend: float  # volume on Saturday and Sunday, relative to a weekday
-    mix: tuple[float, float, float]  # negative, neutral, positive
-    identity: str  # which of "id", "url" and "author" its lines carry
-
-
 _EVEN: Final = (0.27, 0.43, 0.30)
 _SOURCES: Final = (
-    _Source("Harbour Wire", "en", "news", 0.10, 20, 14, 0.6, _EVEN, "id"),
-    _Source("Brightline Releases", "en", "news", 0.12, 45, 13, 0.1, (0.04, 0.46, 0.50), "url"),
-    _Source("Meridian Post", "en", "news", 0.06, 90, 11, 0.7, (0.32, 0.42, 0.26), "url"),
-    _Source("The Ledger Daily", "en", "news", 0.05, 240, 6, 0.4, (0.30, 0.45, 0.25), "url"),
-    _Source("Northgate Markets", "en", "news", 0.06, 30, 17, 0.1, _EVEN, "id"),
-    _Source("Copperline Business", "en", "news", 0.04, 150, 15, 0.3, (0.35, 0.40, 0.25), ""),
-    _Source("Oxbow Notes", "en", "report", 0.02, 300, 8, 0.1, (0.30, 0.35, 0.35), "id"),
-    _Source("Exchange Notices", "en", "filing", 0.01, 0, 0, 0.0, (0.15, 0.70, 0.15), "id"),
-    _Source("临江财讯", "zh", "news", 0.06, 25, 3, 0.5, _EVEN, "id"),
-    _Source("海岸早报", "zh", "news", 0.04, 200, 0, 0.7, (0.30, 0.40, 0.30), "url"),
-    _Source("明河证券报", "zh", "news", 0.03, 120, 7, 0.2, (0.25, 0.40, 0.35), "url"),
-    _Source("青石观察", "zh", "news", 0.02, 180, 9, 0.6, (0.38, 0.37, 0.25), ""),
-    _Source("北岭快讯", "zh", "news", 0.02, 15, 5, 0.4, _EVEN, "id"),
-    _Source("Tickertalk", "en", "comment", 0.15, 5, 18, 0.5, (0.30, 0.34, 0.36), "id author"),
-    _Source("潮声社区", "zh", "comment", 0.12, 5, 8, 0.6, (0.34, 0.32, 0.34), "id author"),
-    _Source("Openfloor", "en", "comment", 0.06, 12, 20, 0.8, (0.33, 0.34, 0.33), ""),
+    Source("Harbour Wire", "en", "news", 0.10, 20, 14, 0.6, _EVEN, "id"),
+    Source("Brightline Releases", "en", "news", 0.12, 45, 13, 0.1, (0.04, 0.46, 0.50), "url"),
+    Source("Meridian Post", "en", "news", 0.06, 90, 11, 0.7, (0.32, 0.42, 0.26), "url"),
+    Source("The Ledger Daily", "en", "news", 0.05, 240, 6, 0.4, (0.30, 0.45, 0.25), "url"),
+    Source("Northgate Markets", "en", "news", 0.06, 30, 17, 0.1, _EVEN, "id"),
+    Source("Copperline Business", "en", "news", 0.04, 150, 15, 0.3, (0.35, 0.40, 0.25), ""),
+    Source("Oxbow Notes", "en", "report", 0.02, 300, 8, 0.1, (0.30, 0.35, 0.35), "id"),
+    Source("Exchange Notices", "en", "filing", 0.01, 0, 0, 0.0, (0.15, 0.70, 0.15), "id"),
+    Source("临江财讯", "zh", "news", 0.06, 25, 3, 0.5, _EVEN, "id"),
+    Source("海岸早报", "zh", "news", 0.04, 200, 0, 0.7, (0.30, 0.40, 0.30), "url"),
+    Source("明河证券报", "zh", "news", 0.03, 120, 7, 0.2, (0.25, 0.40, 0.35), "url"),
+    Source("青石观察", "zh", "news", 0.02, 180, 9, 0.6, (0.38, 0.37, 0.25), ""),
+    Source("北岭快讯", "zh", "news", 0.02, 15, 5, 0.4, _EVEN, "id"),
+    Source("Tickertalk", "en", "comment", 0.15, 5, 18, 0.5, (0.30, 0.34, 0.36), "id author"),
+    Source("潮声社区", "zh", "comment", 0.12, 5, 8, 0.6, (0.34, 0.32, 0.34), "id author"),
+    Source("Openfloor", "en", "comment", 0.06, 12, 20, 0.8, (0.33, 0.34, 0.33), ""),
 )
 _BY_NAME: Final = {source.name: source for source in _SOURCES}
 _SILENT: Final = "Brightline Releases"
@@ -108,15 +92,6 @@ _TOPICS_OF: Final = {  # weights in the order of names.TOPICS
     "filing": (30, 0, 20, 0, 10, 25, 15, 0, 0, 0, 0, 0, 0, 0),
     _SILENT: (20, 0, 3, 0, 3, 14, 10, 42, 8, 0, 0, 0, 0, 0),
 }
-_SECTORS_OF: Final = {"financial_institutions": ("bank", "insurer"), "commodities_energy": ("energy", "mining")}
-
-
-class _Company(NamedTuple):
-    entity_id: str
-    en: str
-    zh: str
-    sector: str
-    ticker: str
 
 
 class _Doc(NamedTuple):
@@ -124,7 +99,7 @@ class _Doc(NamedTuple):
 
     known_s: int
     published_s: int
-    source: _Source
+    source: Source
     title: str
     text: str = ""
     author: str = ""
@@ -167,90 +142,8 @@ def write_demo(path: Path, spec: DemoSpec | None = None, *, end: datetime = DEMO
     return count, path.stat().st_size
 
 
-@cache
-def _parsed(template: str) -> tuple[tuple[str, str | None], ...]:
-    return tuple((literal, field) for literal, field, _, _ in Formatter().parse(template))
-
-
 def _iso(seconds: int, *, minute: bool = False) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[: 16 if minute else 19] + "Z"
-
-
-def _companies() -> list[_Company]:
-    with CATALOGUE.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [_Company(row["entity_id"], row["name_en"], row["name_zh"], row["sector"], row["tickers"]) for row in rows]
-
-
-class _Writer:
-    """Turns pools of sentences into titles, texts and comments; all chance comes from one seeded stream."""
-
-    def __init__(self, rng: random.Random, companies: Sequence[_Company]) -> None:
-        self.rng = rng
-        self.companies = companies
-        self._weights = list(accumulate(1 / (place + 6) for place in range(len(companies))))
-        self._by_topic = {topic: [company for company in companies if company.sector in sectors] for topic, sectors in _SECTORS_OF.items()}
-
-    def company(self, topic: str = "") -> _Company:
-        if topic in self._by_topic:
-            return self.rng.choice(self._by_topic[topic])
-        return self.rng.choices(self.companies, cum_weights=self._weights)[0]
-
-    def fill(self, template: str, language: str, company: _Company, *, tickers: bool = False) -> str:
-        parts = []
-        for literal, field in _parsed(template):
-            parts.append(literal)
-            if field is not None:
-                parts.append(self._value(field, language, company, tickers=tickers))
-        done = "".join(parts)
-        return done[:1].upper() + done[1:]
-
-    def _value(self, field: str, language: str, company: _Company, *, tickers: bool) -> str:
-        rng, slots = self.rng, texts.SLOTS[language]
-        match field:
-            case "c":
-                return f"${company.ticker}" if tickers and rng.random() < 0.5 else str(getattr(company, language))
-            case "k":
-                other = self.company()
-                return str(getattr(other if other is not company else self.companies[-1], language))
-            case "n":
-                return str(rng.randrange(2, 40)) if rng.random() < 0.5 else f"{rng.randrange(2, 40)}.{rng.randrange(1, 10)}"
-            case "d":
-                return str(rng.randrange(12, 980))
-            case "m":
-                return rng.choice(slots["m"]).format(rng.randrange(2, 99), few=rng.randrange(2, 20))
-            case "x":
-                return texts.PRODUCTS[company.sector][language == "zh"]
-            case "p":
-                return rng.choice(slots["p"]) + (" " if language == "en" else "") + rng.choice(slots["s"])
-        return rng.choice(slots[field])
-
-    def news(self, clause: str, language: str, feeling: int, company: _Company, *, second: str = "") -> tuple[str, str]:
-        """A headline and a lead of one or two sentences."""
-        rng = self.rng
-        title = self.fill(clause, language, company)
-        if rng.random() < 0.6:
-            tail = self.fill(rng.choice(texts.TAILS[language]), language, company)
-            title += tail if tail[0] in ",，（" else " " + tail[0].lower() + tail[1:]
-        bodies = rng.sample(texts.REACTIONS[language][feeling], 2 if rng.random() < 0.6 else 1)
-        return title, self.sentences([bodies[0], *([second] if second else bodies[1:])], language, company)
-
-    def sentences(self, templates: Sequence[str], language: str, company: _Company) -> str:
-        stop, space = (".", " ") if language == "en" else ("。", "")
-        return space.join(self.fill(template, language, company) + stop for template in templates)
-
-    def comment(self, clause: str, language: str, feeling: int, company: _Company) -> str:
-        rng, space = self.rng, " " if language == "en" else ""
-        opener = self.fill(rng.choice(texts.OPENERS[language][feeling]), language, company)
-        middle = self.fill(clause, language, company, tickers=language == "en")
-        closer = self.fill((", " if space else "，").join(rng.sample(texts.CLOSERS[language][feeling], 2)), language, company)
-        return f"{opener}{space}{middle}{rng.choice([', ', '… ', '. ', '! ']) if space else '，'}{closer}"
-
-    def handle(self, source: _Source) -> str:
-        rng = self.rng
-        if "author" not in source.identity:
-            return ""
-        return f"ox_{rng.randrange(900)}" if source.language == "en" else f"潮友{rng.randrange(700)}"
 
 
 class _Maker:
@@ -259,7 +152,7 @@ class _Maker:
     def __init__(self, spec: DemoSpec, end_s: int) -> None:
         self.spec, self.end_s = spec, end_s
         self.start_s = end_s - spec.days * _DAY
-        self.companies = _companies()
+        self.companies = companies()
         self.named = {company.entity_id: company for company in self.companies}
 
     def lines(self) -> Iterator[dict[str, str]]:
@@ -277,8 +170,8 @@ class _Maker:
         docs.sort(key=lambda doc: (doc.known_s, doc.source.name, doc.title, doc.text, doc.author))
         return map(_line, docs)
 
-    def _writer(self, part: str) -> _Writer:
-        return _Writer(random.Random(f"{self.spec.seed}:{part}"), self.companies)
+    def _writer(self, part: str) -> Writer:
+        return Writer(random.Random(f"{self.spec.seed}:{part}"), self.companies)
 
     def _is_silent(self, doc: _Doc) -> bool:
         return doc.source.name == _SILENT and self.end_s - 20 * _DAY <= doc.published_s < self.end_s - 8 * _DAY
@@ -293,7 +186,7 @@ class _Maker:
                     yield from self._story(writer, source, hour_s + int(into * _HOUR))
                     into += writer.rng.expovariate(rate)
 
-    def _story(self, writer: _Writer, source: _Source, published_s: int) -> Iterator[_Doc]:
+    def _story(self, writer: Writer, source: Source, published_s: int) -> Iterator[_Doc]:
         rng = writer.rng
         language = "zh" if source.name == "Openfloor" and rng.random() < 0.3 else source.language
         topic = rng.choices(names.TOPICS, _TOPICS_OF[_SILENT if source.name == _SILENT else source.kind])[0]
@@ -406,7 +299,7 @@ class _Maker:
             yield _Doc(at_s + 30, at_s, _BY_NAME["Harbour Wire"], title, language=language)
 
 
-def _season(source: _Source, hour_s: int) -> float:
+def _season(source: Source, hour_s: int) -> float:
     """The hour's volume relative to the source's mean hour: one wave a day and a quieter weekend."""
     moment = datetime.fromtimestamp(hour_s, UTC)
     day = source.weekend if moment.weekday() >= 5 else 1.0
@@ -414,7 +307,7 @@ def _season(source: _Source, hour_s: int) -> float:
     return wave * day * 7 / (5 + 2 * source.weekend)
 
 
-def _lag_s(rng: random.Random, source: _Source, published_s: int) -> int:
+def _lag_s(rng: random.Random, source: Source, published_s: int) -> int:
     if source.kind == "filing":  # dated by the day: handed out on the next morning
         return _DAY - published_s % _DAY + 6 * _HOUR + rng.randrange(_HOUR)
     if rng.random() < 0.005:

@@ -10,6 +10,7 @@ by partition and generation: after every rebalance it is thrown away, claimed ag
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +85,7 @@ def own_topic(app: Any, name: str, *, partitions: int) -> Any:
     )
 
 
-class Agent:
+class Agent(ABC):
     """What both agents share: a thread for the work, and memory that lasts for one generation of the group."""
 
     topic: Any  # what it reads
@@ -114,9 +115,9 @@ class Agent:
         except BaseException as error:  # whatever it is, nothing may be acknowledged after it
             end_process(error, place=f"{type(self).__name__}, run {self.settings.run!r}")
 
+    @abstractmethod
     async def handle(self, events: list[Any]) -> None:
         """Work on one batch of events and acknowledge, in order, what is done."""
-        raise NotImplementedError
 
     def of_now(self, events: list[Any]) -> dict[int, list[Any]]:
         """The events of the present generation by partition, in order; on a new generation all memory is dropped first."""
@@ -136,9 +137,9 @@ class Agent:
             # Events from before cannot be told from those that are delivered again; a new process has none.
             end_process(OwnershipLostError("the group gave partitions back within one generation"), place=type(self).__name__)
 
+    @abstractmethod
     def forget(self) -> None:
         """Drop everything that is known of partitions."""
-        raise NotImplementedError
 
     def is_current(self, generation: int | None) -> bool:
         """Whether work of a generation may go on."""
