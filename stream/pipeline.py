@@ -155,11 +155,7 @@ class Fold:
             The candidates of this tick (also added to `into`).
         """
         tick = closed.tick
-        for heard, exposures in self.exposure.roll(tick):
-            into.source_hours += heard
-            into.exposures += exposures
-        self.close_periods(tick, into)
-        self.exposure.hear(tick, closed.arrivals)
+        self.open_tick(tick, closed.arrivals, into)
         found: list[Candidate] = []
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
         for series, contributions in groupby(in_series, key=lambda c: c.series):
@@ -179,6 +175,14 @@ class Fold:
         self.last_tick = tick
         return found
 
+    def open_tick(self, tick: int, arrivals: Iterable[Arrival], into: Folded) -> None:
+        """What a tick means before any of its documents: hours and days that have ended, and who was heard. `explain` does the same."""
+        for heard, exposures in self.exposure.roll(tick):
+            into.source_hours += heard
+            into.exposures += exposures
+        self._close_periods(tick, into)
+        self.exposure.hear(tick, arrivals)
+
     def memory_of(self, series: str) -> SeriesMemory:
         """The memory of a series, empty when it is new."""
         memory = self.series.get(series)
@@ -188,7 +192,7 @@ class Fold:
             )
         return memory
 
-    def close_periods(self, tick: int, into: Folded) -> None:
+    def _close_periods(self, tick: int, into: Folded) -> None:
         """Close the calendar hour and day that ended since the last tick, for the series that had rows in it."""
         if self.last_tick is None:
             return

@@ -90,13 +90,8 @@ def _candidates(connection: Connection, run: str, alert: Alert, rules: Rules, *,
     if before is None:
         return []
     fold = rebuild_fold(connection, run, rules=rules, through_tick=before, series=alert.all_series)
-    spare = Folded()
-    for heard, exposures in fold.exposure.roll(tick):
-        spare.source_hours += heard
-        spare.exposures += exposures
-    fold.close_periods(tick, spare)
     heard_now = arrivals_between(connection, run, since_tick=tick, through_tick=tick)
-    fold.exposure.hear(tick, [Arrival(source, language, 0, documents) for source, language, documents in heard_now])
+    fold.open_tick(tick, [Arrival(source, language, 0, documents) for source, language, documents in heard_now], Folded())
     rows = load_increments(connection, run, since_tick=tick, through_tick=tick, series=alert.all_series)
     found: list[Candidate] = []
     for series in alert.all_series:
