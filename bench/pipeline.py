@@ -57,7 +57,7 @@ def against_a_plain_loop(folder: Path) -> Ratio:
     folder.mkdir(parents=True)
     archive = folder / "demo.jsonl.gz"
     documents, _ = write_demo(archive, DemoSpec(days=30, per_day=200))
-    instruments = load_instruments(catalogues=[CATALOGUE])
+    instruments = load_instruments(catalogues=[CATALOGUE], use="linear")
 
     def pipeline(number: int) -> float:
         place = folder / f"pipeline{number}"
@@ -111,7 +111,7 @@ def in_a_full_store(folder: Path) -> Ratio:
     folder.mkdir(parents=True)
     archive = folder / "demo.jsonl.gz"
     write_demo(archive, DemoSpec(days=30, per_day=400))
-    instruments = load_instruments(catalogues=[CATALOGUE])
+    instruments = load_instruments(catalogues=[CATALOGUE], use="linear")
     log = stage_archives([archive], folder / "bench.log", ArchiveOptions(), lambda _phase, _done, _total: None)
     store = Store(str(folder / "small.db"))
     open_run(store, RUN, kind="backfill", instruments=instruments)

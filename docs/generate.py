@@ -13,10 +13,11 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+import click
 from click.testing import CliRunner
 
 from groundswell.cli import COMMANDS, root
@@ -40,21 +41,30 @@ def cli_markdown() -> str:
         "Exit codes: 0 done, 1 not found or not held, 2 usage, 3 a peer is away or the work is partly done: run it again.",
         "Results go to standard output, everything else to standard error. What no option says comes from the [settings](settings.md).",
     ]
-    for name in ("", *COMMANDS):
+    for name in ("", *_commands()):
         lines += ["", f"## groundswell {name}".rstrip(), "", "```text", help_of(name), "```"]
     return "\n".join(lines) + "\n"
 
 
+def _commands() -> Iterator[str]:
+    """Every command, and after a group those in it."""
+    for name in COMMANDS:
+        yield name
+        command = root.get_command(click.Context(root), name)
+        if isinstance(command, click.Group):
+            yield from (f"{name} {sub}" for sub in command.commands)
+
+
 def help_of(name: str) -> str:
-    """What `groundswell NAME --help` prints; an empty name is the program itself.
+    """What `groundswell NAME --help` prints; an empty name is the program itself, `models list` a command of a group.
 
     Raises:
         RuntimeError: the command cannot be imported or its help cannot be printed.
     """
-    arguments = [name, "--help"] if name else ["--help"]
+    arguments = [*name.split(), "--help"]
     result = CliRunner().invoke(root, arguments, prog_name="groundswell", terminal_width=HELP_COLUMNS)
     if result.exit_code or result.exception:
-        place = COMMANDS[name][0] if name else "groundswell.cli"
+        place = COMMANDS[name.split()[0]][0] if name else "groundswell.cli"
         message = f"groundswell {name} --help: {result.exception or result.output}; mend the command in {place}"
         raise RuntimeError(message)
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())

@@ -17,12 +17,14 @@ from groundswell.errors import DependencyError, reason_of
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TICK_MS, TOPICS
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
 
-__all__ = ["DROP_REASONS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics"]
+__all__ = ["DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics"]
 
 Stage = Literal["intake", "fold", "desk"]
 PollResult = Literal["new", "nothing_new", "not_modified", "refused", "failed"]
+LoadResult = Literal["loaded", "failed"]
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 POLL_RESULTS: Final[tuple[PollResult, ...]] = get_args(PollResult)
+LOAD_RESULTS: Final[tuple[LoadResult, ...]] = get_args(LoadResult)
 OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed")
 DROP_REASONS: Final = ("raw record", "envelope", "no source", "empty", "language", "score", "other")
 """Classes of drop reasons: what stands before the colon of Drop.reason."""
@@ -76,6 +78,9 @@ class Metrics:
         self.polls = Counter("groundswell_polls", "Polls of sources by result.", ["result"], registry=registry)
         self.items_fetched = Counter("groundswell_items_fetched", "Items in the answers of sources.", registry=registry)
         self.items_new = Counter("groundswell_items_new", "Of these, not seen before.", registry=registry)
+        self.model_loads = Counter(
+            "groundswell_model_loads", "Promoted models that this process has loaded, or could not use.", ["result"], registry=registry
+        )
         self.spooled_records = Gauge("groundswell_spooled_records", "Records on disk that wait for the broker.", registry=registry)
         self._start_at_zero()
 
@@ -92,6 +97,8 @@ class Metrics:
             self.outbox_messages.labels(state)
         for result in POLL_RESULTS:
             self.polls.labels(result)
+        for load in LOAD_RESULTS:
+            self.model_loads.labels(load)
 
     def observe_intake(
         self,
@@ -162,6 +169,10 @@ class Metrics:
         self.polls.labels(result).inc()
         self.items_fetched.inc(fetched)
         self.items_new.inc(new)
+
+    def observe_model_load(self, result: LoadResult) -> None:
+        """A promoted model was loaded, or failed and left the one before in force."""
+        self.model_loads.labels(result).inc()
 
     def observe_spool(self, records: int) -> None:
         """How many records wait on disk for the broker."""

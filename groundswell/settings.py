@@ -19,8 +19,9 @@ from msgspec import Meta
 from groundswell.errors import SettingsError, reason_of
 
 __all__ = [
-    "Board", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Rules", "Setting", "Settings", "Shown", "Slack", "Store",
-    "describe", "load_settings", "load_with_origins", "mask_url", "settings_example", "settings_list", "settings_markdown",
+    "Board", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings", "Shown",
+    "Slack", "Store", "describe", "load_settings", "load_with_origins", "mask_url", "settings_example", "settings_list",
+    "settings_markdown",
 ]  # fmt: skip
 
 PREFIX: Final = "GROUNDSWELL_"
@@ -122,6 +123,18 @@ class Companies(_Section, frozen=True):
     ] = ()
 
 
+class Models(_Section, frozen=True):
+    """What scores documents."""
+
+    registry: Annotated[
+        str, Meta(description="Folder of bundles and of what was promoted among them; empty: the models that come with the package.")
+    ] = ""
+    use: Annotated[
+        Literal["auto", "linear"],
+        Meta(description="auto: the models in force (`groundswell models list`); linear: the linear models alone, for a fast backfill."),
+    ] = "auto"
+
+
 class Log(_Section, frozen=True):
     """What the processes say."""
 
@@ -142,6 +155,7 @@ class Settings(_Section, frozen=True):
     rules: Rules = Rules()
     catalogue: Catalogue = Catalogue()
     companies: Companies = Companies()
+    models: Models = Models()
     log: Log = Log()
 
 

@@ -30,6 +30,17 @@ def softmax_calibration(margins: NDArray[np.float64], target: NDArray[np.int64])
     return Calibration("softmax", np.full(count, np.exp(found.x[0])), found.x[1:], np.ones(count), float(found.fun))
 
 
+def temperature(margins: NDArray[np.float64], target: NDArray[np.int64]) -> Calibration:
+    """One slope for all columns and nothing else (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+    count = margins.shape[1]
+
+    def loss(point: NDArray[np.float64]) -> float:
+        return _log_loss(linear.exponential(margins * np.exp(point[0])), target)
+
+    found = minimize(loss, np.zeros(1), method="L-BFGS-B")
+    return Calibration("softmax", np.full(count, np.exp(found.x[0])), np.zeros(count), np.ones(count), float(found.fun))
+
+
 def power_calibration(margins: NDArray[np.float64], target: NDArray[np.int64]) -> Calibration:
     """Platt's sigmoid for each column, and one power to which all are raised before a row is divided by its sum."""
     count = margins.shape[1]

@@ -122,9 +122,9 @@ class LinearModel:
                 columns[row, part] = exponential(logits[row, part])
         gate = columns[:, self._columns["gate"]]
         sentiment = (1 - gate) * normalised(columns[:, self._columns["post"]]) + gate * normalised(columns[:, self._columns["news"]])
-        topic = _shares_ppm(normalised(columns[:, self._columns["topic"]])) if "topic" in self._columns else None
+        topic = shares_ppm(normalised(columns[:, self._columns["topic"]])) if "topic" in self._columns else None
         labels = np.rint(columns[:, self._columns["labels"]] * PPM).astype(np.int64) if "labels" in self._columns else None
-        return Outputs(sentiment=_shares_ppm(sentiment), topic=topic, labels=labels)
+        return Outputs(sentiment=shares_ppm(sentiment), topic=topic, labels=labels)
 
 
 def powered_sigmoid(logits: NDArray[np.float64], power: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -146,7 +146,7 @@ def normalised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return columns / total[:, None]
 
 
-def _shares_ppm(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+def shares_ppm(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     """Round rows to integers that sum to exactly 1,000,000: what is left over goes to the largest fractions."""
     exact = probabilities * PPM
     shares = np.floor(exact).astype(np.int64)

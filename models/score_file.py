@@ -130,7 +130,9 @@ def _salvaged_id(line: bytes) -> str | int | None:
 
 
 def _answers(pairs: Sequence[tuple[_Item, Score | None]], judge: Judge | None) -> Iterator[dict[str, Any]]:
-    asked = [_questions(item, score) for item, score in pairs]
+    unnamed = [item.document for item, score in pairs if score is not None and item.document is not None and item.line.entities is None]
+    found = iter(judge.names(unnamed) if judge else [])
+    asked = [_questions(item, score, found if judge else None) for item, score in pairs]
     judged = iter(judge.judge([question for part in asked for _, question in part])) if judge else None
     for (item, score), part in zip(pairs, asked, strict=True):
         if item.answer is not None:
@@ -142,13 +144,14 @@ def _answers(pairs: Sequence[tuple[_Item, Score | None]], judge: Judge | None) -
             yield _scored(item, score, [_entity(name, question, next(judged) if judged else whole) for name, question in part])
 
 
-def _questions(item: _Item, score: Score | None) -> list[tuple[str, Question]]:
-    """The names to judge: the given ones in their order, else those that the scorer found."""
+def _questions(item: _Item, score: Score | None, found: Iterator[list[tuple[int, int]]] | None) -> list[tuple[str, Question]]:
+    """The names to judge: the given ones in their order, else those that the judge finds next; without a judge the companies."""
     if item.document is None or score is None:
         return []
     text = scored_text(item.document)
     if item.line.entities is None:
-        return [(text[m.start : m.end], Question(score.language, text, m.start, m.end)) for m in score.mentions]
+        spans = [(mention.start, mention.end) for mention in score.mentions] if found is None else next(found)
+        return [(text[start:end], Question(score.language, text, start, end)) for start, end in spans]
     places = [(name, find_name(text, name)) for name in item.line.entities]
     return [(name, Question(score.language, text, *(place or (None, None)))) for name, place in places]
 

@@ -1,22 +1,20 @@
 """What every scorer promises, and the linear one: topics, sentiment, mentions and risk flags of a batch of documents."""
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-import ahocorasick
 import msgspec
 
 from groundswell.errors import BundleError
 from groundswell.names import LANGUAGES, SENTIMENTS
 from groundswell.records import Document, Mention, Score, Sentiment
+from models.flags import FlagFinder, parse_lexicon
 from models.linear import LinearModel, load_bundle, model_id
-from models.taxonomy import PPM, RISK_FLAGS, highest, topics_of_labels, topics_of_native
+from models.taxonomy import PPM, highest, topics_of_labels, topics_of_native
 
 LINEAR_BUNDLES: Final = Path(__file__).resolve().parent / "bundles" / "linear"
-FLAG_CHARACTERS: Final = 400  # flags are read where opinion is read: in the headline and its lead
 BATCH: Final = 256  # documents hashed at a time: larger arrays fall out of the processor's cache
 CLAUSE_PERCENT: Final = 60  # weight of an entity's own clause against the whole text, chosen on dev (docs/models.md)
 
@@ -68,6 +66,10 @@ class Judge(Protocol):
         """Negative, neutral and positive in parts per million, summing to 1,000,000, per question."""
         ...
 
+    def names(self, documents: Sequence[Document]) -> list[list[tuple[int, int]]]:
+        """Places `[start, end)` of names in each `scored_text`, in order, whether or not the catalogue knows them."""
+        ...
+
 
 def scored_text(document: Document) -> str:
     """Title, line feed, text: what is scored and what offsets refer to. Lone surrogates are replaced one for one."""
@@ -114,51 +116,6 @@ def sentiment_of(shares: Sequence[int]) -> Sentiment:
     return cast(Sentiment, highest(dict(zip(SENTIMENTS, shares, strict=True))))
 
 
-class Lexicon(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The phrases behind the risk flags; `tone` is for training only."""
-
-    dated: str
-    about: str
-    flags: dict[str, dict[str, list[str]]]  # flag -> language -> phrases
-    tone: dict[str, dict[str, list[str]]]
-
-
-class FlagFinder:
-    """Risk flags of a text in one language: a flag is raised where one of its phrases stands."""
-
-    def __init__(self, lexicon: Lexicon, language: str) -> None:
-        self._whole_words = language != "zh"
-        self._phrases = ahocorasick.Automaton()
-        owners: dict[str, set[str]] = {}
-        for flag, phrases in lexicon.flags.items():
-            for phrase in phrases.get(language, []):
-                owners.setdefault(phrase, set()).add(flag)
-        for phrase, flags in owners.items():
-            plain = phrase.removesuffix("*") if self._whole_words else phrase
-            self._phrases.add_word(plain, (len(plain), phrase != plain, frozenset(flags)))
-        self._phrases.make_automaton()
-
-    def find(self, text: str) -> list[str]:
-        """Flags of the first FLAG_CHARACTERS characters, in the order of taxonomy.RISK_FLAGS.
-
-        >>> finder = FlagFinder(Lexicon("", "", {"litigation": {"en": ["sues", "lawsuit*"]}}, {}), "en")
-        >>> finder.find("Fund sues bank"), finder.find("Tissues in demand"), finder.find("Two Lawsuits")
-        (['litigation'], [], ['litigation'])
-        """
-        text = unicodedata.normalize("NFKC", text[:FLAG_CHARACTERS]).lower()
-        raised = set().union(*self._hits(text)) if len(self._phrases) else set()
-        return [flag for flag in RISK_FLAGS if flag in raised]
-
-    def _hits(self, text: str) -> Iterator[frozenset[str]]:
-        for last, (length, open_end, flags) in self._phrases.iter(text):
-            first = last - length + 1
-            if self._whole_words and first and text[first - 1].isalnum():
-                continue
-            if self._whole_words and not open_end and last + 1 < len(text) and text[last + 1].isalnum():
-                continue
-            yield flags
-
-
 class LinearScorer:
     """The linear models as a Scorer and a Judge: no accelerator, no download, thousands of documents a second."""
 
@@ -181,7 +138,7 @@ class LinearScorer:
         Raises:
             BundleError: the lexicon cannot be read or names a flag that taxonomy.RISK_FLAGS does not.
         """
-        parsed = _parse_lexicon(lexicon)
+        parsed = parse_lexicon(lexicon)
         self._models = dict(models)
         self._flags = {language: FlagFinder(parsed, language) for language in models}
         self._finder, self._digest = finder, digest
@@ -231,6 +188,10 @@ class LinearScorer:
                 answers[i] = _mixed(shares[distinct[text]], shares[distinct[clause]])
         return answers
 
+    def names(self, documents: Sequence[Document]) -> list[list[tuple[int, int]]]:
+        """Places of the names that the finder knows: a linear model finds no others."""
+        return [[(mention.start, mention.end) for mention in self._finder(scored_text(document))] for document in documents]
+
     def _answer(
         self, document: Document, text: str, *, model: LinearModel, sentiment: list[int], native: list[int] | None, labels: list[int] | None
     ) -> Score:
@@ -267,19 +228,6 @@ def _mixed(whole: Sequence[int], clause: Sequence[int]) -> tuple[int, int, int]:
     """Integers throughout; what rounding leaves over goes to neutral."""
     negative, positive = (((100 - CLAUSE_PERCENT) * whole[i] + CLAUSE_PERCENT * clause[i]) // 100 for i in (0, 2))
     return negative, PPM - negative - positive, positive
-
-
-def _parse_lexicon(data: bytes) -> Lexicon:
-    try:
-        lexicon = msgspec.json.decode(data, type=Lexicon)
-    except msgspec.MsgspecError as error:
-        message = f"lexicon.json: cannot be read ({error}); restore models/bundles/linear/lexicon.json"
-        raise BundleError(message) from error
-    unknown = sorted(set(lexicon.flags) - set(RISK_FLAGS))
-    if unknown:
-        message = f"lexicon.json: flags {unknown} are not among taxonomy.RISK_FLAGS; rename them or add them there"
-        raise BundleError(message)
-    return lexicon
 
 
 def default_scorer(

@@ -64,7 +64,12 @@ def instruments(*, of_run: str | None = None) -> "Instruments":
 
     chosen = settings()
     companies = [*_demo_companies(of_run), *(Path(name) for name in chosen.companies.extra)]
-    return load_instruments(rules=Path(chosen.rules.path) if chosen.rules.path else None, catalogues=companies)
+    return load_instruments(
+        rules=Path(chosen.rules.path) if chosen.rules.path else None,
+        catalogues=companies,
+        registry=Path(chosen.models.registry) if chosen.models.registry else None,
+        use=chosen.models.use,
+    )
 
 
 def time_ms(text: str, *, name: str, end: bool = False) -> int:

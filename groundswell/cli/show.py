@@ -3,6 +3,7 @@
 import sys
 import threading
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,21 @@ def demo(once: bool, port: int | None, no_browser: bool, folder: Path | None) ->
 
     settings, clock = o.settings(), SystemClock()
     folder = folder or Path(settings.data.dir) / "demo"
-    extra = [Path(name) for name in settings.companies.extra]
+    set_up = partial(
+        shell.set_up,
+        folder,
+        catalogues=[Path(name) for name in settings.companies.extra],
+        registry=Path(settings.models.registry) if settings.models.registry else None,
+        use="linear",  # the first picture is worth more here than the last point of accuracy, and every machine shows the same
+    )
     if once:
-        played = shell.set_up(folder, catalogues=extra)
+        played = set_up()
         played.play_at_speed()
         played.pipeline.finish()
         click.echo(msgspec.json.encode(played.summary()).decode())
         return
     click.echo("Making the demo archive: 60 days of invented news and comments in English and Chinese ...")
-    played = shell.set_up(folder, end=shell.live_end(clock), catalogues=extra)
+    played = set_up(end=shell.live_end(clock))
     url = serve_board(settings, port=port, store=played.store, run=shell.RUN, log_path=played.log.path, display=played.instruments.display)
     click.echo(f"Board:  {url}\nReplaying {played.log.records():,} documents at full speed; the board fills as you watch.")
     if not no_browser and sys.stdout.isatty():

@@ -15,6 +15,7 @@ from groundswell.records import Alert
 from groundswell.store.query import alerts_of, balance_of, total
 from groundswell.store.store import Store
 from ingest.demo_archive import CATALOGUE, DEMO_END, DemoSpec, write_demo
+from models.registry import Use
 from stream.pipeline import Fold
 from stream.shells.backfill import ArchiveOptions, stage_archives
 from stream.shells.embedded import EmbeddedPipeline
@@ -84,6 +85,8 @@ def set_up(
     end: datetime = DEMO_END,
     spec: DemoSpec | None = None,
     catalogues: Sequence[Path] = (),
+    registry: Path | None = None,
+    use: Use = "auto",
     fold: Callable[[Rules], Fold] = Fold,
 ) -> Demo:
     """A fresh demo in a folder of its own; an earlier one there is removed.
@@ -93,13 +96,15 @@ def set_up(
         end: the archive's last moment.
         spec: size and plants; the shipped ones by default.
         catalogues: more companies than the shipped and the demo's own.
+        registry: as in `load_instruments`.
+        use: as in `load_instruments`.
         fold: the memory to begin with; tests take a guard out of it and see the false alert.
     """
     rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     archive = folder / "demo.jsonl.gz"
     write_demo(archive, spec, end=end)
-    instruments = load_instruments(catalogues=[CATALOGUE, *catalogues])
+    instruments = load_instruments(catalogues=[CATALOGUE, *catalogues], registry=registry, use=use)
     log = stage_archives([archive], folder / "demo.log", ArchiveOptions(), lambda _phase, _done, _total: None)
     store = Store(str(folder / "demo.db"))
     open_run(store, RUN, kind="demo", instruments=instruments)

@@ -18,9 +18,10 @@ from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates
 from groundswell.store.progress import NEVER_TICK, Claim, advance, claim, progress_of
 from groundswell.store.store import Store
-from stream.operators.admit import tick_of
+from stream.operators.admit import tick_end_ms, tick_of
 from stream.shells.instruments import Instruments
 from stream.shells.stages import DeskStage
+from stream.shells.switches import Switch, read_switches, versions_at
 
 TICKS: Final = 100
 """Ticks with candidates that are decided in one transaction."""
@@ -70,6 +71,7 @@ class DeskWorker:
             DependencyError: the store is away: end the process (or make a new worker), nothing is lost.
         """
         with self.store.read() as connection:
+            switches = read_switches(connection, self.run)
             time_ms = _folded_ms(progress_of(connection, self.run, ROLE_FOLD))
             if time_ms == NEVER_TICK or tick_of(time_ms) - 1 <= self._claim.closed_tick:
                 return None
@@ -80,15 +82,16 @@ class DeskWorker:
             )
             found = load_candidates(connection, self.run, since_tick=ticks[0], through_tick=ticks[-1]) if ticks else []
         closed_tick = ticks[-1] if len(ticks) == TICKS else tick_of(time_ms) - 1
-        return self._decide(found, closed_tick=closed_tick, time_ms=time_ms)
+        return self._decide(found, switches, closed_tick=closed_tick, time_ms=time_ms)
 
-    def _decide(self, candidates: list[Candidate], *, closed_tick: int, time_ms: int) -> list[Alert]:
+    def _decide(self, candidates: list[Candidate], switches: list[Switch], *, closed_tick: int, time_ms: int) -> list[Alert]:
         by_tick: dict[int, list[Candidate]] = {}
         for candidate in candidates:
             by_tick.setdefault(candidate.tick, []).append(candidate)
         alerts: list[Alert] = []
         with self.store.write() as connection:
             for tick, found in sorted(by_tick.items()):
+                self._stage.versions = versions_at(self.instruments.versions, switches, end_ms=tick_end_ms(tick))
                 alerts += self._stage.decide(connection, tick, found)
             self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
         return alerts

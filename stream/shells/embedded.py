@@ -25,6 +25,7 @@ from stream.pipeline import Fold, Folded
 from stream.shells.instruments import Instruments
 from stream.shells.rebuild import rebuild_fold
 from stream.shells.stages import DeskStage, IntakeStage, store_folded
+from stream.shells.switches import versions_at
 
 BATCH = 1_000
 
@@ -57,7 +58,10 @@ class EmbeddedPipeline:
     records_read: int = field(default=0, init=False)  # by this process
 
     def __post_init__(self) -> None:
-        self._intake = IntakeStage(self.store, self.run, self.instruments.scorer)
+        holder = self.instruments.holder
+        if holder is not None:
+            holder.metrics = self.metrics
+        self._intake = IntakeStage(self.store, self.run, self.instruments.scorer, renew=holder.current if holder else None)
         self._desk = DeskStage(
             self.store, self.run, self.instruments.rules, self.instruments.display, self.instruments.versions, self.targets
         )
@@ -119,6 +123,7 @@ class EmbeddedPipeline:
         with self.store.write() as connection:
             self._move(connection, closed[-1].tick)  # first: a zombie must meet the fence, not the new owner's rows
             for tick in closed:
+                self._desk.versions = versions_at(self.instruments.versions, self._intake.switches, end_ms=tick.end_ms)
                 alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
             store_folded(self.store, connection, self.run, folded)
         self.alerts_seen += len(alerts)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from groundswell.names import LIVE_RUN
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from models.entities import Catalogue
-from models.scorer import Scorer, default_scorer
+from models.registry import Use, current_scorer, registry_at
+from models.scorer import Scorer
 from models.taxonomy import TOPIC_NAMES, measured_topics
 from stream.operators.stories import digest
+from stream.shells.reload import ScorerHolder
+from stream.shells.switches import KEY, first_switch
 
 
 @dataclass
@@ -28,23 +32,37 @@ class Instruments:
     rules: Rules
     display: Callable[[str], str]  # a series key in the reader's words
     versions: dict[str, str]  # hashes in force: model, catalogue, rules
+    holder: ScorerHolder | None = None  # brings promoted models to a live run; None where none can be promoted
 
 
-def load_instruments(*, rules: Path | None = None, catalogues: Sequence[Path] = ()) -> Instruments:
-    """The shipped model with the shipped rules and catalogue, or the user's own.
+def load_instruments(
+    *, rules: Path | None = None, catalogues: Sequence[Path] = (), registry: Path | None = None, use: Use = "auto"
+) -> Instruments:
+    """The shipped models with the shipped rules and catalogue, or the user's own.
+
+    Args:
+        rules: a rules file.
+        catalogues: more companies.
+        registry: the folder whose promoted models are in force; None: those that ship.
+        use: "linear": the shipped linear models, whatever is in force.
 
     Raises:
-        SettingsError: a rules file or catalogue that cannot be used.
-        BundleError: the model bundle is broken.
+        SettingsError: a rules file, catalogue or registry that cannot be used.
+        BundleError: a bundle in force is broken.
+        NotFoundError: a bundle in force is gone.
     """
     catalogue = Catalogue.load(extra=catalogues)
     chosen = load_rules(rules)
-    scorer = default_scorer(catalogue.find, digest)
+    models = registry_at(registry)
+    load = partial(current_scorer, models, finder=catalogue.find, digest=digest, use=use)
+    begun = models.revision()
+    scorer = load()
     return Instruments(
         scorer=scorer,
         rules=chosen,
         display=lambda series: display(series, catalogue),
         versions={"catalogue": catalogue.hash, "model": scorer.model_id, "rules": chosen.hash},
+        holder=ScorerHolder(scorer, load=load, revision=models.revision, begun=begun) if registry and use == "auto" else None,
     )
 
 
@@ -61,7 +79,8 @@ def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, man
     """Make the run's row, or check that it is the run that was meant; returns its manifest.
 
     A live run goes on with other instruments (a new model, new rules): the versions are recorded and each alert carries
-    its own. Any other run is made with one set, or it would not mean anything.
+    its own; from which document on another model scores is kept too (switches.py). Any other run is made with one set, or it
+    would not mean anything.
 
     Raises:
         UsageError: the run exists with other input or other instruments.
@@ -74,9 +93,12 @@ def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, man
             t.versions,
             [{"kind": "rules", "hash": instruments.rules.hash, "effective_ms": 0, "content": canonical(instruments.rules)}],
         )
-        row = connection.execute(select(t.runs).where(t.runs.c.run == run)).mappings().one_or_none()
+        row = connection.execute(select(t.runs).where(t.runs.c.run == run).with_for_update()).mappings().one_or_none()
         stored: dict[str, Any] | None = msgspec.json.decode(row["manifest"]) if row else None
         if stored is None or run == LIVE_RUN:
+            if run == LIVE_RUN and KEY not in (stored or {}):
+                begun_with = (stored or {}).get("versions", {}).get("model", instruments.scorer.model_id)
+                wanted[KEY] = msgspec.to_builtins([first_switch(begun_with)])
             body = msgspec.json.encode({**(stored or {}), **wanted})
             given = {"run": run, "kind": kind, "model_id": instruments.scorer.model_id, "manifest": body}
             store.upsert(connection, t.runs, [given])

@@ -321,7 +321,11 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     common = (app, settings, ids, watch, metrics)
     own: Agent
     if agent == "score":
-        own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True))
+        holder = instruments.holder
+        if holder is not None:
+            holder.metrics = metrics
+        renew = holder.current if holder else None
+        own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True, renew=renew))
         if is_live(settings.run):
             app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
     else:

@@ -5,16 +5,19 @@ FoldStage.commit      one transaction: what closed ticks led to, and the progres
 DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox, and the desk's progress
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from alerts.desk import DeskState, Incident
 from alerts.dossier import compose
 from alerts.rules import Rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import reason_of
+from groundswell.names import LIVE_RUN
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Document, Drop, Position, Score, Stamped
 from groundswell.store import schema as t
 from groundswell.store.derived import (
@@ -32,6 +35,7 @@ from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
 from stream.pipeline import DROP_BYTES_MAX, Folded, arrivals_of, contributions_of, open_records
+from stream.shells.switches import Switch, model_at, read_switches, record_switch
 
 Key = tuple[str, str]
 """Document id and content hash: what a score belongs to."""
@@ -57,15 +61,20 @@ class IntakeStage:
         run: whose admissions.
         scorer: one model; its id is part of every score.
         shared: other processes write the same facts, so scores are read back after the insert.
+        renew: asked at the start of each batch for the scorer to use (ScorerHolder.current); only the live run changes its model.
     """
 
     store: Store
     run: str
     scorer: Scorer
     shared: bool = False
+    renew: Callable[[], Scorer] | None = None
+    switches: list[Switch] = field(default_factory=list, init=False)  # of the live run, as of the last batch
 
     def take(self, batch: Sequence[Stamped], clock: StampClock, *, claim: Claim | None = None) -> tuple[Taken, Claim | None]:
         """Store a batch's facts and return what it contributes. A replayed batch costs no inference.
+
+        One scorer scores all that is new in a batch; what was stored before keeps the score that counted, by whatever model.
 
         Args:
             batch: records of one raw partition, in order.
@@ -76,16 +85,22 @@ class IntakeStage:
             OwnershipLostError: another process owns the partition; nothing was stored.
             DependencyError: the store is away; nothing was stored.
         """
+        if self.renew is not None and self.run == LIVE_RUN:
+            self.scorer = self.renew()
         opened = open_records(batch, clock)
         documents = [document for _, document in opened.documents]
-        admitted, scores, fresh, refused = self._admit(opened.documents, batch)
-        admissions, drops = [admission for admission, _ in admitted], opened.drops + refused
+        before = self._read(opened.documents, batch)
+        admitted, scores, fresh, refused = self._admit(opened.documents, batch, before)
+        admissions, drops, switches = [admission for admission, _ in admitted], opened.drops + refused, before.switches
         with self.store.write() as connection:
             once = _once(documents)
             write_intake(self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops)
             write_heartbeats(self.store, connection, opened.heartbeats)
             if self.shared:
                 scores |= stored_scores(connection, fresh, model_id=self.scorer.model_id)
+            switch = self._switch(admitted, before)
+            if switch is not None:
+                switches = record_switch(self.store, connection, self.run, switch, languages=self.scorer.languages)
             if claim is not None:
                 claim = advance(
                     connection,
@@ -94,25 +109,47 @@ class IntakeStage:
                     time_ms=clock.time_ms,
                     closed_tick=claim.closed_tick,
                 )
+        self.switches = switches
         scored = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
         return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, scored), claim
 
+    def _read(self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped]) -> "_Before":
+        """What is stored of a batch's records already: after a restart some of them are met again."""
+        with self.store.read() as connection:
+            known = known_contents(connection, self.run, [d.document_id for _, d in documents])
+            switches = read_switches(connection, self.run) if self.run == LIVE_RUN else []
+            replayed = {
+                _key(document): model_at(switches, position) or self.scorer.model_id
+                for position, document in documents
+                if known.get(document.document_id, {}).get(document.content_hash) == position
+            }
+            by_model = defaultdict(set)
+            for _, document in documents:
+                by_model[replayed.get(_key(document), self.scorer.model_id)].add(_key(document))
+            scores: dict[Key, Score] = {}
+            for model_id, keys in by_model.items():
+                scores |= stored_scores(connection, keys, model_id=model_id)
+            return _Before(known, scores, set(replayed), _stored_drops(connection, self.run, batch), switches)
+
     def _admit(
-        self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped]
+        self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped], before: "_Before"
     ) -> tuple[list[tuple[Admission, Document]], dict[Key, Score], dict[Key, Score], list[Drop]]:
         """What each document is, the scores of those that count, the new ones among them, and what the model cannot take.
 
-        A refused document was never there: what follows it is identified without it, in this batch as in any other.
+        A refused document was never there: what follows it is identified without it, in this batch as in any other. It stays
+        refused when it is met again, even by a model that could take it: it is accounted for as a drop.
         """
-        with self.store.read() as connection:
-            known = known_contents(connection, self.run, [d.document_id for _, d in documents])
-            scores = stored_scores(connection, {_key(d) for _, d in documents}, model_id=self.scorer.model_id)
         bodies = {stamped.position: stamped.body for stamped in batch}
+        scores, refused = dict(before.scores), before.drops
         fresh: dict[Key, Score] = {}
         reasons: dict[Key, str] = {}
         drops: list[Drop] = []
         while True:
-            admissions = identify(documents, {document_id: dict(contents) for document_id, contents in known.items()})
+            for position, document in documents:
+                if position in refused:
+                    drops.append(_refusal(position, document, reason=refused[position], body=bodies[position]))
+            documents = [(position, document) for position, document in documents if position not in refused]
+            admissions = identify(documents, {document_id: dict(contents) for document_id, contents in before.known.items()})
             admitted = list(zip(admissions, (document for _, document in documents), strict=True))
             counted = [document for admission, document in admitted if admission.outcome == "scored"]
             self._score([d for d in counted if _key(d) not in scores and _key(d) not in reasons], fresh, reasons)
@@ -120,10 +157,16 @@ class IntakeStage:
             refused = {a.position: reasons[_key(d)] for a, d in admitted if a.outcome == "scored" and _key(d) in reasons}
             if not refused:
                 return admitted, scores, fresh, drops
-            for position, document in documents:
-                if position in refused:
-                    drops.append(_refusal(position, document, reason=refused[position], body=bodies[position]))
-            documents = [(position, document) for position, document in documents if position not in refused]
+
+    def _switch(self, admitted: list[tuple[Admission, Document]], before: "_Before") -> Switch | None:
+        """Where this batch begins to use another model than the one before it did."""
+        for admission, document in admitted:
+            if admission.outcome == "scored" and _key(document) not in before.replayed:
+                position = admission.position
+                if model_at(before.switches, position) in (None, self.scorer.model_id):
+                    return None
+                return Switch(self.scorer.model_id, position.partition, position.offset, document.known_ms)
+        return None
 
     def _score(self, documents: list[Document], scores: dict[Key, Score], reasons: dict[Key, str]) -> None:
         """Score documents; one that the model cannot take gets its reason, alone."""
@@ -144,6 +187,25 @@ class IntakeStage:
             return self.scorer.score([document])[0]
         except Exception as error:
             return error
+
+
+class _Before(NamedTuple):
+    """What the store holds of a batch's records."""
+
+    known: dict[str, dict[str, Position]]
+    scores: dict[Key, Score]  # those that count, or would: by the model that scored a replayed document, else by the present one
+    replayed: set[Key]
+    drops: dict[Position, str]  # with their reasons
+    switches: list[Switch]
+
+
+def _stored_drops(connection: Connection, run: str, batch: Sequence[Stamped]) -> dict[Position, str]:
+    if not batch:
+        return {}
+    d, first, last = t.drops.c, batch[0].position, batch[-1].position
+    mine = and_(d.run == run, d.part == first.partition, d.position.between(first.offset, last.offset))
+    rows = connection.execute(select(d.part, d.position, d.place, d.reason).where(mine))
+    return {Position(part, position, place): reason for part, position, place, reason in rows}
 
 
 def _key(document: Document) -> Key:

@@ -26,7 +26,7 @@ LINES = [
 
 def groundswell(*arguments: str, folder: Path, stdin: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GROUNDSWELL")}
-    environment |= {"PYTHONPATH": str(ROOT), "GROUNDSWELL_DATA_DIR": str(folder / "data"), **variables}
+    environment |= {"PYTHONPATH": str(ROOT), "GROUNDSWELL_DATA_DIR": str(folder / "data"), "GROUNDSWELL_MODELS_USE": "linear", **variables}
     command = [sys.executable, "-m", "groundswell", *arguments]
     return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False)
 

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from groundswell.names import LANGUAGES, SENTIMENTS, TOPICS
 from groundswell.records import Document
+from models import encoder_scorer
+from models.bundle import load
+from models.registry import SHIPPED
 from models.scorer import Scorer, default_scorer
 from models.taxonomy import PPM, RISK_FLAGS, measured_topics
 
@@ -19,7 +22,12 @@ def linear() -> Scorer:
     return default_scorer(lambda _: [], lambda text: hashlib.blake2b(text.encode()).digest())
 
 
-SCORERS: Final[dict[str, Callable[[], Scorer]]] = {"linear": linear}
+def encoder() -> Scorer:
+    bundle = load(SHIPPED.directory("en-minilm"))
+    return encoder_scorer.load(bundle, finder=lambda _: [], digest=lambda text: hashlib.blake2b(text.encode()).digest(), threads=2)
+
+
+SCORERS: Final[dict[str, Callable[[], Scorer]]] = {"encoder": encoder, "linear": linear}
 
 
 @pytest.fixture(scope="module", params=sorted(SCORERS))

@@ -162,6 +162,8 @@ def complaint(line: str) -> str | None:
         return None if name.isupper() else f"there is no command {name!r}"
     command = root.get_command(click.Context(root), name)
     assert command is not None
+    while isinstance(command, click.Group) and len(words) > 2 and words[2] in command.commands:
+        command = command.commands[words.pop(2)]
     options = {flag: param for param in command.params if isinstance(param, click.Option) for flag in (*param.opts, *param.secondary_opts)}
     for place, word in enumerate(words[2:], start=2):
         flag, _, value = word.partition("=")

@@ -10,10 +10,10 @@ import pytest
 from groundswell.errors import BundleError
 from groundswell.names import SENTIMENTS, TOPICS
 from groundswell.records import Document, Mention
+from models.flags import Lexicon
+from models.linear import load_bundle
 from models.scorer import (
     LINEAR_BUNDLES,
-    FlagFinder,
-    Lexicon,
     LinearScorer,
     Question,
     clause_of,
@@ -22,7 +22,7 @@ from models.scorer import (
     scored_text,
     sentiment_of,
 )
-from models.taxonomy import LABEL_TO_TOPIC, PPM, RISK_FLAGS, measured_topics
+from models.taxonomy import LABEL_TO_TOPIC, PPM, measured_topics
 
 
 def finder(text: str) -> list[Mention]:
@@ -162,21 +162,15 @@ def test_a_phrase_raises_its_flag(scorer: LinearScorer, text: str, language: str
     assert flag in score.flags
 
 
-def test_a_phrase_inside_another_word_raises_nothing() -> None:
-    lexicon = Lexicon(dated="", about="", flags={"litigation": {"en": ["sues"]}}, tone={})
-    assert FlagFinder(lexicon, "en").find("Tissues in demand") == []
-
-
-def test_a_language_without_phrases_has_no_flags() -> None:
-    assert FlagFinder(Lexicon(dated="", about="", flags={}, tone={}), "en").find("Fund sues bank") == []
-
-
-def test_the_shipped_lexicon_covers_every_flag_in_both_languages() -> None:
+def test_a_flag_that_is_not_shown_is_not_in_a_score(scorer: LinearScorer) -> None:
     lexicon = msgspec.json.decode((LINEAR_BUNDLES / "lexicon.json").read_bytes(), type=Lexicon)
-    assert tuple(lexicon.flags) == RISK_FLAGS
-    assert all(phrases["en"] and phrases["zh"] for phrases in lexicon.flags.values())
-    phrases = [phrase for flag in lexicon.flags.values() for phrase in flag["en"] + flag["zh"]]
-    assert all(phrase == phrase.lower().strip() for phrase in phrases)
+    hidden = msgspec.structs.replace(lexicon, measured={"en": lexicon.measured["en"] | {"litigation": (84, 100)}})
+    models = {"en": load_bundle(LINEAR_BUNDLES, "en")}
+    quieter = LinearScorer(models, msgspec.json.encode(hidden), finder=finder, digest=digest)
+    texts = [document("Acme sued by fund as lender files for bankruptcy")]
+    flags = [score.flags if score else None for score in scorer.score(texts) + quieter.score(texts)]
+    assert flags == [["default_bankruptcy", "litigation"], ["default_bankruptcy"]]
+    assert quieter.model_id != scorer.model_id
 
 
 def test_a_lexicon_with_an_unknown_flag_is_refused() -> None:

@@ -28,7 +28,7 @@ CUTS = [
 
 @pytest.fixture(scope="module")
 def instruments() -> Instruments:
-    return load_instruments(catalogues=[CATALOGUE])
+    return load_instruments(catalogues=[CATALOGUE], use="linear")
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ class FirstWeekForEver(SurgeDetector):
 
 
 def play(folder: Path, spec: DemoSpec, fold: Callable[[Rules], Fold] = Fold) -> tuple[Demo, list[Alert]]:
-    demo = set_up(folder / "demo", spec=spec, fold=fold)
+    demo = set_up(folder / "demo", spec=spec, fold=fold, use="linear")
     demo.play_at_speed()
     demo.pipeline.finish()
     with demo.store.read() as connection:

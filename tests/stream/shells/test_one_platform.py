@@ -40,7 +40,7 @@ POOLS = (
 
 @pytest.fixture(scope="module")
 def instruments() -> Instruments:
-    return load_instruments(catalogues=[CATALOGUE])
+    return load_instruments(catalogues=[CATALOGUE], use="linear")
 
 
 @pytest.fixture(scope="module")

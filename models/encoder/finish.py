@@ -1,0 +1,193 @@
+"""From the weights of a finished run to a bundle: merged, rounded to int8, calibrated as it will answer, measured, described.
+
+Calibration and thresholds are fitted on the held-out part with the very engine that will serve, so what rounding changed is
+calibrated too. Figures are measured on the dev parts through `groundswell score`'s own code.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.errors import UsageError
+from groundswell.records import Mention
+from models import bundle as bundles
+from models import encoder_scorer
+from models.bundle import Base, Calibration, EncoderBundle, EncoderCard
+from models.calibrate import power_calibration, sigmoid_calibration, softmax_calibration, temperature
+from models.card import bundle_metrics, error_matrix, facts_of, write_card
+from models.datasets import CORPORA, holdout, read_corpus
+from models.encoder.engine import Engine, OnnxEngine, Readout
+from models.encoder.export import export
+from models.encoder.lessons import ONE_OF, Lesson, lessons_of
+from models.encoder.network import Network, blocks_of, merge_adapters
+from models.encoder.prepare import Prepared
+from models.encoder.recipe import Recipe, recipe_hash
+from models.encoder.tokens import Tokenizer
+from models.encoder.weights import GraphSpec
+from models.evaluate import Measured, measure_scorer
+from models.examples import Example
+from models.score_file import DetectLanguage
+from models.spans import TAGS
+from models.taxonomy import PPM, taxonomy_hash
+
+ROWS_PER_COLUMN: Final = 100  # below, a calibration has one number for all columns: more would fit the noise
+CALIBRATION_TEXTS: Final = 768  # that the ranges of the int8 products are taken from
+STEPS: Final = np.arange(0.2, 0.71, 0.01)  # thresholds that are tried
+
+Finder = Callable[[str], list[Mention]]
+
+
+def finish(
+    network: Network,
+    *,
+    recipe: Recipe,
+    recipe_text: str,
+    prepared: Prepared,
+    data: Path,
+    out: Path,
+    finder: Finder,
+    detect: DetectLanguage,
+) -> tuple[EncoderBundle, list[Measured]]:
+    """Make the bundle of a trained network.
+
+    Args:
+        network: with its best weights.
+        recipe: that it was trained by.
+        recipe_text: the file that the recipe was read from; it travels in the bundle.
+        prepared: of the run; what it holds out is what is calibrated on.
+        data: folder of the labelled sets; dev parts are measured.
+        out: the bundle's folder; it must not exist.
+        finder: companies in a text.
+        detect: decides a text's language, as `groundswell score` does.
+
+    Raises:
+        UsageError: the folder exists.
+    """
+    if out.exists():
+        message = f"bundle {out}: the folder exists already; name another one, or remove it"
+        raise UsageError(message)
+    merge_adapters(network.encoder)
+    spec = GraphSpec(
+        layers=len(blocks_of(network.encoder)),
+        heads=int(network.encoder.config.num_attention_heads),
+        text_heads=tuple(prepared.heads.text),
+        token_heads=prepared.heads.token,
+        max_tokens=recipe.encoder.max_tokens,
+        epsilon=float(network.encoder.config.layer_norm_eps),
+    )
+    state = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+    texts = [example.text for example in prepared.held_out][:CALIBRATION_TEXTS]
+    model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept)
+    tokenizer = Tokenizer(tokens, max_tokens=recipe.encoder.max_tokens)
+    calibration, thresholds = calibrate(OnnxEngine(model, tokenizer), tokenizer, prepared)
+    card = EncoderCard(
+        name=recipe.name,
+        language=recipe.language,
+        created=datetime.now(UTC).date().isoformat(),
+        base=Base(recipe.encoder.title, recipe.encoder.licence, recipe.encoder.origin),
+        recipe=recipe_hash(recipe),
+        taxonomy=taxonomy_hash(),
+        heads={head: list(columns) for head, columns in prepared.heads.text.items()} | _token_heads(prepared),
+        calibration=calibration,
+        thresholds_ppm=thresholds,
+        options={"max_tokens": recipe.encoder.max_tokens},
+        sources=prepared.sources,
+    )
+    files = {
+        bundles.MODEL_FILE: model,
+        bundles.TOKENIZER_FILE: tokens,
+        bundles.RECIPE_FILE: recipe_text.encode(),
+        bundles.ABOUT_FILE: b"measured below\n",
+    }
+    kept = bundles.save(out, card, files=files)  # the id of a model covers its files, so they are written before it is asked
+    scorer = encoder_scorer.load(bundles.load(out), finder=finder, digest=lambda _: b"")  # digests are part of no figure
+    measured = measure_scorer(scorer, dev_examples(recipe, data), detect=detect)
+    card = msgspec.structs.replace(kept, metrics=bundle_metrics(measured), error_matrix=error_matrix(measured))
+    about = write_card(facts_of(card, model_id=scorer.model_id, bundle_bytes=sum(map(len, files.values()))), measured)
+    shutil.rmtree(out)
+    bundles.save(out, card, files=files | {bundles.ABOUT_FILE: about.encode()})
+    return bundles.load(out), measured
+
+
+def _token_heads(prepared: Prepared) -> dict[str, list[str]]:
+    columns = {"target": ["negative", "neutral", "positive"], "spans": list(TAGS)}
+    return {head: columns[head] for head in prepared.heads.token}
+
+
+def dev_examples(recipe: Recipe, data: Path) -> list[Example]:
+    """What a bundle is measured on: the dev parts of its corpora; of a set without one, what training was kept from."""
+    examples: list[Example] = []
+    for key in recipe.data.corpora:
+        if "dev" in CORPORA[key].parts:
+            examples += read_corpus(data, key, "dev")
+        elif key == "wwwxmu":
+            examples += holdout(read_corpus(data, key, "train"))[1]
+    return examples
+
+
+# --- calibration -----------------------------------------------------------------------------------------------
+def calibrate(engine: Engine, tokenizer: Tokenizer, prepared: Prepared) -> tuple[dict[str, Calibration], dict[str, int]]:
+    """(head -> calibration, label or flag -> threshold in ppm), fitted on the engine's answers to the held-out texts."""
+    readout = engine.run([example.text for example in prepared.held_out])
+    lessons = lessons_of(prepared.held_out, heads=prepared.heads, tokenizer=tokenizer)
+    found: dict[str, Calibration] = {}
+    thresholds: dict[str, int] = {}
+    first = 0
+    for head, columns in prepared.heads.text.items():
+        rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted]
+        margins = readout.text[rows, first : first + len(columns)].astype(np.float64)
+        wanted = np.stack([lessons[row].wanted[head] for row in rows])
+        found[head] = _one_of(margins, wanted.argmax(1)) if head in ONE_OF else _each(margins, wanted > 0.5)
+        if head in ("labels", "flags"):
+            thresholds |= _thresholds(columns, _sigmoid(margins, found[head]), wanted > 0.5)
+        first += len(columns)
+    if "target" in prepared.heads.token:
+        found["target"] = _one_of(*_target_rows(readout, lessons, 3 * prepared.heads.token.index("target")))
+    return found, thresholds
+
+
+def _one_of(margins: NDArray[np.float64], target: NDArray[np.int64]) -> Calibration:
+    """The link with the least log loss: a temperature, or where there are rows enough a bias per column as well, or powers."""
+    ways = [temperature]
+    if len(margins) >= ROWS_PER_COLUMN * margins.shape[1]:
+        ways += [softmax_calibration, power_calibration]
+    best = min((way(margins, target) for way in ways), key=lambda one: one.loss)
+    return Calibration(best.link, best.slopes.tolist(), best.intercepts.tolist(), best.powers.tolist())
+
+
+def _each(margins: NDArray[np.float64], wanted: NDArray[np.bool_]) -> Calibration:
+    slopes, intercepts = sigmoid_calibration(margins, wanted)
+    return Calibration("sigmoid", slopes.tolist(), intercepts.tolist(), [1.0] * len(slopes))
+
+
+def _sigmoid(margins: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-(margins * np.array(calibration.slopes) + np.array(calibration.intercepts))))
+
+
+def _thresholds(columns: Sequence[str], shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> dict[str, int]:
+    """The one threshold for all columns that gives the best micro F1."""
+
+    def f1(step: float) -> float:
+        given = shares >= step
+        return 2 * float((given & wanted).sum()) / max(1.0, float(given.sum() + wanted.sum()))
+
+    best = max(STEPS.tolist(), key=f1)
+    return dict.fromkeys(columns, round(best * PPM))
+
+
+def _target_rows(readout: Readout, lessons: Sequence[Lesson], column: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Margins [names, 3] and sentiments [names] of the judged names."""
+    margins, target = [], []
+    for row, lesson in enumerate(lessons):
+        start = int(readout.starts[row])
+        for name in lesson.names:
+            if name.wanted is not None:
+                margins.append(readout.tokens[start + name.first : start + name.last, column : column + 3].mean(axis=0))
+                target.append(int(name.wanted.argmax()))
+    return np.asarray(margins, np.float64), np.asarray(target)

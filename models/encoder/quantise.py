@@ -1,0 +1,166 @@
+"""A network in int8, with scales that are fixed beforehand from what calibration texts do to it.
+
+Weights have one scale per column. Processors without VNNI add the products of two neighbouring rows up in 16 bits, so such a pair of
+weights is kept small enough to fit whatever the inputs are: then all processors return the same numbers. Each weight is rounded so
+that it makes up for what rounding the weights before it did to calibration texts (Frantar et al. 2023, "GPTQ"). Inputs have one scale
+per site; the few channels that are far larger than the rest are cut into slots (graph.Site), so that they do not set the step for all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from models.encoder import graph
+from models.encoder.graph import Quantised, Rounded, Site
+from models.encoder.tokens import Tokenizer
+from models.encoder.weights import Floats, GraphSpec, Product, Weights
+
+WEIGHT_STEPS: Final = 127
+PAIR_STEPS: Final = 128  # of two weights that are added up in 16 bits: 255 * 128 < 2 ** 15
+WORD_STEPS: Final = 127
+STEPS: Final = 255  # of an input
+HEADROOM: Final = 1.05  # other texts reach further than those of calibration
+ROWS: Final = 6_000  # tokens of a site that its weights are fitted to
+
+SLOTS: Final[Mapping[str, int]] = {"states": 16, "context": 0, "middle": 32, "active": 64}  # further columns per kind of site
+DAMPING: Final = 0.01  # of the mean square of the inputs, so that channels that hardly vary do not take the rounding of all others
+BLOCK: Final = 128  # weights that are rounded before what is left of them is spread over the rest at once
+
+
+class Observed(NamedTuple):
+    """What calibration texts put into a site of K channels."""
+
+    low: Floats  # [K] least value of a channel
+    high: Floats  # [K]
+    rows: Floats  # [about ROWS, K] a sample, evenly spread
+
+
+def observe(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, Observed]:
+    """Run texts through the float32 network and keep what arrives at every site of graph.sites_of."""
+    sites = list(graph.sites_of(spec))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    model = graph.build(weights, spec, taps=sites).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    encodings = tokenizer.encode(texts)
+    seen: dict[str, list[Observed]] = {site: [] for site in sites}
+    for encoded in encodings:
+        for site, states in zip(sites, session.run(sites, {"input_ids": encoded.ids[None]}), strict=True):
+            rows = states[0]
+            step = max(1, len(encodings.ids) // ROWS)
+            seen[site].append(Observed(rows.min(0), rows.max(0), rows[::step].copy()))
+    return {site: _together(parts) for site, parts in seen.items()}
+
+
+def _together(parts: Sequence[Observed]) -> Observed:
+    low, high = np.min([part.low for part in parts], axis=0), np.max([part.high for part in parts], axis=0)
+    return Observed(low, high, np.concatenate([part.rows for part in parts]))
+
+
+def site_of(seen: Observed, *, slots: int) -> Site:
+    """The finest steps with which `slots` more columns still hold every channel."""
+    low, high = seen.low.astype(np.float64) * HEADROOM, seen.high.astype(np.float64) * HEADROOM
+    least = float(low.min())
+
+    def cut(width: float) -> tuple[float, NDArray[np.int64], NDArray[np.int64]]:
+        """Lower end of a range of that width, and the slots that each channel needs above and below it."""
+        first = max(least, -width / 2)
+        above, below = np.ceil((high - first - width) / width), np.ceil((first - low) / width)
+        return first, np.maximum(above, 0).astype(np.int64), np.maximum(below, 0).astype(np.int64)
+
+    enough, short = max(float(high.max()) - least, 1e-6), 0.0
+    for _ in range(30):
+        width = (enough + short) / 2
+        _, above, below = cut(width)
+        if above.sum() + below.sum() <= slots:
+            enough = width
+        else:
+            short = width
+    scale = enough / STEPS
+    first, above, below = cut(enough)
+    channels = np.concatenate([np.repeat(np.arange(len(low)), above), np.repeat(np.arange(len(low)), below)])
+    orders = [np.concatenate([np.arange(1, count + 1) for count in counts if count] or [np.zeros(0)]) for counts in (above, below)]
+    shifts = np.concatenate([-orders[0], orders[1]]) * scale * STEPS
+    apart = _apart(channels)
+    return Site(float(np.float32(scale)), round(-first / scale), channels[apart], shifts[apart].astype(np.float32))
+
+
+def _apart(channels: NDArray[np.int64]) -> NDArray[np.intp]:
+    """An order in which neighbours, two by two, are slots of different channels as far as possible: their weights add up."""
+    order = np.argsort(channels, kind="stable")
+    half = (len(order) + 1) // 2
+    return np.concatenate([np.stack([order[: len(order) - half], order[half:]], axis=1).ravel(), order[len(order) - half : half]])
+
+
+def quantise(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Sequence[str]) -> Quantised:
+    """The int8 network, its ranges and its rounding fitted to texts."""
+    seen = observe(weights, spec, tokenizer, texts)
+    words, word_scales = words_of(weights.words)
+    found = Quantised(words, word_scales)
+    for name, products in graph.sites_of(spec).items():
+        site = site_of(seen[name], slots=SLOTS[name.split(".")[1]])
+        found.sites[name] = site
+        idle, inputs = arrived(seen[name].rows, site)
+        squares = inputs.astype(np.float64).T @ inputs / len(inputs)
+        for product in products:
+            given = graph.product_of(weights, product)
+            found.products[product] = _rounded_product(given, site, idle=idle, inputs=inputs, rows=seen[name].rows, squares=squares)
+    return found
+
+
+def words_of(words: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """Word vectors in int8 with a scale per row [vocabulary, H], [vocabulary, 1]."""
+    scales = np.abs(words).max(axis=1, keepdims=True) / WORD_STEPS
+    scales[scales == 0] = 1
+    return np.rint(words / scales).astype(np.int8), scales.astype(np.float32)
+
+
+def arrived(rows: Floats, site: Site) -> tuple[Floats, Floats]:
+    """What a product gets to see of its inputs [n, K]: (value of each slot while it holds nothing [m], inputs as rounded [n, K])."""
+    whole = np.concatenate([rows, rows[:, site.slots] + site.shifts], axis=1)
+    steps = np.clip(np.rint(whole / np.float32(site.scale)) + site.zero_point, 0, STEPS) - site.zero_point
+    idle = np.where(site.shifts < 0, -site.zero_point, STEPS - site.zero_point).astype(np.float32)
+    channels = rows.shape[1]
+    inputs = steps[:, :channels].copy()
+    np.add.at(inputs.T, site.slots, (steps[:, channels:] - idle).T)
+    return idle * np.float32(site.scale), inputs * np.float32(site.scale)
+
+
+def _rounded_product(given: Product, site: Site, *, idle: Floats, inputs: Floats, rows: Floats, squares: NDArray[np.float64]) -> Rounded:
+    """Weights in steps, and a bias that takes back what idle slots add and what rounding shifts on average."""
+    scale = _column_scales(np.concatenate([given.weight, given.weight[site.slots]]))
+    steps = _compensated(given.weight, scale, squares)
+    bias = given.bias - idle @ (steps[site.slots] * scale) + (rows @ given.weight - inputs @ (steps * scale)).mean(axis=0)
+    return Rounded(np.concatenate([steps, steps[site.slots]]), scale.astype(np.float32), bias.astype(np.float32))
+
+
+def _column_scales(weight: Floats) -> Floats:
+    """The least scale per column [N] at which every weight and every pair of neighbouring rows keeps to its bounds."""
+    even = weight if len(weight) % 2 == 0 else np.concatenate([weight, np.zeros_like(weight[:1])])
+    pairs = np.abs(even[0::2] + even[1::2]).max(axis=0)
+    scale = np.maximum(np.abs(weight).max(axis=0) / WEIGHT_STEPS, pairs / PAIR_STEPS)
+    scale[scale == 0] = 1
+    return scale
+
+
+def _compensated(weight: Floats, scale: Floats, squares: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Weights [K, N] rounded row by row, the error of each row made up for by the rows after it (GPTQ)."""
+    rest = weight.astype(np.float64)
+    steps = np.zeros_like(rest)
+    damped = squares + DAMPING * np.diag(squares).mean() * np.eye(len(squares))
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    for first in range(0, len(rest), BLOCK):
+        last = min(first + BLOCK, len(rest))
+        errors = np.zeros((last - first, rest.shape[1]))
+        for row in range(first, last):
+            before = steps[row - 1] if row % 2 else 0
+            low, high = np.maximum(-WEIGHT_STEPS, -PAIR_STEPS - before), np.minimum(WEIGHT_STEPS, PAIR_STEPS - before)
+            steps[row] = np.clip(np.rint(rest[row] / scale), low, high)
+            errors[row - first] = (rest[row] - steps[row] * scale) / upper[row, row]
+            rest[row + 1 : last] -= np.outer(upper[row, row + 1 : last], errors[row - first])
+        rest[last:] -= upper[first:last, last:].T @ errors
+    return steps.astype(np.int8)
