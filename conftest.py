@@ -1,8 +1,11 @@
-"""Where the extra `torch` is not installed, the modules that train are not searched for doctests: they cannot be imported."""
+"""Where the extra `torch` is not installed, modules that import it are not searched for doctests."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
+HELPERS = ("dying_run", "tiny_encoder")
 TRAINING = ("finish", "from_onnx", "lessons", "network", "objectives", "prepare", "train", "workshop")
 
-collect_ignore = [] if find_spec("torch") else [str(Path("models", "encoder", f"{name}.py")) for name in TRAINING]
+NEED_TORCH = [*(Path("models", "encoder", f"{name}.py") for name in TRAINING), *(Path("tests", f"{name}.py") for name in HELPERS)]
+
+collect_ignore = [] if find_spec("torch") else [str(path) for path in NEED_TORCH]

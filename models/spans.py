@@ -11,6 +11,7 @@ OUTSIDE, BEGIN, INSIDE = range(len(TAGS))
 def spans_of(tags: NDArray[Any]) -> set[tuple[int, int]]:
     """Spans `[first, last)` of a sequence of tags; an inside without a begin before it begins none.
 
+    >>> import numpy as np
     >>> sorted(spans_of(np.array([0, 1, 2, 0, 1, 1, 2, 2])))
     [(1, 3), (4, 5), (5, 8)]
     """

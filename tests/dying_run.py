@@ -18,7 +18,7 @@ ADAPTERS: Final = Tuning(depth="adapters", top=1, adapter_rank=4)
 def recipe_of(checkpoint: Path) -> Recipe:
     """Dropout, adapters, kept states, a running average: everything that a checkpoint has to carry."""
     optimiser = an_optimiser(epochs=2, average=0.9, accumulate=2)
-    return a_recipe(checkpoint, tuning=ADAPTERS, optimiser=optimiser, stopping=Stopping(evaluate_every=0.5, checkpoint_every=3))
+    return a_recipe(checkpoint, tuning=ADAPTERS, optimiser=optimiser, stopping=Stopping(checkpoint_every=3))
 
 
 def main(folder: Path, checkpoint: Path, step: int) -> None:

@@ -11,7 +11,6 @@ from tokenizers import models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
 from models.encoder.lessons import Heads, Lesson, heads_of, lessons_of
-from models.encoder.network import Network
 from models.encoder.prepare import network_of, tokenizer_of
 from models.encoder.recipe import Data, Encoder, Optimiser, Recipe, Stopping, Tuning
 from models.encoder.tokens import Tokenizer
@@ -98,14 +97,8 @@ def toy_lessons(recipe: Recipe, examples: Sequence[Example]) -> tuple[Heads, lis
     return heads, lessons_of(examples, heads=heads, tokenizer=tokenizer)
 
 
-def a_network(recipe: Recipe, heads: Heads) -> Network:
-    """The checkpoint with fresh heads, the same ones every time."""
-    torch.manual_seed(recipe.seed)
-    return network_of(recipe, heads)
-
-
 def a_run(folder: Path, recipe: Recipe, *, count: int = 80, progress: Progress | None = None) -> Run:
     """A run over toy texts; thirty others are looked at."""
     heads, lessons = toy_lessons(recipe, toy_examples(count))
     _, held_out = toy_lessons(recipe, toy_examples(30, seed=1))
-    return Run(folder, recipe=recipe, network=a_network(recipe, heads), lessons=lessons, looks={"held_out": held_out}, progress=progress)
+    return Run(folder, recipe=recipe, network=network_of(recipe, heads), lessons=lessons, looks={"held_out": held_out}, progress=progress)

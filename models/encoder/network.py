@@ -138,11 +138,11 @@ def load_encoder(source: str | Path, *, layers: tuple[int, ...] = (), dropout: f
         encoder.pooler = None  # sentence-pair pretraining's head: nothing here reads it
     blocks = encoder.encoder.layer  # type: ignore[union-attr]
     if layers:
-        if max(layers) >= len(blocks):  # type: ignore[arg-type]
+        if not set(layers) <= set(range(len(blocks))):  # type: ignore[arg-type]
             message = f"encoder {source}: layers {list(layers)} are asked for, it has {len(blocks)}; name layers from 0"  # type: ignore[arg-type]
             raise SettingsError(message)
         encoder.encoder.layer = nn.ModuleList(blocks[i] for i in layers)  # type: ignore[index, union-attr]
-        config.num_hidden_layers = len(layers)
+        encoder.config.num_hidden_layers = len(layers)  # type: ignore[union-attr]  # the encoder has a copy of what was read
     return encoder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import torch
 from transformers.utils import cached_file
 
 from groundswell.errors import SettingsError, UsageError
@@ -121,8 +122,9 @@ def sources_of(examples: Sequence[Example]) -> list[Source]:
 
 
 def network_of(recipe: Recipe, heads: Heads) -> Network:
-    """The pretrained encoder with fresh heads."""
+    """The pretrained encoder with fresh heads, which are drawn by the recipe's seed."""
     tuning = recipe.tuning
+    torch.manual_seed(recipe.seed)
     encoder = load_encoder(
         recipe.encoder.source, layers=recipe.encoder.layers, dropout=tuning.dropout, attention_dropout=tuning.attention_dropout
     )

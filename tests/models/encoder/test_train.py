@@ -12,6 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch: pip install groundswell[torch]")
 pytest.importorskip("transformers", reason="training needs transformers: pip install groundswell[torch]")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from groundswell.errors import UsageError  # noqa: E402
 from models.encoder.recipe import Optimiser, Stopping, Tuning  # noqa: E402
 from models.encoder.train import BEST, LAST, LOG, measure, schedule  # noqa: E402
@@ -40,13 +42,17 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(checkpoint: Path
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     a_run(whole, recipe_of(checkpoint)).train()
     steps = [record["step"] for record in log_of(whole)]
-    last = steps[-1] - 1
-    command = [sys.executable, "-m", "tests.dying_run", str(killed), str(checkpoint), str(last)]
+    assert steps == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8]  # each epoch has four steps and a look, and step 3 is the first checkpoint
+    command = [sys.executable, "-m", "tests.dying_run", str(killed), str(checkpoint), "4"]
     dead = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=120)
     assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
-    assert (killed / BEST).read_bytes() != (whole / BEST).read_bytes()
+    assert (killed / LAST).exists()
+    assert not (killed / BEST).exists()
     a_run(killed, recipe_of(checkpoint)).train()
     assert (killed / BEST).read_bytes() == (whole / BEST).read_bytes()
+    last, expected = load_file(killed / LAST), load_file(whole / LAST)
+    assert last.keys() == expected.keys()
+    assert all(torch.equal(value, expected[name]) for name, value in last.items())
     assert [record["step"] for record in log_of(killed)] == steps
 
 
