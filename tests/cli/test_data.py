@@ -15,7 +15,7 @@ RECIPE = '[[data.user]]\npath = "mine.csv"\nlanguage = "en"\nkind = "news"\ntext
 
 
 def said(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(data, ["check", *map(str, arguments)])
+    return CliRunner().invoke(root, ["data", "check", *map(str, arguments)])
 
 
 def fill(folder: Path, key: str, part: str, *texts: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from groundswell.cli.evaluate import evaluate
+from groundswell.cli import root
 from groundswell.errors import NotFoundError, RecordError, UsageError
 from models.datasets import CORPORA
 from models.scorer import LINEAR_BUNDLES
@@ -23,7 +23,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
+    return CliRunner().invoke(root, ["evaluate", *map(str, arguments)])
 
 
 def figures(*arguments: str | Path) -> dict[str, Any]:
