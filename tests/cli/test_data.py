@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from groundswell.cli.data import CONFLICTS_SHOWN, data
+from groundswell.cli import root
+from groundswell.cli.data import CONFLICTS_SHOWN
 from groundswell.errors import RecordError, UsageError
 from models.datasets import CORPORA
 
