@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.encoder import graph
 from models.encoder.graph import Quantised, Rounded, Site
 from models.encoder.tokens import Tokenizer
-from models.encoder.weights import Floats, GraphSpec, Product, Weights
+from models.encoder.weights import Floats, GraphSpec, Weights
 
 WEIGHT_STEPS: Final = 127
 PAIR_STEPS: Final = 128  # of two weights that are added up in 16 bits: 255 * 128 < 2 ** 15
@@ -96,10 +96,19 @@ def _apart(channels: NDArray[np.int64]) -> NDArray[np.intp]:
     return np.concatenate([np.stack([order[: len(order) - half], order[half:]], axis=1).ravel(), order[len(order) - half : half]])
 
 
-def quantise(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Sequence[str]) -> Quantised:
-    """The int8 network, its ranges and its rounding fitted to texts."""
+def quantise(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Sequence[str], *, coarseness: float = 0.0) -> Quantised:
+    """The int8 network, its ranges and its rounding fitted to texts.
+
+    Args:
+        weights: the network in float32.
+        spec: its shape.
+        tokenizer: that belongs to it.
+        texts: some hundreds, of the kind that will be read.
+        coarseness: least step of a weight as a share of the root mean square of its matrix; 0 = as fine as int8 goes. Coarser steps take
+            fewer values, and what takes few values is packed into few bytes (models.encoder.export).
+    """
     seen = observe(weights, spec, tokenizer, texts)
-    words, word_scales = words_of(weights.words)
+    words, word_scales = words_of(weights.words, coarseness=coarseness)
     found = Quantised(words, word_scales)
     for name, products in graph.sites_of(spec).items():
         site = site_of(seen[name], slots=SLOTS[name.split(".")[1]])
@@ -108,13 +117,17 @@ def quantise(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Seq
         squares = inputs.astype(np.float64).T @ inputs / len(inputs)
         for product in products:
             given = graph.product_of(weights, product)
-            found.products[product] = _rounded_product(given, site, idle=idle, inputs=inputs, rows=seen[name].rows, squares=squares)
+            steps, scale = compensated(given.weight, site, squares, coarseness=coarseness)
+            bias = (
+                given.bias - idle @ (steps[site.slots] * scale) + (seen[name].rows @ given.weight - inputs @ (steps * scale)).mean(axis=0)
+            )
+            found.products[product] = Rounded(np.concatenate([steps, steps[site.slots]]), scale, bias.astype(np.float32))
     return found
 
 
-def words_of(words: Floats) -> tuple[NDArray[np.int8], Floats]:
+def words_of(words: Floats, *, coarseness: float = 0.0) -> tuple[NDArray[np.int8], Floats]:
     """Word vectors in int8 with a scale per row [vocabulary, H], [vocabulary, 1]."""
-    scales = np.abs(words).max(axis=1, keepdims=True) / WORD_STEPS
+    scales = np.maximum(np.abs(words).max(axis=1, keepdims=True) / WORD_STEPS, coarseness * np.sqrt(np.square(words).mean()))
     scales[scales == 0] = 1
     return np.rint(words / scales).astype(np.int8), scales.astype(np.float32)
 
@@ -130,14 +143,6 @@ def arrived(rows: Floats, site: Site) -> tuple[Floats, Floats]:
     return idle * np.float32(site.scale), inputs * np.float32(site.scale)
 
 
-def _rounded_product(given: Product, site: Site, *, idle: Floats, inputs: Floats, rows: Floats, squares: NDArray[np.float64]) -> Rounded:
-    """Weights in steps, and a bias that takes back what idle slots add and what rounding shifts on average."""
-    scale = _column_scales(np.concatenate([given.weight, given.weight[site.slots]]))
-    steps = _compensated(given.weight, scale, squares)
-    bias = given.bias - idle @ (steps[site.slots] * scale) + (rows @ given.weight - inputs @ (steps * scale)).mean(axis=0)
-    return Rounded(np.concatenate([steps, steps[site.slots]]), scale.astype(np.float32), bias.astype(np.float32))
-
-
 def _column_scales(weight: Floats) -> Floats:
     """The least scale per column [N] at which every weight and every pair of neighbouring rows keeps to its bounds."""
     even = weight if len(weight) % 2 == 0 else np.concatenate([weight, np.zeros_like(weight[:1])])
@@ -147,8 +152,17 @@ def _column_scales(weight: Floats) -> Floats:
     return scale
 
 
-def _compensated(weight: Floats, scale: Floats, squares: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Weights [K, N] rounded row by row, the error of each row made up for by the rows after it (GPTQ)."""
+def compensated(weight: Floats, site: Site, squares: NDArray[np.float64], *, coarseness: float) -> tuple[NDArray[np.int8], Floats]:
+    """Weights in steps [K, N] and the steps' sizes [N], rounded row by row, each row's error made up for by the rows after it (GPTQ).
+
+    Args:
+        weight: [K, N].
+        site: where the product reads.
+        squares: mean products of its inputs, as they are after rounding [K, K].
+        coarseness: as in `quantise`.
+    """
+    scale = _column_scales(np.concatenate([weight, weight[site.slots]]))
+    scale = np.maximum(scale, coarseness * np.sqrt(np.square(weight).mean())).astype(np.float32)
     rest = weight.astype(np.float64)
     steps = np.zeros_like(rest)
     damped = squares + DAMPING * np.diag(squares).mean() * np.eye(len(squares))
@@ -163,4 +177,4 @@ def _compensated(weight: Floats, scale: Floats, squares: NDArray[np.float64]) ->
             errors[row - first] = (rest[row] - steps[row] * scale) / upper[row, row]
             rest[row + 1 : last] -= np.outer(upper[row, row + 1 : last], errors[row - first])
         rest[last:] -= upper[first:last, last:].T @ errors
-    return steps.astype(np.int8)
+    return steps.astype(np.int8), scale
