@@ -1,14 +1,14 @@
 """An encoder bundle on disk: one folder, one language, nothing in it that can run code.
 
     bundle.json      the card: what it is, what it was trained on, what it reached, and the hash of every other file
-    model.onnx       the network
+    model.onnx.gz    the network; packed or not, as every listed file may be
     tokenizer.json   text to tokens
     recipe.toml      the training recipe that makes it again
     CARD.md          the model card, for people
     ...              further files that the card lists (.json, .safetensors, .csv, ...), such as the linear features beside the encoder
 
 Only files that the card lists are read, each once, and its bytes are those that were checked: what is handed on is what was
-hashed. `models/registry.py` says which bundle is in force; `models/linear.py` has the linear bundles, which are another format.
+hashed, unpacked. `models/registry.py` says which bundle is in force; `models/linear.py` has the linear bundles, which are another format.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ import shutil
 import stat
 import tempfile
 import tomllib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -40,6 +41,7 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 RECIPE_FILE: Final = "recipe.toml"
 ABOUT_FILE: Final = "CARD.md"
 REQUIRED_FILES: Final = (MODEL_FILE, TOKENIZER_FILE, RECIPE_FILE, ABOUT_FILE)
+PACKED: Final = ".gz"  # may follow a file's own suffix
 SUFFIXES: Final = (".onnx", ".json", ".safetensors", ".toml", ".md", ".csv")
 SILENT_SUFFIXES: Final = (".md", ".toml")  # for people and for training: they cannot change an answer
 
@@ -132,7 +134,7 @@ class EncoderCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True)
 class EncoderBundle:
-    """A bundle that has passed every check; `data` holds the bytes that were hashed."""
+    """A bundle that has passed every check; `data` holds its files by their unpacked names."""
 
     card: EncoderCard
     directory: Path
@@ -161,7 +163,7 @@ def content_hash(card: EncoderCard) -> str:
     figures, the model card and the recipe's comments do not.
     """
     decisive = ("format", "language", "engine", "precision", "taxonomy", "heads", "calibration", "thresholds_ppm", "options")
-    files = {name: fact.sha256 for name, fact in card.files.items() if not name.endswith(SILENT_SUFFIXES)}
+    files = {name: fact.sha256 for name, fact in card.files.items() if not unpacked_name(name).endswith(SILENT_SUFFIXES)}
     parts = [getattr(card, field) for field in decisive]
     return content_id(msgspec.json.encode([*parts, files], order="deterministic").decode())
 
@@ -240,7 +242,7 @@ def load(directory: Path) -> EncoderBundle:
             JSON, of another format or taxonomy, or lacks a head, a calibration or a file. The text names place, rule, value and next step.
     """
     card = read_card(directory)
-    data = {name: _checked_file(directory / name, fact) for name, fact in card.files.items()}
+    data = {unpacked_name(name): _checked_file(directory / name, fact) for name, fact in card.files.items()}
     return EncoderBundle(card, directory, data)
 
 
@@ -345,11 +347,14 @@ def _check_finite(path: Path, place: str, numbers: Sequence[float]) -> None:
 
 
 def _check_listed(path: Path, card: EncoderCard) -> None:
-    missing = [name for name in REQUIRED_FILES if name not in card.files]
+    names = [unpacked_name(name) for name in card.files]
+    missing = [name for name in REQUIRED_FILES if name not in names]
     if missing:
         _refuse(path, f"files lists {', '.join(REQUIRED_FILES)}", f"no {', '.join(missing)}", "make the bundle again")
     if len(card.files) > FILES_MAX:
         _refuse(path, f"files lists at most {FILES_MAX} files", str(len(card.files)), "make the bundle again")
+    if len(set(names)) < len(names):
+        _refuse(path, "a file is listed packed or unpacked, not both", ", ".join(sorted(names)), "make the bundle again")
     for name, fact in card.files.items():
         _check_file_name(path.parent, name)
         if not 0 <= fact.bytes <= FILE_BYTES_MAX:
@@ -359,7 +364,7 @@ def _check_listed(path: Path, card: EncoderCard) -> None:
 def _check_file_name(directory: Path, name: str) -> None:
     if Path(name).name != name or name.startswith(".") or name == CARD_FILE or "\\" in name:
         _refuse(directory, "a listed file lies in the bundle's own folder, under a plain name", repr(name), "make the bundle again")
-    if Path(name).suffix not in SUFFIXES:
+    if Path(unpacked_name(name)).suffix not in SUFFIXES:
         rule = f"a listed file ends in {', '.join(SUFFIXES)}; other formats, pickle above all, are never loaded"
         _refuse(directory, rule, repr(name), "store weights as .onnx or .safetensors")
 
@@ -383,17 +388,44 @@ def read_plain(path: Path, *, bytes_max: int) -> bytes:
 
 def _checked_file(path: Path, fact: FileFact) -> bytes:
     data = read_plain(path, bytes_max=FILE_BYTES_MAX)
-    if is_pickle(data):
-        rule = "pickles and zip archives of them can run code and are never loaded"
-        _refuse(path, rule, f"a file that begins with {data[:4]!r}", "convert the weights to .safetensors or .onnx")
     if len(data) != fact.bytes:
         what = "truncated" if len(data) < fact.bytes else "altered"
         _refuse(path, f"the card promises {fact.bytes} bytes", f"{len(data)} ({what})", "restore the file that belongs to the card")
     found = hashlib.sha256(data).hexdigest()
     if found != fact.sha256:
         _refuse(path, f"the card promises sha256 {fact.sha256}", found, "restore the file that belongs to the card")
+    if path.name.endswith(PACKED):
+        data = _unpacked(path, data)
+        path = path.with_name(unpacked_name(path.name))
     _check_kind(path, data)
     return data
+
+
+def unpacked_name(name: str) -> str:
+    """What a file is called once it is unpacked.
+
+    >>> unpacked_name("model.onnx.gz"), unpacked_name("model.onnx")
+    ('model.onnx', 'model.onnx')
+    """
+    return name.removesuffix(PACKED)
+
+
+def pack(data: bytes) -> bytes:
+    """Bytes as a gzip file. Rounded weights repeat no sequences: Huffman codes alone are smaller, and twice as fast to unpack."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, _GZIP, 9, zlib.Z_HUFFMAN_ONLY)
+    return packer.compress(data) + packer.flush()
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        found = unpacker.decompress(data, FILE_BYTES_MAX)
+    except zlib.error as error:
+        _refuse(path, f"a file called {PACKED} is one gzip member", reason_of(error), "make the bundle again")
+    if not unpacker.eof or unpacker.unused_data:
+        rule = f"one gzip member of at most {FILE_BYTES_MAX} bytes unpacked, and nothing after it"
+        _refuse(path, rule, "more, or a file that ends early", "make the bundle again")
+    return found
 
 
 def is_pickle(data: bytes) -> bool:
@@ -407,6 +439,9 @@ def is_pickle(data: bytes) -> bool:
 
 def _check_kind(path: Path, data: bytes) -> None:
     """Whether a file's content is what its suffix says, as far as that can be told without its library."""
+    if is_pickle(data):
+        rule = "pickles and zip archives of them can run code and are never loaded"
+        _refuse(path, rule, f"a file that begins with {data[:4]!r}", "convert the weights to .safetensors or .onnx")
     suffix = path.suffix
     if suffix in (".json", ".toml"):
         try:
@@ -422,6 +457,7 @@ def _check_kind(path: Path, data: bytes) -> None:
         _refuse(path, rule, "a reference to another file", "export the network with its weights inside")
 
 
+_GZIP: Final = 31  # zlib's number for the gzip format with the largest window
 _EXTERNAL: Final = b"\x0a\x08location"
 """How a tensor of an ONNX file names the file that its numbers lie in (StringStringEntryProto, key "location")."""
 

@@ -22,10 +22,10 @@ from models.encoder.engine import Engine, OnnxEngine, Readout
 from models.encoder.tokens import Tokenizer
 from models.flags import FlagFinder, parse_lexicon
 from models.scorer import Question, scored_text, sentiment_of
-from models.spans import spans_of
+from models.spans import spans_of, whole_words
 from models.taxonomy import PPM, RISK_FLAGS, highest, topics_of_labels, topics_of_native
 
-REVISION: Final = "1"  # part of the model id: raised when the code below answers differently from the same numbers
+REVISION: Final = "2"  # part of the model id: raised when the code below answers differently from the same numbers
 RECENT: Final = 1_024  # texts whose numbers are kept for the questions that follow on them
 
 
@@ -88,7 +88,7 @@ class EncoderScorer:
         if "spans" not in self._token_columns:
             return [[(mention.start, mention.end) for mention in self._finder(text)] for text in texts]
         read = self._read(texts)
-        return [self._named(read[text]) for text in texts]
+        return [self._named(read[text], text) for text in texts]
 
     # --- numbers -----------------------------------------------------------------------------------------------
     def _read(self, texts: Sequence[str]) -> "Mapping[str, _Read]":
@@ -160,8 +160,8 @@ class EncoderScorer:
         negative, neutral, positive = linear.shares_ppm(self._target.probabilities(total / len(logits))["target"][None])[0].tolist()
         return negative, neutral, positive
 
-    def _named(self, read: "_Read") -> list[tuple[int, int]]:
-        tags = read.tokens[:, self._token_columns["spans"]].argmax(axis=1)
+    def _named(self, read: "_Read", text: str) -> list[tuple[int, int]]:
+        tags = whole_words(read.tokens[:, self._token_columns["spans"]].argmax(axis=1), read.offsets, text)
         return sorted((int(read.offsets[first, 0]), int(read.offsets[last - 1, 1])) for first, last in spans_of(tags))
 
 

@@ -22,6 +22,7 @@ def export(
     *,
     keep: Iterable[int] | None = None,
     precision: str = "int8",
+    coarseness: float = 0.0,
 ) -> tuple[bytes, bytes]:
     """(model.onnx, tokenizer.json) of a network.
 
@@ -32,6 +33,7 @@ def export(
         texts: that the ranges of int8 are fitted to.
         keep: token ids that stay in the vocabulary; None = all.
         precision: "int8" or "fp32".
+        coarseness: of int8, as in models.encoder.quantise.quantise.
     """
     pruned = tokens.prune(tokenizer_json, keep) if keep is not None else None
     data = pruned.data if pruned else tokenizer_json
@@ -39,5 +41,7 @@ def export(
     if pruned:
         tensors[WORDS] = np.asarray(state[WORDS])[pruned.ids]
     weights = read_weights(tensors, spec)
-    quantised = quantise(weights, spec, Tokenizer(data, max_tokens=spec.max_tokens), texts) if precision == "int8" else None
+    quantised = None
+    if precision == "int8":
+        quantised = quantise(weights, spec, Tokenizer(data, max_tokens=spec.max_tokens), texts, coarseness=coarseness)
     return graph.build(weights, spec, quantised=quantised).SerializeToString(), data

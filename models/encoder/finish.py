@@ -83,7 +83,8 @@ def finish(
     )
     state = {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
     texts = [example.text for example in prepared.held_out][:CALIBRATION_TEXTS]
-    model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept)
+    coarseness = recipe.rounding.coarseness
+    model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept, coarseness=coarseness)
     tokenizer = Tokenizer(tokens, max_tokens=recipe.encoder.max_tokens)
     calibration, thresholds = calibrate(OnnxEngine(model, tokenizer), tokenizer, prepared)
     card = EncoderCard(
@@ -100,7 +101,7 @@ def finish(
         sources=prepared.sources,
     )
     files = {
-        bundles.MODEL_FILE: model,
+        bundles.MODEL_FILE + bundles.PACKED: bundles.pack(model),
         bundles.TOKENIZER_FILE: tokens,
         bundles.RECIPE_FILE: recipe_text.encode(),
         bundles.ABOUT_FILE: b"measured below\n",

@@ -105,7 +105,7 @@ def quantise(weights: Weights, spec: GraphSpec, tokenizer: Tokenizer, texts: Seq
         tokenizer: that belongs to it.
         texts: some hundreds, of the kind that will be read.
         coarseness: least step of a weight as a share of the root mean square of its matrix; 0 = as fine as int8 goes. Coarser steps take
-            fewer values, and what takes few values is packed into few bytes (models.encoder.export).
+            fewer values, and what takes few values packs into few bytes (models.bundle.pack).
     """
     seen = observe(weights, spec, tokenizer, texts)
     words, word_scales = words_of(weights.words, coarseness=coarseness)

@@ -1,5 +1,6 @@
 """Encoder bundles on disk: what is written comes back, and nothing that is wrong is loaded; each refusal says what to do."""
 
+import gzip
 import io
 import os
 import pickle
@@ -25,6 +26,7 @@ from models.bundle import (
     content_hash,
     load,
     model_id,
+    pack,
     read_card,
     save,
 )
@@ -60,6 +62,38 @@ def test_a_file_may_be_given_by_its_place(tmp_path: Path) -> None:
     card = save(tmp_path / "tiny", a_card(), files={**FILES, "model.onnx": place})
     assert load(tmp_path / "tiny").data["model.onnx"] == FILES["model.onnx"]
     assert card.files["model.onnx"].bytes == len(FILES["model.onnx"])
+
+
+def test_a_packed_file_is_handed_on_unpacked_under_its_own_name(tmp_path: Path) -> None:
+    files = {name: data for name, data in FILES.items() if name != "model.onnx"}
+    card = save(tmp_path / "tiny", a_card(), files={**files, "model.onnx.gz": pack(FILES["model.onnx"])})
+    assert load(tmp_path / "tiny").data["model.onnx"] == FILES["model.onnx"]
+    assert (tmp_path / "tiny/model.onnx.gz").stat().st_size == card.files["model.onnx.gz"].bytes
+    assert gzip.decompress((tmp_path / "tiny/model.onnx.gz").read_bytes()) == FILES["model.onnx"], "any gzip can read it"
+
+
+def test_few_distinct_values_pack_into_few_bits(tmp_path: Path) -> None:
+    steps = np.rint(np.random.default_rng(0).standard_normal(1 << 16) * 4).astype(np.int8)
+    assert len(pack(steps.tobytes())) / len(steps) * 8 < 4.2, "the entropy is 4.05 bits"
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        pytest.param(b"no gzip at all", "is one gzip member", id="not packed"),
+        pytest.param(pack(FILES["model.onnx"])[:-4], "ends early", id="cut short before it was listed"),
+        pytest.param(pack(FILES["model.onnx"]) + b"more", "nothing after it", id="something after it"),
+        pytest.param(pack(pickle.dumps({"w": 1})), "pickles and zip archives", id="a pickle inside"),
+    ],
+)
+def test_a_packed_file_is_checked_inside_too(packed: bytes, said: str, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=said):
+        an_encoder(tmp_path / "tiny", files={"extra.onnx.gz": packed})
+
+
+def test_a_file_is_not_listed_both_packed_and_unpacked(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"packed or unpacked, not both; got .*model.onnx"):
+        an_encoder(tmp_path / "tiny", files={"model.onnx.gz": pack(FILES["model.onnx"])})
 
 
 def test_a_bundle_is_never_written_over(tmp_path: Path) -> None:

@@ -85,6 +85,6 @@ def test_the_hash_is_of_values_and_not_of_how_they_are_written(tmp_path: Path) -
     assert int(plain, 16) >= 0
 
 
-@pytest.mark.parametrize("addition", ["[optimiser]\nepochs = 5\n", "[tasks.news]\nweight = 0.5\n", "[distillation]\nmost = 1\n"])
+@pytest.mark.parametrize("addition", ["[optimiser]\nepochs = 5\n", "[tasks.news]\nweight = 0.5\n", "[rounding]\ncoarseness = 0.25\n"])
 def test_another_value_anywhere_is_another_hash(tmp_path: Path, addition: str) -> None:
     assert recipe_hash(read_recipe(written(tmp_path, LEAST))) != recipe_hash(read_recipe(written(tmp_path, LEAST + addition)))
