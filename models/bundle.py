@@ -87,6 +87,14 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extra: dict[str, list[float]] = {}  # further numbers that this head's scorer knows by name
 
 
+class CompanionCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The linear model that reads beside the encoder (models/companion.py)."""
+
+    model: str  # models.linear.model_id of it, without a lexicon
+    weights: dict[str, float] = {}  # head -> share of its opinion, from 0 to 1
+    certain_ppm: int = 0  # it answers alone where its topic and its sentiment reach this probability; 0 = never
+
+
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A measured figure with its 95 % bootstrap interval."""
 
@@ -120,6 +128,7 @@ class EncoderCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     calibration: dict[str, Calibration]
     thresholds_ppm: dict[str, int] = {}  # label or flag -> given from this probability on
     options: dict[str, int | float | str] = {}  # numbers that the scorer needs: longest text in tokens, weights of mixtures
+    companion: CompanionCard | None = None
     error_matrix: dict[str, list[list[float]]] = {}  # head -> rows: truth, columns: answer, on dev data
     metrics: dict[str, Metric] = {}  # on dev data; named as in the linear cards: "TFNT accuracy", "TFNT macro F1"
     sources: list[Source] = []  # data sets that weights were trained on
@@ -162,7 +171,7 @@ def content_hash(card: EncoderCard) -> str:
     Weights, tokens, further files, heads, calibration, thresholds, options, engine and number format count; the name, dates,
     figures, the model card and the recipe's comments do not.
     """
-    decisive = ("format", "language", "engine", "precision", "taxonomy", "heads", "calibration", "thresholds_ppm", "options")
+    decisive = ("format", "language", "engine", "precision", "taxonomy", "heads", "calibration", "thresholds_ppm", "options", "companion")
     files = {name: fact.sha256 for name, fact in card.files.items() if not unpacked_name(name).endswith(SILENT_SUFFIXES)}
     parts = [getattr(card, field) for field in decisive]
     return content_id(msgspec.json.encode([*parts, files], order="deterministic").decode())
@@ -264,6 +273,7 @@ def read_card(directory: Path) -> EncoderCard:
     _check_card(path, card)
     _check_heads(path, card)
     _check_calibration(path, card)
+    _check_companion(path, card)
     _check_listed(path, card)
     return card
 
@@ -339,6 +349,18 @@ def _check_calibration(path: Path, card: EncoderCard) -> None:
         if len({len(row) for row in rows}) > 1 or any(number < 0 for row in rows for number in row):
             _refuse(path, f"error_matrix.{head} is a rectangle of shares or counts", "rows that are not", "make the bundle again")
         _check_finite(path, f"error_matrix.{head}", [number for row in rows for number in row])
+
+
+def _check_companion(path: Path, card: EncoderCard) -> None:
+    if card.companion is None:
+        return
+    for head, weight in card.companion.weights.items():
+        if head not in ("topic", "labels", "post", "news") or head not in card.heads or not 0 <= weight <= 1:
+            rule = "companion.weights are from 0 to 1, of the bundle's heads among topic, labels, post, news"
+            _refuse(path, rule, f"{head}: {weight}", "make the bundle again")
+    if not 0 <= card.companion.certain_ppm <= 1_000_000 or (card.companion.certain_ppm and "flags" in card.heads):
+        rule = "companion.certain_ppm is from 0 to 1000000, and 0 where the network has flags, which no companion knows"
+        _refuse(path, rule, str(card.companion.certain_ppm), "make the bundle again")
 
 
 def _check_finite(path: Path, place: str, numbers: Sequence[float]) -> None:

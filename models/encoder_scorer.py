@@ -2,7 +2,8 @@
 
 Answers are calibrated as the bundle's card says (models/linear.py has the links). Sentiment is mixed from two heads, one for posts and
 one for headlines, by how far the text reads like a headline. Sentiment towards a name is the mean of the target head's logits
-over the name's tokens; a name that the text lacks, or that lies beyond what is read, is judged by all tokens.
+over the name's tokens; a name that the text lacks, or that lies beyond what is read, is judged by all tokens. Where the card says so, the
+language's linear model reads along (models/companion.py).
 """
 
 import hashlib
@@ -18,10 +19,11 @@ from groundswell.records import Document, Mention, Score
 from models import bundle as bundles
 from models import flags, linear
 from models.bundle import EncoderBundle, EncoderCard
+from models.companion import Companion, Heads, Opinion
 from models.encoder.engine import Engine, OnnxEngine, Readout
 from models.encoder.tokens import Tokenizer
 from models.flags import FlagFinder, parse_lexicon
-from models.scorer import Question, scored_text, sentiment_of
+from models.scorer import LINEAR_BUNDLES, Question, scored_text, sentiment_of
 from models.spans import spans_of, whole_words
 from models.taxonomy import PPM, RISK_FLAGS, highest, topics_of_labels, topics_of_native
 
@@ -40,6 +42,7 @@ class EncoderScorer:
         lexicon: bytes,
         finder: Callable[[str], list[Mention]],
         digest: Callable[[str], bytes],
+        companion: Companion | None = None,
     ) -> None:
         """Put a scorer together; see `load`.
 
@@ -47,7 +50,7 @@ class EncoderScorer:
             BundleError: the lexicon cannot be read.
         """
         self.card = bundle.card
-        self._engine, self._finder, self._digest = engine, finder, digest
+        self._engine, self._finder, self._digest, self._companion = engine, finder, digest, companion
         self._flags = FlagFinder(parse_lexicon(lexicon), self.card.language)
         self._model_id = bundles.model_id(self.card, REVISION, hashlib.sha256(lexicon).hexdigest())
         self._text = _Calibrated(self.card, engine.spec.text_heads)
@@ -68,9 +71,12 @@ class EncoderScorer:
     def score(self, documents: Sequence[Document]) -> list[Score | None]:
         """Score a batch; see Scorer. None: another language, or neither title nor text."""
         texts = [scored_text(document) if document.language == self.card.language else "" for document in documents]
-        read = self._read([text for text in texts if text.strip()])
+        distinct = list(dict.fromkeys(text for text in texts if text.strip()))
+        opinions = dict(zip(distinct, self._companion.read(distinct), strict=True)) if self._companion else {}
+        read = self._read([text for text in distinct if text not in opinions or not opinions[text].certain])
+        heads = {text: self._heads(read.get(text), opinions.get(text)) for text in distinct}
         return [
-            self._answer(document, text, read[text].text) if text.strip() else None for document, text in zip(documents, texts, strict=True)
+            self._answer(document, text, heads[text]) if text in heads else None for document, text in zip(documents, texts, strict=True)
         ]
 
     def judge(self, questions: Sequence[Question]) -> list[tuple[int, int, int]]:
@@ -101,8 +107,15 @@ class EncoderScorer:
             self._recent = dict(list(found.items())[-RECENT:])
         return found
 
-    def _answer(self, document: Document, text: str, logits: NDArray[np.float32]) -> Score:
-        heads = self._text.probabilities(logits)
+    def _heads(self, read: "_Read | None", opinion: Opinion | None) -> Heads:
+        """Probabilities of the text heads: the companion's alone where nothing was read, else the encoder's with its opinion in them."""
+        if read is None:
+            assert opinion is not None  # only what a companion is certain of is not read
+            return opinion.heads
+        logits = self._companion.mixed(read.text, self._text.parts, opinion) if self._companion and opinion else read.text
+        return self._text.probabilities(logits)
+
+    def _answer(self, document: Document, text: str, heads: Heads) -> Score:
         gate = heads["gate"][0]
         negative, neutral, positive = linear.shares_ppm(((1 - gate) * heads["post"] + gate * heads["news"])[None])[0].tolist()
         native = linear.shares_ppm(heads["topic"][None])[0].tolist() if "topic" in heads else []
@@ -127,7 +140,7 @@ class EncoderScorer:
             digest=self._digest(text),
         )
 
-    def _each(self, head: str, heads: Mapping[str, NDArray[np.float64]]) -> dict[str, int]:
+    def _each(self, head: str, heads: Heads) -> dict[str, int]:
         if head not in heads:
             return {}
         return dict(zip(self.card.heads[head], np.rint(heads[head] * PPM).astype(np.int64).tolist(), strict=True))
@@ -135,7 +148,7 @@ class EncoderScorer:
     def _given(self, shares: Mapping[str, int]) -> list[str]:
         return [name for name, share in shares.items() if share >= self.card.thresholds_ppm.get(name, PPM // 2)]
 
-    def _raised(self, text: str, heads: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    def _raised(self, text: str, heads: Heads) -> list[str]:
         """Flags that a phrase or the network raises, in the order of taxonomy.RISK_FLAGS.
 
         Where the network was taught a flag it decides alone: it saw what the phrases mean in their sentences.
@@ -188,10 +201,10 @@ class _Calibrated:
     """Some heads' logits to probabilities, one text at a time: the same instructions whatever else is in the batch."""
 
     def __init__(self, card: EncoderCard, heads: Sequence[str]) -> None:
-        self._parts: dict[str, slice] = {}
+        self.parts: dict[str, slice] = {}  # head -> its columns
         first = 0
         for head in heads:
-            self._parts[head] = slice(first, first + len(card.heads[head]))
+            self.parts[head] = slice(first, first + len(card.heads[head]))
             first += len(card.heads[head])
         settings = [card.calibration[head] for head in heads]
         self._slopes = np.array([number for one in settings for number in one.slopes])
@@ -205,7 +218,7 @@ class _Calibrated:
         """Head -> probabilities of its columns."""
         calibrated = logits.astype(np.float64) * self._slopes + self._intercepts
         found = {}
-        for head, part in self._parts.items():
+        for head, part in self.parts.items():
             if head in self._softmax:
                 columns = linear.exponential(calibrated[part])
             else:
@@ -232,7 +245,8 @@ def load(
         threads: texts worked on at the same time; 0 = one per core that this process may use.
 
     Raises:
-        BundleError: the network or the tokens cannot be loaded, or the network has other heads than the card says.
+        BundleError: the network or the tokens cannot be loaded, the network has other heads than the card says, or the linear model
+            beside it is not the one that it was calibrated with.
     """
     tokenizer = Tokenizer(
         bundle.data[bundles.TOKENIZER_FILE],
@@ -252,7 +266,11 @@ def load(
     if found != columns:
         message = f"bundle {bundle.directory}: the network has {found} columns, the card names {columns}; restore card and network together"
         raise BundleError(message)
-    return EncoderScorer(bundle, engine, lexicon=lexicon or flags.LEXICON_PATH.read_bytes(), finder=finder, digest=digest)
+    companion = None
+    if bundle.card.companion is not None:
+        companion = Companion(linear.load_bundle(LINEAR_BUNDLES, bundle.card.language), bundle.card, bundle.card.companion)
+    words = lexicon or flags.LEXICON_PATH.read_bytes()
+    return EncoderScorer(bundle, engine, lexicon=words, finder=finder, digest=digest, companion=companion)
 
 
 assert SENTIMENTS == ("negative", "neutral", "positive")  # the order of every head of three

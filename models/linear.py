@@ -33,6 +33,7 @@ from models.taxonomy import LABEL_TO_TOPIC, NATIVE_TOPICS, PPM, taxonomy_hash
 
 FORMAT: Final = "groundswell-linear-1"
 NORM_UNIT: Final = 256  # idf squared is stored in 1/256, as uint16
+ON_THEIR_OWN: Final = ("labels", "gate")  # heads whose columns do not share one unit of probability
 LOGIT_LIMIT: Final = 60.0  # beyond, a probability differs from 0 or 1 by less than anyone can count
 
 
@@ -112,18 +113,22 @@ class LinearModel:
         length = np.sqrt(norms / NORM_UNIT)
         return sums / length[:, None] * self.tensors.scales + self.tensors.biases
 
-    def predict(self, texts: Sequence[str]) -> Outputs:
-        """Calibrated probabilities of n texts, each answered as if it were alone."""
+    def probabilities(self, texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Head -> calibrated probabilities [n, columns], each text answered as if it were alone."""
         logits = self.margins(texts) * self.tensors.slopes + self.tensors.intercepts
         columns = np.empty_like(logits)
         for row in range(len(logits)):  # one call per row: the same instructions whatever the batch
             columns[row] = powered_sigmoid(logits[row], self.tensors.powers)
             for part in self._softmax:
                 columns[row, part] = exponential(logits[row, part])
-        gate = columns[:, self._columns["gate"]]
-        sentiment = (1 - gate) * normalised(columns[:, self._columns["post"]]) + gate * normalised(columns[:, self._columns["news"]])
-        topic = shares_ppm(normalised(columns[:, self._columns["topic"]])) if "topic" in self._columns else None
-        labels = np.rint(columns[:, self._columns["labels"]] * PPM).astype(np.int64) if "labels" in self._columns else None
+        return {head: columns[:, part] if head in ON_THEIR_OWN else normalised(columns[:, part]) for head, part in self._columns.items()}
+
+    def predict(self, texts: Sequence[str]) -> Outputs:
+        """Calibrated probabilities of n texts, each answered as if it were alone."""
+        heads = self.probabilities(texts)
+        sentiment = (1 - heads["gate"]) * heads["post"] + heads["gate"] * heads["news"]
+        topic = shares_ppm(heads["topic"]) if "topic" in heads else None
+        labels = np.rint(heads["labels"] * PPM).astype(np.int64) if "labels" in heads else None
         return Outputs(sentiment=shares_ppm(sentiment), topic=topic, labels=labels)
 
 

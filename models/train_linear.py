@@ -10,7 +10,7 @@ import gzip
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -60,6 +60,14 @@ class Rows:
         self.targets.extend(target for _, target in pairs)
         self.home.extend([home] * len(pairs))
         self.measured.extend([measured] * len(pairs))
+
+    def without(self, texts: Collection[str]) -> "Rows":
+        """The rows of all other texts."""
+        rest = Rows()
+        for text, target, home, measured in zip(self.texts, self.targets, self.home, self.measured, strict=True):
+            if text not in texts:
+                rest.add([(text, target)], home=home, measured=measured)
+        return rest
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -339,6 +347,14 @@ def build(language: str, heads: Sequence[Head], *, sources: Sequence[Source], sp
     return card, tensors
 
 
+def model_without(language: str, train: Path, texts: Collection[str]) -> LinearModel:
+    """A language's model that has not seen some texts of the folder of training sets: to ask it about them."""
+    heads, sources = LANGUAGES[language](train)
+    for head in heads:
+        head.rows = head.rows.without(texts)
+    return LinearModel(*build(language, heads, sources=sources, spec=SPECS[language]))
+
+
 def dev_figures(model: LinearModel, dev: Path) -> dict[str, float]:
     """Accuracy and macro F1 on the dev sets of the model's language."""
     figures: dict[str, float] = {}
@@ -373,6 +389,9 @@ def dev_figures(model: LinearModel, dev: Path) -> dict[str, float]:
     return figures
 
 
+LANGUAGES: Final[Mapping[str, Callable[[Path], tuple[list[Head], list[Source]]]]] = {"en": english, "zh": chinese}
+
+
 def main(arguments: Sequence[str]) -> int:
     """Train, write and report; 2 where the data is not there."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -383,7 +402,7 @@ def main(arguments: Sequence[str]) -> int:
     if not (chosen.data / "train").is_dir():
         log.error("train_linear: %s has no folder train; name the folder of the labelled sets with --data", chosen.data)
         return 2
-    for language, source in (("en", english), ("zh", chinese)):
+    for language, source in LANGUAGES.items():
         heads, sources = source(chosen.data / "train")
         card, tensors = build(language, heads, sources=sources, spec=SPECS[language])
         figures = dev_figures(LinearModel(card, tensors), chosen.data / "dev")

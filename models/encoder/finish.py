@@ -5,7 +5,7 @@ calibrated too. Figures are measured on the dev parts through `groundswell score
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from groundswell.errors import UsageError
 from groundswell.records import Mention
 from models import bundle as bundles
-from models import encoder_scorer
-from models.bundle import Base, Calibration, EncoderBundle, EncoderCard
+from models import encoder_scorer, linear
+from models.bundle import Base, Calibration, CompanionCard, EncoderBundle, EncoderCard
 from models.calibrate import power_calibration, sigmoid_calibration, softmax_calibration, temperature
 from models.card import bundle_metrics, error_matrix, facts_of, write_card
+from models.companion import LEAST, mix
 from models.datasets import CORPORA, holdout, read_corpus
 from models.encoder.engine import Engine, OnnxEngine, Readout
 from models.encoder.export import export
@@ -33,12 +34,15 @@ from models.encoder.weights import GraphSpec
 from models.evaluate import Measured, measure_scorer
 from models.examples import Example
 from models.score_file import DetectLanguage
+from models.scorer import LINEAR_BUNDLES
 from models.spans import TAGS
 from models.taxonomy import PPM, taxonomy_hash
 
 ROWS_PER_COLUMN: Final = 100  # below, a calibration has one number for all columns: more would fit the noise
 CALIBRATION_TEXTS: Final = 768  # that the ranges of the int8 products are taken from
 STEPS: Final = np.arange(0.2, 0.71, 0.01)  # thresholds that are tried
+
+COMPANION_WEIGHTS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # that are tried
 
 Finder = Callable[[str], list[Mention]]
 
@@ -86,7 +90,10 @@ def finish(
     coarseness = recipe.rounding.coarseness
     model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept, coarseness=coarseness)
     tokenizer = Tokenizer(tokens, max_tokens=recipe.encoder.max_tokens)
-    calibration, thresholds = calibrate(OnnxEngine(model, tokenizer), tokenizer, prepared)
+    companion, opinions = companion_of(recipe, prepared, data)
+    calibration, thresholds, companion = calibrate(
+        OnnxEngine(model, tokenizer), tokenizer, prepared, companion=companion, opinions=opinions
+    )
     card = EncoderCard(
         name=recipe.name,
         language=recipe.language,
@@ -97,6 +104,7 @@ def finish(
         heads={head: list(columns) for head, columns in prepared.heads.text.items()} | _token_heads(prepared),
         calibration=calibration,
         thresholds_ppm=thresholds,
+        companion=companion,
         options={"max_tokens": recipe.encoder.max_tokens},
         sources=prepared.sources,
     )
@@ -133,24 +141,67 @@ def dev_examples(recipe: Recipe, data: Path) -> list[Example]:
 
 
 # --- calibration -----------------------------------------------------------------------------------------------
-def calibrate(engine: Engine, tokenizer: Tokenizer, prepared: Prepared) -> tuple[dict[str, Calibration], dict[str, int]]:
-    """(head -> calibration, label or flag -> threshold in ppm), fitted on the engine's answers to the held-out texts."""
+def companion_of(recipe: Recipe, prepared: Prepared, data: Path) -> tuple[CompanionCard | None, dict[str, NDArray[np.float64]]]:
+    """The linear model that the recipe puts beside the encoder, and what its like, without having seen them, says of the held-out texts.
+
+    Returns:
+        A card whose weights are still to be fitted, and head -> probabilities [held-out texts, columns] for the recipe's heads.
+    """
+    if not recipe.companion.heads and not recipe.companion.certain:
+        return None, {}
+    from models.train_linear import model_without  # scikit-learn: for training alone
+
+    shipped = linear.load_bundle(LINEAR_BUNDLES, recipe.language)
+    card = CompanionCard(linear.model_id([shipped], lexicon=b""), certain_ppm=round(recipe.companion.certain * PPM))
+    texts = [example.text for example in prepared.held_out]
+    said = model_without(recipe.language, data / "train", frozenset(texts)).probabilities(texts)
+    return card, {head: said[head] for head in recipe.companion.heads}
+
+
+def calibrate(
+    engine: Engine,
+    tokenizer: Tokenizer,
+    prepared: Prepared,
+    *,
+    companion: CompanionCard | None,
+    opinions: Mapping[str, NDArray[np.float64]],
+) -> tuple[dict[str, Calibration], dict[str, int], CompanionCard | None]:
+    """(head -> calibration, label or flag -> threshold in ppm, the companion with its weights), fitted on answers to the held-out texts."""
     readout = engine.run([example.text for example in prepared.held_out])
     lessons = lessons_of(prepared.held_out, heads=prepared.heads, tokenizer=tokenizer)
     found: dict[str, Calibration] = {}
     thresholds: dict[str, int] = {}
+    weights: dict[str, float] = {}
     first = 0
     for head, columns in prepared.heads.text.items():
         rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted]
         margins = readout.text[rows, first : first + len(columns)].astype(np.float64)
-        wanted = np.stack([lessons[row].wanted[head] for row in rows])
-        found[head] = _one_of(margins, wanted.argmax(1)) if head in ONE_OF else _each(margins, wanted > 0.5)
+        wanted = np.stack([lessons[row].wanted[head] for row in rows]) > 0.5
+        if head in opinions:
+            weights[head], margins = _mixed(margins, opinions[head][rows], wanted, head=head)
+        found[head] = _one_of(margins, wanted.argmax(1)) if head in ONE_OF else _each(margins, wanted)
         if head in ("labels", "flags"):
-            thresholds |= _thresholds(columns, _sigmoid(margins, found[head]), wanted > 0.5)
+            thresholds |= _thresholds(columns, _sigmoid(margins, found[head]), wanted)
         first += len(columns)
     if "target" in prepared.heads.token:
         found["target"] = _one_of(*_target_rows(readout, lessons, 3 * prepared.heads.token.index("target")))
-    return found, thresholds
+    return found, thresholds, companion and msgspec.structs.replace(companion, weights=weights)
+
+
+def _mixed(
+    margins: NDArray[np.float64], opinions: NDArray[np.float64], wanted: NDArray[np.bool_], *, head: str
+) -> tuple[float, NDArray[np.float64]]:
+    """The share of a companion's opinion that leaves the least log loss, and the margins with it in them."""
+
+    def loss(weight: float) -> float:
+        both = mix(margins, opinions, head=head, weight=weight)
+        if head in ONE_OF:
+            return temperature(both, wanted.argmax(1)).loss
+        shares = np.clip(_sigmoid(both, _each(both, wanted)), LEAST, 1 - LEAST)
+        return float(-np.where(wanted, np.log(shares), np.log1p(-shares)).mean())
+
+    best = min(COMPANION_WEIGHTS, key=loss)
+    return best, mix(margins, opinions, head=head, weight=best)
 
 
 def _one_of(margins: NDArray[np.float64], target: NDArray[np.int64]) -> Calibration:

@@ -96,6 +96,13 @@ class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coarseness: Share = 0.0  # least step of a weight as a share of its matrix' root mean square; .25 packs into 4.1 bits a weight
 
 
+class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The linear model that reads beside the encoder (models/companion.py)."""
+
+    heads: tuple[Literal["topic", "labels", "post", "news"], ...] = ()  # that its opinion goes into; how much is fitted
+    certain: Share = 0.0  # probability of topic and sentiment from which on it answers alone; 0 = never
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides what comes out of training."""
 
@@ -109,6 +116,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks: dict[str, Task] = {}  # head -> Task; a head that is not named has the defaults
     stopping: Stopping = Stopping()
     rounding: Rounding = Rounding()
+    companion: Companion = Companion()
 
 
 TASKS: Final = ("topic", "labels", "post", "news", "gate", "flags", "target", "spans")
