@@ -34,6 +34,7 @@ BUNDLES: Final = ROOT / "models" / "bundles" / "linear"
 FOLDS: Final = 3
 SEED: Final = 0
 LEXICON_REPEATS: Final = 3  # short phrases weigh little beside 19,000 rows
+PHRASE: Final = 12  # characters; what is shorter may be a phrase of the lexicon
 NO_LICENCE: Final = "none stated"
 SPECS: Final = {
     "en": FeatureSpec(style="latin", words=(1, 2), characters=(2, 5), buckets_log2=17),
@@ -62,10 +63,10 @@ class Rows:
         self.measured.extend([measured] * len(pairs))
 
     def without(self, texts: Collection[str]) -> "Rows":
-        """The rows of all other texts."""
-        rest = Rows()
+        """The rows that are none of these texts and no part of one; phrases, which are found anywhere, stay."""
+        rest, joined = Rows(), "\n".join(texts)
         for text, target, home, measured in zip(self.texts, self.targets, self.home, self.measured, strict=True):
-            if text not in texts:
+            if text not in texts and (len(text) < PHRASE or text not in joined):
                 rest.add([(text, target)], home=home, measured=measured)
         return rest
 

@@ -5,8 +5,9 @@ calibrated too. Figures are measured on the dev parts through `groundswell score
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
@@ -91,8 +92,9 @@ def finish(
     model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept, coarseness=coarseness)
     tokenizer = Tokenizer(tokens, max_tokens=recipe.encoder.max_tokens)
     companion, opinions = companion_of(recipe, prepared, data)
+    even = frozenset(head for head, task in recipe.tasks.items() if task.even)
     calibration, thresholds, companion = calibrate(
-        OnnxEngine(model, tokenizer), tokenizer, prepared, companion=companion, opinions=opinions
+        OnnxEngine(model, tokenizer), tokenizer, prepared, even=even, companion=companion, opinions=opinions
     )
     card = EncoderCard(
         name=recipe.name,
@@ -163,10 +165,14 @@ def calibrate(
     tokenizer: Tokenizer,
     prepared: Prepared,
     *,
+    even: Collection[str],
     companion: CompanionCard | None,
     opinions: Mapping[str, NDArray[np.float64]],
 ) -> tuple[dict[str, Calibration], dict[str, int], CompanionCard | None]:
-    """(head -> calibration, label or flag -> threshold in ppm, the companion with its weights), fitted on answers to the held-out texts."""
+    """(head -> calibration, label or flag -> threshold in ppm, the companion with its weights), fitted on answers to the held-out texts.
+
+    Heads in `even` are fitted as if every set held its classes in equal shares.
+    """
     readout = engine.run([example.text for example in prepared.held_out])
     lessons = lessons_of(prepared.held_out, heads=prepared.heads, tokenizer=tokenizer)
     found: dict[str, Calibration] = {}
@@ -175,6 +181,8 @@ def calibrate(
     first = 0
     for head, columns in prepared.heads.text.items():
         rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted]
+        if head in even:
+            rows = _evened(rows, [(prepared.held_out[row].corpus, int(lessons[row].wanted[head].argmax())) for row in rows])
         margins = readout.text[rows, first : first + len(columns)].astype(np.float64)
         wanted = np.stack([lessons[row].wanted[head] for row in rows]) > 0.5
         if head in opinions:
@@ -186,6 +194,19 @@ def calibrate(
     if "target" in prepared.heads.token:
         found["target"] = _one_of(*_target_rows(readout, lessons, 3 * prepared.heads.token.index("target")))
     return found, thresholds, companion and msgspec.structs.replace(companion, weights=weights)
+
+
+def _evened(rows: Sequence[int], kinds: Sequence[tuple[str, int]]) -> list[int]:
+    """Rows with those of a set's rarer classes repeated until all of its classes have as many.
+
+    >>> _evened([0, 1, 2, 3], [("tfns", 0), ("tfns", 1), ("tfns", 1), ("finfe", 0)])
+    [0, 0, 1, 2, 3]
+    """
+    members: dict[tuple[str, int], list[int]] = {}
+    for row, kind in zip(rows, kinds, strict=True):
+        members.setdefault(kind, []).append(row)
+    most = {corpus: max(len(found) for (other, _), found in members.items() if other == corpus) for corpus, _ in members}
+    return sorted(row for (corpus, _), found in members.items() for row in islice(cycle(found), most[corpus]))
 
 
 def _mixed(

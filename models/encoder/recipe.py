@@ -80,6 +80,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: Annotated[float, Meta(ge=0)] = 1.0
     smoothing: Share = 0.05  # label smoothing
     balance: Share = 0.0  # classes count as (rows of the class) to minus this power
+    even: bool = False  # calibrated as if every set held its classes in equal shares: a set's shares need not be the world's
 
 
 class Stopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
