@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from models.bundle import Base, EncoderCard, Metric
+from models.bundle import Base, CompanionCard, EncoderCard, Metric
 from models.evaluate import HEADLINE, Measured
 from models.linear import Source
 from models.metrics import Figure
@@ -53,6 +53,7 @@ class BundleFacts(msgspec.Struct, frozen=True, kw_only=True):
     base: Base | None  # None: trained from nothing
     recipe: str  # hash of recipe.toml
     heads: Mapping[str, int]  # head -> number of its columns
+    companion: CompanionCard | None = None
     sources: Sequence[Source]
     limits: Sequence[str] = ()  # sentences that no figure shows
     notes: str = ""
@@ -70,6 +71,7 @@ def facts_of(card: EncoderCard, *, model_id: str, bundle_bytes: int, limits: Seq
         base=card.base,
         recipe=card.recipe,
         heads={head: len(columns) for head, columns in card.heads.items()},
+        companion=card.companion,
         sources=card.sources,
         limits=limits,
         notes=card.notes,
@@ -141,12 +143,24 @@ def _made_of(facts: BundleFacts) -> str:
     if facts.base:
         lines += [f"Encoder: {facts.base.name}; licence {facts.base.licence}; source: {facts.base.source}.", ""]
     lines += [f"Heads: {', '.join(f'{head} ({columns})' for head, columns in facts.heads.items())}.", ""]
+    if facts.companion:
+        lines += [_companion(facts.companion), ""]
     lines += ["| training set | rows | licence as stated |", "|---|---|---|"]
     lines += [f"| {_title(source)} | {source.rows:,} | {_cell(source.licence)} |" for source in facts.sources]
     for source in facts.sources:
         if source.licence.upper().startswith("ODC-BY"):
             lines += ["", f"Contains information from {_title(source)}, which is made available under the ODC Attribution License."]
     return "\n".join(lines)
+
+
+def _companion(companion: CompanionCard) -> str:
+    weights = [f"{head} {weight:.1f}" for head, weight in companion.weights.items()]
+    said = f"Beside it reads the linear model `{companion.model}`"
+    if weights:
+        said += f"; shares of its opinion: {', '.join(weights)}"
+    if companion.certain_ppm:
+        said += f"; texts whose topic and sentiment it gives {companion.certain_ppm / 1e6:.2f} or more are answered by it alone"
+    return said + "."
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from groundswell.errors import UsageError
 from groundswell.records import Mention
 from models import bundle as bundles
 from models import encoder_scorer, linear
+from models.answers import answers_of
 from models.bundle import Base, Calibration, CompanionCard, EncoderBundle, EncoderCard
 from models.calibrate import power_calibration, sigmoid_calibration, softmax_calibration, temperature
 from models.card import bundle_metrics, error_matrix, facts_of, write_card
@@ -32,10 +33,11 @@ from models.encoder.prepare import Prepared
 from models.encoder.recipe import Recipe, recipe_hash
 from models.encoder.tokens import Tokenizer
 from models.encoder.weights import GraphSpec
-from models.evaluate import Measured, measure_scorer
+from models.evaluate import Measured, compare, measure
 from models.examples import Example
+from models.report import Beside
 from models.score_file import DetectLanguage
-from models.scorer import LINEAR_BUNDLES
+from models.scorer import LINEAR_BUNDLES, default_scorer
 from models.spans import TAGS
 from models.taxonomy import PPM, taxonomy_hash
 
@@ -77,6 +79,26 @@ def finish(
     if out.exists():
         message = f"bundle {out}: the folder exists already; name another one, or remove it"
         raise UsageError(message)
+    card, files = assembled(network, recipe=recipe, recipe_text=recipe_text, prepared=prepared, data=data)
+    kept = bundles.save(out, card, files=files)  # the id of a model covers its files, so they are written before it is asked
+    scorer = encoder_scorer.load(bundles.load(out), finder=finder, digest=lambda _: b"")  # digests are part of no figure
+    examples = dev_examples(recipe, data)
+    answers = answers_of(scorer, examples, detect=detect)
+    control = answers_of(default_scorer(finder, lambda _: b""), examples, detect=detect)
+    measured = measure(examples, answers)
+    beside = [Beside("linear", measure(examples, control), compare(examples, answers, control))]
+    card = msgspec.structs.replace(kept, metrics=bundle_metrics(measured), error_matrix=error_matrix(measured))
+    facts = facts_of(card, model_id=scorer.model_id, bundle_bytes=sum(map(len, files.values())))
+    about = write_card(facts, measured, beside=beside)
+    shutil.rmtree(out)
+    bundles.save(out, card, files=files | {bundles.ABOUT_FILE: about.encode()})
+    return bundles.load(out), measured
+
+
+def assembled(
+    network: Network, *, recipe: Recipe, recipe_text: str, prepared: Prepared, data: Path
+) -> tuple[EncoderCard, dict[str, bytes]]:
+    """The card and the files of a bundle that nobody has measured yet; see `finish`."""
     merge_adapters(network.encoder)
     spec = GraphSpec(
         layers=len(blocks_of(network.encoder)),
@@ -116,14 +138,7 @@ def finish(
         bundles.RECIPE_FILE: recipe_text.encode(),
         bundles.ABOUT_FILE: b"measured below\n",
     }
-    kept = bundles.save(out, card, files=files)  # the id of a model covers its files, so they are written before it is asked
-    scorer = encoder_scorer.load(bundles.load(out), finder=finder, digest=lambda _: b"")  # digests are part of no figure
-    measured = measure_scorer(scorer, dev_examples(recipe, data), detect=detect)
-    card = msgspec.structs.replace(kept, metrics=bundle_metrics(measured), error_matrix=error_matrix(measured))
-    about = write_card(facts_of(card, model_id=scorer.model_id, bundle_bytes=sum(map(len, files.values()))), measured)
-    shutil.rmtree(out)
-    bundles.save(out, card, files=files | {bundles.ABOUT_FILE: about.encode()})
-    return bundles.load(out), measured
+    return card, files
 
 
 def _token_heads(prepared: Prepared) -> dict[str, list[str]]:

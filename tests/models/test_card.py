@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models.bundle import Base, EncoderCard
+from models.bundle import Base, CompanionCard, EncoderCard
 from models.card import BundleFacts, bundle_metrics, error_matrix, facts_of, write_card
 from models.evaluate import ClassRow, Compared, Confusion, Measured
 from models.linear import Source
@@ -45,6 +45,14 @@ def test_sets_that_ask_for_attribution_are_given_it() -> None:
     card = write_card(facts(Source("FinEntity", 496, "ODC-BY 1.0")), [])
     assert "Contains information from FinEntity, which is made available under the ODC Attribution License." in card
     assert "| FinEntity | 496 | ODC-BY 1.0 |" in card
+
+
+def test_a_model_that_reads_along_is_named() -> None:
+    companion = CompanionCard("linear-0a1b2c3d-numpy-int8", {"topic": 0.2, "post": 0.4}, 850_000)
+    said = write_card(facts(companion=companion), [])
+    assert "`linear-0a1b2c3d-numpy-int8`; shares of its opinion: topic 0.2, post 0.4; texts whose topic and sentiment" in said
+    assert "it gives 0.85 or more are answered by it alone." in said
+    assert "Beside it reads" not in write_card(facts(), [])
 
 
 def test_figures_have_intervals_and_differences() -> None:
