@@ -30,6 +30,7 @@ from groundswell.names import content_id
 from groundswell.records import Mention
 
 Rule = Literal["plain", "exact", "context", "never"]
+Refusal = Literal["", "address", "case"]  # why a name is set aside before its neighbours are looked at; empty: it is not
 
 COLUMNS: Final = ("entity_id", "name_en", "name_zh", "sector", "country", "aliases", "tickers", "ambiguous", "never")
 REQUIRED: Final = ("entity_id", "name_en")
@@ -37,6 +38,7 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,40}")
 _TICKER_CELL = re.compile(r"[A-Z0-9][A-Z0-9&.+-]{0,15}")
 
 DEFAULT_PATH: Final = Path(__file__).with_name("catalogue.csv")
+AS_OF: Final = "2026-11"  # the month that the shipped names and tickers were last gone through
 RULES_VERSION: Final = "1"  # part of the hash: raise it when the rules below find other mentions in the same text
 
 _AFTER = """
@@ -68,6 +70,12 @@ _US = "NYSE American|NYSEAMERICAN|NYSEARCA|NYSE|NASDAQGS|NASDAQGM|NASDAQ|AMEX"
 _SUFFIXES = "LSE:L LON:L HKEX:HK HKG:HK SEHK:HK SSE:SH SHA:SH SZSE:SZ SHE:SZ TYO:T TSE:T KRX:KS TPE:TW NSE:NS BSE:NS ASX:AX EPA:PA"
 _SUFFIX_OF = dict(pair.split(":") for pair in _SUFFIXES.split())  # exchange -> suffix of its listings
 _SAME_SUFFIX = {"SS": "SH", "BO": "NS", "SG": "SI", "KQ": "KS"}
+_REGIONS = """
+    CN HK MO TW; JP KR; IN LK PK BD NP; SG MY ID TH PH VN MM; AU NZ; US CA; MX BR AR CL CO PE VE PA;
+    GB IE FR DE NL BE LU CH AT IT ES PT GR SE DK NO FI PL CZ HU RO BG RS EU; RU UA BY KZ MN;
+    TR IL AE SA QA KW BH IQ IR LB EG; ZA NG KE ET GH AO ZM ZW CI MA DZ LY
+"""
+REGION_OF: Final = {country: str(number) for number, row in enumerate(_REGIONS.split(";")) for country in row.split()}
 _US_SUFFIX = frozenset({"N", "O", "OQ", "K", "A"})
 _CASHTAG = re.compile(r"\$(?<![\w$]\$)(?P<cash>[A-Za-z]{1,6}(?:\.[A-Za-z])?)(?![\w$])")
 _LISTED = re.compile(
@@ -110,7 +118,9 @@ class _Name(msgspec.Struct, frozen=True):
     letters_last: bool
 
 
-class _Hit(NamedTuple):
+class Hit(NamedTuple):
+    """A name, a phrase that is none, or a ticker at characters [start, end) of a text."""
+
     start: int
     end: int
     entity_id: str
@@ -156,9 +166,7 @@ class Catalogue:
     def find(self, text: str) -> list[Mention]:
         """Every mention in the order of the text, without overlaps; offsets are in characters of `text`."""
         folded = fold(text)
-        hits = self._named(text, folded) + self._tickered(text)
-        if len(hits) > 1:
-            hits = _longest(hits)
+        hits = self.kept([hit for hit, refusal in self.seen(text, folded) if not refusal] + self.tickers_in(text))
         sure = {hit.entity_id for hit in hits if hit.rule not in ("context", "never")}
         return [
             Mention(hit.entity_id, hit.start, hit.end)
@@ -173,20 +181,50 @@ class Catalogue:
             return entity_id
         return entity.name_zh if language == "zh" and entity.name_zh else entity.name_en or entity.name_zh
 
-    def _named(self, text: str, folded: str) -> list[_Hit]:
-        hits = []
+    def peers(self, entity_id: str, *, limit: int = 20) -> list[str]:
+        """Ids of companies to compare one with: its sector in its country, then its sector in its region.
+
+        At most `limit`; within each of the two the order of the file, which puts the better known first. Empty for an unknown
+        id, and for companies without sector or country.
+
+        >>> Catalogue.load().peers("CreditSuisse", limit=2)
+        ['UBS', 'JuliusBaer']
+        """
+        own = self.entities.get(entity_id)
+        if own is None or not own.sector or not own.country:
+            return []
+        rivals = [other for other in self.entities.values() if other.sector == own.sector and other.entity_id != entity_id]
+        near = [other.entity_id for other in rivals if other.country == own.country]
+        region = REGION_OF.get(own.country)
+        far = [other.entity_id for other in rivals if other.country != own.country and region and REGION_OF.get(other.country) == region]
+        return (near + far)[:limit]
+
+    def seen(self, text: str, folded: str) -> list[tuple[Hit, Refusal]]:
+        """Every name and phrase that stands alone in the text, overlaps and all, with why it is set aside at once.
+
+        `folded` is `fold(text)`. A name inside a longer word is not even seen.
+        """
+        found: list[tuple[Hit, Refusal]] = []
         for last, name in self._automaton.iter(folded):
             start, end = last + 1 - len(name.spellings[0]), last + 1
-            if name.letters_first and start and (_is_word(text[start - 1]) or text[start - 1] in "$€£" or _in_address(folded, start)):
+            if name.letters_first and start and _is_word(text[start - 1]):
                 continue
             if name.letters_last and end < len(text) and _is_word(text[end]):
                 continue
-            if name.rule in ("exact", "context") and _straight(text[start:end]) not in name.spellings:
-                continue
-            hits.append(_Hit(start, end, name.entity_id, name.rule))
-        return hits
+            refusal: Refusal = ""
+            if name.letters_first and start and (text[start - 1] in "$€£" or _in_address(folded, start)):
+                refusal = "address"
+            elif name.rule in ("exact", "context") and _straight(text[start:end]) not in name.spellings:
+                refusal = "case"
+            found.append((Hit(start, end, name.entity_id, name.rule), refusal))
+        return found
 
-    def _tickered(self, text: str) -> list[_Hit]:
+    def kept(self, hits: list[Hit]) -> list[Hit]:
+        """Those that no longer one overlaps, in the order of the text."""
+        return _longest(hits) if len(hits) > 1 else hits
+
+    def tickers_in(self, text: str) -> list[Hit]:
+        """Tickers of the catalogue that a mark shows to be tickers."""
         # Each pattern runs only over texts that hold its mark: most titles hold none.
         matches: list[tuple[re.Match[str], str]] = []
         if "$" in text:
@@ -196,7 +234,7 @@ class Catalogue:
         if "." in text:
             for pattern in (_NUMBERED, _BRACKETED):
                 matches += [(match, _listing(match["code"], match["suffix"])) for match in pattern.finditer(text)]
-        return [_Hit(*match.span(), self._tickers[code], "ticker") for match, code in matches if code in self._tickers]
+        return [Hit(*match.span(), self._tickers[code], "ticker") for match, code in matches if code in self._tickers]
 
 
 def _names(entity: Entity) -> dict[str, _Name]:
@@ -211,9 +249,9 @@ def _names(entity: Entity) -> dict[str, _Name]:
     return names
 
 
-def _longest(hits: list[_Hit]) -> list[_Hit]:
+def _longest(hits: list[Hit]) -> list[Hit]:
     """Without overlaps: the longest first, a ticker before a name, then the leftmost; in the order of the text."""
-    kept: list[_Hit] = []
+    kept: list[Hit] = []
     taken = bytearray(max(hit.end for hit in hits))
     for hit in sorted(hits, key=lambda h: (h.start - h.end, h.rule != "ticker", h.start)):
         if not (taken[hit.start] or taken[hit.end - 1]):  # what is taken is no shorter, so it reaches an end of whatever it overlaps
@@ -253,7 +291,7 @@ def _in_address(folded: str, start: int) -> bool:
     return (mark >= 0 and token[mark:].isascii()) or (len(token) > 1 and token[-1] == "." and token[-2].isalnum())
 
 
-def _in_business(folded: str, hit: _Hit) -> bool:
+def _in_business(folded: str, hit: Hit) -> bool:
     """Whether the words beside an ambiguous name say that it is a company."""
     if not _is_word(folded[hit.start]):
         around = folded[max(0, hit.start - ZH_REACH) : hit.start] + "\n" + folded[hit.end : hit.end + ZH_REACH]
