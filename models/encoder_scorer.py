@@ -151,9 +151,10 @@ class EncoderScorer:
     def _raised(self, text: str, heads: Heads) -> list[str]:
         """Flags that a phrase or the network raises, in the order of taxonomy.RISK_FLAGS.
 
-        Where the network was taught a flag it decides alone: it saw what the phrases mean in their sentences.
+        Where the network was taught a flag it decides alone: it saw what the phrases mean in their sentences. A threshold of one
+        says that it was not taught well enough.
         """
-        taught = self._each("flags", heads)
+        taught = {flag: share for flag, share in self._each("flags", heads).items() if self.card.thresholds_ppm.get(flag, 0) < PPM}
         phrases = set(self._flags.find(text)) & flags.shown(self.card.language)
         raised = {flag for flag in phrases if flag not in taught} | set(self._given(taught))
         return [flag for flag in RISK_FLAGS if flag in raised]

@@ -42,6 +42,7 @@ from models.spans import TAGS
 from models.taxonomy import PPM, taxonomy_hash
 
 ROWS_PER_COLUMN: Final = 100  # below, a calibration has one number for all columns: more would fit the noise
+LEARNED_LEAST: Final = 100  # lessons with a flag; of fewer the network decides nothing, and phrases do
 CALIBRATION_TEXTS: Final = 768  # that the ranges of the int8 products are taken from
 STEPS: Final = np.arange(0.2, 0.71, 0.01)  # thresholds that are tried
 
@@ -205,6 +206,7 @@ def calibrate(
         found[head] = _one_of(margins, wanted.argmax(1)) if head in ONE_OF else _each(margins, wanted)
         if head in ("labels", "flags"):
             thresholds |= _thresholds(columns, _sigmoid(margins, found[head]), wanted)
+            thresholds |= dict.fromkeys(_too_rare(head, columns, prepared.learned), PPM) if head == "flags" else {}
         first += len(columns)
     if "target" in prepared.heads.token:
         found["target"] = _one_of(*_target_rows(readout, lessons, 3 * prepared.heads.token.index("target")))
@@ -267,6 +269,12 @@ def _thresholds(columns: Sequence[str], shares: NDArray[np.float64], wanted: NDA
 
     best = max(STEPS.tolist(), key=f1)
     return dict.fromkeys(columns, round(best * PPM))
+
+
+def _too_rare(head: str, columns: Sequence[str], learned: Sequence[Lesson]) -> list[str]:
+    """Columns with too few lessons to have been learned."""
+    counts = np.sum([lesson.wanted[head] for lesson in learned if head in lesson.wanted], axis=0)
+    return [name for name, count in zip(columns, counts, strict=True) if count < LEARNED_LEAST]
 
 
 def _target_rows(readout: Readout, lessons: Sequence[Lesson], column: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

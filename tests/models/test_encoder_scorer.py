@@ -1,18 +1,23 @@
 """The shipped English encoder as a Scorer and a Judge; texts are written for these tests."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from groundswell.errors import BundleError
 from models import bundle as bundles
 from models import encoder_scorer
+from models.encoder.engine import Readout
+from models.encoder.weights import GraphSpec
 from models.encoder_scorer import EncoderScorer
 from models.scorer import Question, scored_text
 from models.taxonomy import NATIVE_TOPICS, PPM
 from tests.contract.test_scorer import document
+from tests.model_bundles import HEADS, a_card
 
 SHIPPED = Path(bundles.__file__).parent / "bundles" / "en-minilm"
 TITLES = [
@@ -107,3 +112,30 @@ def test_the_model_id_covers_the_lexicon(scorer: EncoderScorer) -> None:
     )
     assert other.model_id != scorer.model_id
     assert scorer.model_id.startswith("encoder-")
+
+
+class SureEngine:
+    """Every logit is high: each label, flag and class at once."""
+
+    spec = GraphSpec(layers=1, heads=1, text_heads=(*HEADS["zh"], "flags"))
+    engine_id = "none"
+
+    def run(self, texts: Sequence[str]) -> Readout:
+        columns = sum(map(len, HEADS["zh"].values())) + 2
+        none = np.zeros((len(texts), 0)), np.zeros((len(texts), 2), np.int32)
+        return Readout(np.full((len(texts), columns), 9, np.float32), np.arange(len(texts) + 1), none[0].astype(np.float32), none[1])
+
+
+def test_a_flag_that_was_not_taught_well_enough_is_left_to_the_phrases() -> None:
+    rules = {"default_bankruptcy": {"zh": {"phrases": ["违约"]}}, "downgrade": {"zh": {"phrases": ["下调评级"]}}}
+    lexicon = msgspec.json.encode({"dated": "", "about": "", "flags": {}, "tone": {}, "rules": rules})
+    heads = {**HEADS["zh"], "flags": ["default_bankruptcy", "downgrade"]}
+    card = a_card(language="zh", heads=heads, thresholds_ppm={"default_bankruptcy": PPM, "downgrade": PPM // 2})
+    scorer = EncoderScorer(
+        bundles.EncoderBundle(card, Path("none"), {}), SureEngine(), lexicon=lexicon, finder=lambda _: [], digest=lambda _: b""
+    )
+    quiet, broken = scorer.score([document("一切如常", "", "zh"), document("债券违约", "", "zh")])
+    assert quiet is not None
+    assert broken is not None
+    assert quiet.flags == ["downgrade"]
+    assert broken.flags == ["default_bankruptcy", "downgrade"]
