@@ -1,8 +1,8 @@
-"""`make bench`: every benchmark, printed as ratios and written to docs/benchmarks.md. `python -m bench NAME...` runs some."""
+"""`make bench`: every benchmark, printed as ratios and written to docs/benchmarks.md. `python -m bench NAME...` runs some of them."""
 
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,29 +22,42 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
 }
 
 
+HEAD = """# Benchmarks
+
+Each section is written by `python -m bench NAME`, all of them by `make bench`. Each ratio is of medians of {rounds} runs that alternate
+within one process. Ratios carry over to other machines better than seconds do; the seconds are beside them.
+"""
+TABLE = "| what | against | ratio | wanted | figures |\n|---|---|---|---|---|\n"
+
+
 def main() -> None:
-    """Run what was asked for; write the page when everything ran."""
+    """Run what was asked for; each benchmark that has run replaces its own section of the page."""
     asked = sys.argv[1:] or list(BENCHMARKS)
     unknown = [name for name in asked if name not in BENCHMARKS]
     if unknown:
         sys.exit(f"bench: {unknown[0]!r} is none of {', '.join(BENCHMARKS)}")
     commit = commit_of(ROOT)
-    page = [
-        "# Benchmarks\n",
-        f"Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}.",
-        f"Each ratio is of medians of {ROUNDS} runs that alternate within one process, on synthetic text. Ratios carry over to other",
-        "machines better than seconds do; the seconds are beside them.\n",
-        "| what | against | ratio | wanted | figures |",
-        "|---|---|---|---|---|",
-    ]
     with tempfile.TemporaryDirectory(prefix="groundswell-bench-") as temporary:
         for name in asked:
             found = BENCHMARKS[name](Path(temporary) / name)
-            for r in found if isinstance(found, list) else [found]:
-                page.append(f"| {r.what} | {r.against} | **{r.ratio:.2g}** | {r.bound} | {r.detail} |")
-                print(page[-1], flush=True)
-    if asked == list(BENCHMARKS):
-        PAGE.write_text("\n".join(page) + "\n", encoding="utf-8")
+            rows = [
+                f"| {r.what} | {r.against} | **{r.ratio:.2g}** | {r.bound} | {r.detail} |"
+                for r in (found if isinstance(found, list) else [found])
+            ]
+            print("\n".join(rows), flush=True)
+            said = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}.\n\n{TABLE}" + "\n".join(rows)
+            kept = sections(PAGE.read_text(encoding="utf-8")) | {name: said}
+            PAGE.write_text(page(kept), encoding="utf-8")
+
+
+def sections(text: str) -> dict[str, str]:
+    """Section -> its text, of a page that `page` has written."""
+    return {title: rest.strip() for title, _, rest in (part.partition("\n") for part in text.split("\n## ")[1:])}
+
+
+def page(found: Mapping[str, str]) -> str:
+    """The page, sections in the order of BENCHMARKS."""
+    return HEAD.format(rounds=ROUNDS) + "".join(f"\n## {name}\n\n{found[name]}\n" for name in BENCHMARKS if name in found)
 
 
 if __name__ == "__main__":

@@ -93,10 +93,10 @@ def _item(number: int, line: bytes, *, scorer: Scorer, detect: DetectLanguage) -
         found = "no letters in the text" if language is None else f"language {language!r} is not scored"
         reason = f"{found}; {scorer.model_id} scores {', '.join(sorted(scorer.languages))}"
         return _Item(parsed, answer=_nulls(parsed.id) | {"language": language, "model": scorer.model_id, "reason": reason})
-    return _Item(parsed, document=_document(number, title=title, text=text, kind=parsed.kind, language=language))
+    return _Item(parsed, document=plain_document(number, title=title, text=text, kind=parsed.kind, language=language))
 
 
-def _document(number: int, *, title: str, text: str, kind: Kind, language: str | None) -> Document:
+def plain_document(number: int, *, title: str, text: str, kind: Kind, language: str | None) -> Document:
     """A document without a time: scorers look at title, text and language only."""
     return Document(
         document_id=content_id(str(number), title, text),
