@@ -26,11 +26,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.pipeline import ROUNDS, Ratio
 from bench.replays import ROOT, SHARED
-from bench.same_weights import Labels, Read, pipeline_of, read_graph
+from bench.same_weights import Labels, pipeline_of
 from models import bundle, datasets, encoder_scorer, linear, synthetic
 from models.bundle import EncoderBundle
 from models.encoder import graph
 from models.encoder.engine import TOKENS_PER_RUN, OnnxEngine, runs_of
+from models.encoder.read_graph import Read, read_graph
 from models.encoder.tokens import Encodings, Tokenizer, clean
 from models.encoder.weights import GraphSpec
 from models.registry import PREFERRED, SHIPPED

@@ -133,6 +133,10 @@ class Models(_Section, frozen=True):
         Literal["auto", "linear"],
         Meta(description="auto: the models in force (`groundswell models list`); linear: the linear models alone, for a fast backfill."),
     ] = "auto"
+    device: Annotated[
+        Literal["cpu", "cuda"],
+        Meta(description="What encoders run on: cpu (ONNX Runtime, int8), or cuda (a GPU, by torch, bf16; needs the extra torch)."),
+    ] = "cpu"
 
 
 class Log(_Section, frozen=True):

@@ -177,14 +177,15 @@ def content_hash(card: EncoderCard) -> str:
     return content_id(msgspec.json.encode([*parts, files], order="deterministic").decode())
 
 
-def model_id(card: EncoderCard, *others: str) -> str:
+def model_id(card: EncoderCard, *others: str, engine: str | None = None) -> str:
     """`encoder-<eight digits>-<engine>-<number format>`.
 
     Args:
         card: the bundle's.
+        engine: engine and number format, where they are not the card's.
         others: hashes of what else the scorer's answers rest on: a lexicon outside the bundle, a revision of its code.
     """
-    return f"encoder-{content_id(content_hash(card), *others)[:8]}-{card.engine_name}"
+    return f"encoder-{content_id(content_hash(card), *others)[:8]}-{engine or card.engine_name}"
 
 
 # --- writing -------------------------------------------------------------------------------------------------------------

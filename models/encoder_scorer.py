@@ -28,6 +28,7 @@ from models.spans import spans_of, whole_words
 from models.taxonomy import PPM, RISK_FLAGS, highest, topics_of_labels, topics_of_native
 
 REVISION: Final = "2"  # part of the model id: raised when the code below answers differently from the same numbers
+CPU: Final = "cpu"
 RECENT: Final = 1_024  # texts whose numbers are kept for the questions that follow on them
 
 
@@ -43,6 +44,7 @@ class EncoderScorer:
         finder: Callable[[str], list[Mention]],
         digest: Callable[[str], bytes],
         companion: Companion | None = None,
+        engine_name: str | None = None,
     ) -> None:
         """Put a scorer together; see `load`.
 
@@ -52,7 +54,7 @@ class EncoderScorer:
         self.card = bundle.card
         self._engine, self._finder, self._digest, self._companion = engine, finder, digest, companion
         self._flags = FlagFinder(parse_lexicon(lexicon), self.card.language)
-        self._model_id = bundles.model_id(self.card, REVISION, hashlib.sha256(lexicon).hexdigest())
+        self._model_id = bundles.model_id(self.card, REVISION, hashlib.sha256(lexicon).hexdigest(), engine=engine_name)
         self._text = _Calibrated(self.card, engine.spec.text_heads)
         self._target = _Calibrated(self.card, ["target"]) if "target" in self.card.heads else None
         self._token_columns = {head: slice(3 * i, 3 * i + 3) for i, head in enumerate(engine.spec.token_heads)}
@@ -60,7 +62,7 @@ class EncoderScorer:
 
     @property
     def model_id(self) -> str:
-        """`encoder-<eight digits>-onnx-int8`."""
+        """`encoder-<eight digits>-onnx-int8`, on a GPU `encoder-<eight digits>-torch-bf16`."""
         return self._model_id
 
     @property
@@ -235,6 +237,7 @@ def load(
     digest: Callable[[str], bytes],
     lexicon: bytes | None = None,
     threads: int = 0,
+    device: str = "cpu",
 ) -> EncoderScorer:
     """A scorer from a checked bundle.
 
@@ -244,6 +247,7 @@ def load(
         digest: MinHash of a text (stream.operators.stories.digest).
         lexicon: bytes of lexicon.json; None = the one that ships.
         threads: texts worked on at the same time; 0 = one per core that this process may use.
+        device: "cpu", or a GPU by torch's name for it ("cuda"), which is run by torch in bf16.
 
     Raises:
         BundleError: the network or the tokens cannot be loaded, the network has other heads than the card says, or the linear model
@@ -254,7 +258,7 @@ def load(
         max_tokens=int(bundle.card.options.get("max_tokens", 96)),
         place=str(bundle.directory / bundles.TOKENIZER_FILE),
     )
-    engine = OnnxEngine(bundle.data[bundles.MODEL_FILE], tokenizer, threads=threads)
+    engine = _engine(bundle, tokenizer, threads=threads, device=device)
     answered = {*engine.spec.text_heads, *engine.spec.token_heads}
     if answered != set(bundle.card.heads):
         message = (
@@ -271,7 +275,20 @@ def load(
     if bundle.card.companion is not None:
         companion = Companion(linear.load_bundle(LINEAR_BUNDLES, bundle.card.language), bundle.card, bundle.card.companion)
     words = lexicon or flags.LEXICON_PATH.read_bytes()
-    return EncoderScorer(bundle, engine, lexicon=words, finder=finder, digest=digest, companion=companion)
+    name = None if device == CPU else engine.engine_id
+    return EncoderScorer(bundle, engine, lexicon=words, finder=finder, digest=digest, companion=companion, engine_name=name)
+
+
+def _engine(bundle: EncoderBundle, tokenizer: Tokenizer, *, threads: int, device: str) -> Engine:
+    model = bundle.data[bundles.MODEL_FILE]
+    if device == CPU:
+        return OnnxEngine(model, tokenizer, threads=threads)
+    try:
+        from models.encoder.torch_engine import TorchEngine
+    except ImportError as error:
+        message = f"device {device}: {error.name} is not installed; pip install 'groundswell[torch]', or set models.device to cpu"
+        raise BundleError(message) from error
+    return TorchEngine(model, tokenizer, device=device)
 
 
 assert SENTIMENTS == ("negative", "neutral", "positive")  # the order of every head of three

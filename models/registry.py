@@ -402,6 +402,7 @@ def load_scorer(
     digest: Digest,
     registry: Registry = SHIPPED,
     languages: Collection[str] = LANGUAGES,
+    device: str = "cpu",
 ) -> JudgingScorer:
     """The scorer of one bundle: the one place that turns bundles into scorers.
 
@@ -411,6 +412,7 @@ def load_scorer(
         digest: MinHash of a text (stream.operators.stories.digest).
         registry: where names are looked up.
         languages: of a bundle with several, these only.
+        device: that encoders run on: "cpu", or "cuda" by way of torch.
 
     Raises:
         NotFoundError: there is no such bundle.
@@ -419,12 +421,12 @@ def load_scorer(
     directory = registry.place(name_or_path)
     found = open_bundle(directory, languages=languages)
     if found.encoder is not None:
-        return _encoder_scorer(found.encoder, finder=finder, digest=digest)
+        return _encoder_scorer(found.encoder, finder=finder, digest=digest, device=device)
     own = directory / LEXICON_FILE
     return LinearScorer(found.linear, _lexicon(own if own.exists() else LINEAR_BUNDLES / LEXICON_FILE), finder=finder, digest=digest)
 
 
-def _encoder_scorer(encoder: EncoderBundle, *, finder: Finder, digest: Digest) -> JudgingScorer:
+def _encoder_scorer(encoder: EncoderBundle, *, finder: Finder, digest: Digest, device: str) -> JudgingScorer:
     """A scorer whose lexicon is the bundle's own, if it has one; the engine is not imported before it is needed."""
     try:
         from models import encoder_scorer
@@ -434,7 +436,7 @@ def _encoder_scorer(encoder: EncoderBundle, *, finder: Finder, digest: Digest) -
             "install them, or set models.use to linear"
         )
         raise BundleError(message) from error
-    return encoder_scorer.load(encoder, finder=finder, digest=digest, lexicon=encoder.data.get(LEXICON_FILE))
+    return encoder_scorer.load(encoder, finder=finder, digest=digest, lexicon=encoder.data.get(LEXICON_FILE), device=device)
 
 
 def _lexicon(path: Path) -> bytes:
@@ -445,7 +447,7 @@ def _lexicon(path: Path) -> bytes:
         raise BundleError(message) from error
 
 
-def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: Use = "auto") -> JudgingScorer:
+def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: Use = "auto", device: str = "cpu") -> JudgingScorer:
     """The scorer in force: for each language the bundle that was promoted for it, else what ships.
 
     Args:
@@ -453,6 +455,7 @@ def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: U
         finder: as in `load_scorer`.
         digest: as in `load_scorer`.
         use: "linear": the shipped linear models, whatever is in force.
+        device: as in `load_scorer`.
 
     Raises:
         NotFoundError, BundleError: as in `load_scorer`.
@@ -464,6 +467,7 @@ def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: U
     for language, name in registry.in_force().items():
         languages_of.setdefault(name, []).append(language)
     scorers = [
-        load_scorer(name, finder=finder, digest=digest, registry=registry, languages=languages) for name, languages in languages_of.items()
+        load_scorer(name, finder=finder, digest=digest, registry=registry, languages=languages, device=device)
+        for name, languages in languages_of.items()
     ]
     return scorers[0] if len(scorers) == 1 else ByLanguage(scorers)

@@ -69,6 +69,7 @@ def instruments(*, of_run: str | None = None) -> "Instruments":
         catalogues=companies,
         registry=Path(chosen.models.registry) if chosen.models.registry else None,
         use=chosen.models.use,
+        device=chosen.models.device,
     )
 
 

@@ -36,7 +36,12 @@ class Instruments:
 
 
 def load_instruments(
-    *, rules: Path | None = None, catalogues: Sequence[Path] = (), registry: Path | None = None, use: Use = "auto"
+    *,
+    rules: Path | None = None,
+    catalogues: Sequence[Path] = (),
+    registry: Path | None = None,
+    use: Use = "auto",
+    device: str = "cpu",
 ) -> Instruments:
     """The shipped models with the shipped rules and catalogue, or the user's own.
 
@@ -45,6 +50,7 @@ def load_instruments(
         catalogues: more companies.
         registry: the folder whose promoted models are in force; None: those that ship.
         use: "linear": the shipped linear models, whatever is in force.
+        device: that encoders run on, "cpu" or "cuda".
 
     Raises:
         SettingsError: a rules file, catalogue or registry that cannot be used.
@@ -54,7 +60,7 @@ def load_instruments(
     catalogue = Catalogue.load(extra=catalogues)
     chosen = load_rules(rules)
     models = registry_at(registry)
-    load = partial(current_scorer, models, finder=catalogue.find, digest=digest, use=use)
+    load = partial(current_scorer, models, finder=catalogue.find, digest=digest, use=use, device=device)
     begun = models.revision()
     scorer = load()
     return Instruments(

@@ -139,3 +139,8 @@ def test_a_flag_that_was_not_taught_well_enough_is_left_to_the_phrases() -> None
     assert broken is not None
     assert quiet.flags == ["downgrade"]
     assert broken.flags == ["default_bankruptcy", "downgrade"]
+
+
+def test_a_device_that_cannot_be_used_says_what_to_do() -> None:
+    with pytest.raises(BundleError, match=r"device cuda:77: .*(groundswell\[torch\]|cannot hold the network).*set models.device to cpu"):
+        encoder_scorer.load(bundles.load(SHIPPED), finder=lambda _: [], digest=lambda _: b"", device="cuda:77")
