@@ -178,8 +178,16 @@ def _matches(one: Mention | Verdict, others: Iterable[Mention | Verdict]) -> boo
 
 def total(rows: Sequence[Link]) -> Link:
     """All languages together."""
-    sums = (sum(column) for column in zip(*(row[1:-1] for row in rows), strict=True))
-    return Link("all", *sums, tuple(difference for row in rows for difference in row.differences))  # type: ignore[arg-type]
+    return Link(
+        "all",
+        texts=sum(row.texts for row in rows),
+        found=sum(row.found for row in rows),
+        right=sum(row.right for row in rows),
+        held=sum(row.held for row in rows),
+        linked=sum(row.linked for row in rows),
+        outside=sum(row.outside for row in rows),
+        differences=tuple(difference for row in rows for difference in row.differences),
+    )
 
 
 # --- saying ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundswell.errors import SettingsError
-from models.entities import Catalogue, fold
+from models.entities import AS_OF, Catalogue, fold
+from models.entity_trace import NEEDS_CONTEXT, NOT_ALONE, trace
 
 SHIPPED = Catalogue.load()
 HEADER = "entity_id,name_en,name_zh,sector,country,aliases,tickers,ambiguous,never\n"
@@ -311,3 +312,43 @@ def test_mentions_are_ordered_never_overlap_and_slice_to_a_name_or_a_ticker(text
 @given(st.text(max_size=60))
 def test_folding_keeps_every_offset(text: str) -> None:
     assert len(fold(text)) == len(text)
+
+
+# --- peers and traces ------------------------------------------------------------------------------------------------------
+def test_peers_share_the_sector_and_come_from_the_same_country_first_then_from_its_region() -> None:
+    peers = SHIPPED.peers("UBS", limit=100)
+    assert peers[0] == "CreditSuisse"
+    assert "UBS" not in peers
+    assert {SHIPPED.entities[peer].sector for peer in peers} == {"bank"}
+    countries = [SHIPPED.entities[peer].country for peer in peers]
+    assert countries == sorted(countries, key=lambda country: country != "CH")
+    assert "US" not in countries
+    assert len(SHIPPED.peers("JPMorgan", limit=5)) == 5
+
+
+def test_an_unknown_company_and_one_without_country_have_no_peers() -> None:
+    assert SHIPPED.peers("OldCompany") == []
+    assert SHIPPED.peers("IMF") == []
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_a_trace_finds_what_find_finds_and_gives_a_reason_for_the_rest(text: str) -> None:
+    rows = trace(SHIPPED, text)
+    found = [(row.entity_id, row.start, row.end) for row in rows if not row.rejected]
+    assert found == [(mention.entity_id, mention.start, mention.end) for mention in SHIPPED.find(text)]
+    assert all(text[row.start : row.end] == row.text for row in rows)
+
+
+def test_a_trace_says_why_a_name_is_set_aside() -> None:
+    rows = {row.text: row for row in trace(SHIPPED, "Tata Steel $TSLA 苹果好吃 xhttps://www.tesla.example visa Harrison Ford")}
+    assert rows["Tata"].rejected == "part of 'Tata Steel', which is TataSteel"
+    assert rows["$TSLA"].rule == "ticker"
+    assert rows["苹果"].rejected == NEEDS_CONTEXT
+    assert rows["tesla"].rejected == NOT_ALONE
+    assert rows["visa"].rejected == "in another case than the catalogue's Visa"
+    assert rows["Ford"].rejected == "part of 'Harrison Ford', which is no company"
+
+
+def test_the_page_says_how_many_there_are_and_of_when() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    assert f"\n{len(SHIPPED.entities):,} companies and institutions, as of {AS_OF}: " in page
