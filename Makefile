@@ -23,11 +23,12 @@ demo: setup  ## replay the demo archive, open the board, show the alert
 test: setup  ## run every test (parts whose peers are missing say so)
 	$(BIN)/python -m pytest
 
-check: setup  ## lint, types, layers, documentation
+check: setup  ## lint, types, layers, documentation, sizes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/house/test_layers.py tests/house/test_house.py tests/house/test_docs.py
+	$(BIN)/python -m bench.sizes
 
 bench: setup  ## side-by-side benchmarks, printed as ratios
 	$(BIN)/python -m bench
