@@ -24,9 +24,10 @@ opinion without a case, general rule-making, private people, crime, war, sport a
 - accident_environment: explosion, fire, crash, spill, pollution of somebody's plant, product or transport. Not: war, weather.
 - short_report_delisting: short sellers bet against or accuse somebody; a security or token is delisted or may be.
 
-How a phrase is read (English; Chinese phrases stand anywhere and have no marks):
-`fraud` stands as a whole word, `bankrupt*` takes any ending, `cut* .. jobs` has up to GAP_WORDS words between its parts.
-A phrase of `phrases` raises its flag by itself. A phrase of `near` needs one of its words within REACH characters. A phrase of
+How a phrase is read:
+`fraud` stands as a whole word, `bankrupt*` takes any ending, `cut* .. jobs` has up to GAP_WORDS words between its parts, all in one
+sentence. Chinese phrases stand anywhere and know no `*`; `gap` characters may part them, fewer than in English (READINGS).
+A phrase of `phrases` raises its flag by itself. A phrase of `near` needs one of its words within `reach` characters. A phrase of
 `never` covers what it contains and raises nothing. A word of `away` anywhere in the text keeps the flag down.
 """
 
@@ -46,15 +47,25 @@ from models.taxonomy import RISK_FLAGS
 LEXICON_PATH: Final = Path(__file__).resolve().parent / "bundles" / "linear" / "lexicon.json"
 FLAG_CHARACTERS: Final = 400  # flags are read where opinion is read: in the headline and its lead
 GAP_WORDS: Final = 4
-GAP_CHARACTERS: Final = 48
-REACH: Final = 60  # characters before and after a phrase in which a word of its `near` counts
 LEAST_PERCENT: Final = 85  # a flag whose measured precision is lower is not shown
 
 _GAP = " .. "
-_BREAK = re.compile(r"(?<=\w\w)[.!?;](?=\s)|\n")  # an abbreviation such as U.S. does not end a sentence
 _WORD = re.compile(r"\w+")
 
 Span = tuple[int, int]  # [start, end) in characters of the folded text
+
+
+class Reading(NamedTuple):
+    """How phrases of a language are read."""
+
+    whole_words: bool
+    gap: int  # characters that may stand between two parts of a phrase
+    reach: int  # characters before and after a phrase in which a word of its `near` counts
+    stop: re.Pattern[str]  # ends a sentence
+
+
+_ENGLISH: Final = Reading(True, 48, 60, re.compile(r"(?<=\w\w)[.!?;](?=\s)|\n"))  # U.S. does not end a sentence
+READINGS: Final[Mapping[str, Reading]] = {"en": _ENGLISH, "zh": Reading(False, 16, 24, re.compile(r"[。!?;\n]"))}
 
 
 class Near(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,12 +212,12 @@ class FlagFinder:
 
         Args:
             lexicon: phrases and rules.
-            language: `zh` is matched character by character, any other by whole words.
+            language: `zh` is matched character by character, any other by whole words as English is.
             flags: the flags to look for; those that may be shown where none are given.
         """
         wanted = lexicon.shown(language) if flags is None else flags
-        whole_words = language != "zh"
-        self._raising, self._others = _Parts(whole_words=whole_words), _Parts(whole_words=whole_words)
+        self._reading = READINGS.get(language, _ENGLISH)
+        self._raising, self._others = (_Parts(whole_words=self._reading.whole_words) for _ in range(2))
         self._phrases: dict[int, list[_Phrase]] = {}  # by the number of the first part
         self._never: dict[str, dict[int, list[tuple[int, ...]]]] = {}  # by flag, then by the number of the first part
         self._away: dict[str, frozenset[int]] = {}
@@ -237,7 +248,7 @@ class FlagFinder:
                     continue
                 if phrase.flag not in covered:
                     covered[phrase.flag] = self._covered(phrase.flag, text, others)
-                if _stands(phrase, text, found, others, covered[phrase.flag]):
+                if self._stands(phrase, text, found, others, covered[phrase.flag]):
                     raised.add(phrase.flag)
         return [flag for flag in RISK_FLAGS if flag in raised]
 
@@ -257,7 +268,45 @@ class FlagFinder:
     def _covered(self, flag: str, text: str, others: Mapping[int, list[Span]]) -> list[Span]:
         never = self._never[flag]  # few words of a text begin a phrase of `never`, so go by the words
         phrases = (parts for number in others for parts in never.get(number, ()))
-        return [(place[0][0], place[-1][1]) for parts in phrases for place in _places(text, others, parts)]
+        return [(place[0][0], place[-1][1]) for parts in phrases for place in self._places(text, others, parts)]
+
+    def _stands(
+        self, phrase: _Phrase, text: str, found: Mapping[int, list[Span]], others: Mapping[int, list[Span]], covered: Sequence[Span]
+    ) -> bool:
+        """Whether a phrase stands somewhere in the text, not covered, and with one of its words near it."""
+        for place in self._places(text, found, phrase.parts):
+            if any(first <= start and end <= last for start, end in place for first, last in covered):
+                continue
+            start, end = place[0][0], place[-1][1]
+            if phrase.words is None or any(self._near(spans, start, end) for word, spans in others.items() if word in phrase.words):
+                return True
+        return False
+
+    def _near(self, words: Sequence[Span], start: int, end: int) -> bool:
+        """Whether one of the words stands within reach of `[start, end)` and outside it."""
+        low, high = start - self._reading.reach, end + self._reading.reach
+        return any(low <= first and last <= high and (last <= start or end <= first) for first, last in words)
+
+    def _places(self, text: str, found: Mapping[int, list[Span]], parts: Sequence[int]) -> Iterator[list[Span]]:
+        """Where a phrase stands: the spans of its parts, each followed closely by the next."""
+        if any(part not in found for part in parts):
+            return
+        for first in found[parts[0]]:
+            place = [first]
+            for part in parts[1:]:
+                following = next((span for span in found[part] if self._follows(text, place[-1][1], span[0])), None)
+                if following is None:
+                    break
+                place.append(following)
+            else:
+                yield place
+
+    def _follows(self, text: str, end: int, start: int) -> bool:
+        """Whether what stands between two parts is short and within one sentence."""
+        if not end <= start <= end + self._reading.gap:
+            return False
+        between = text[end:start]
+        return len(_WORD.findall(between)) <= GAP_WORDS and not self._reading.stop.search(between)
 
 
 def _folded(text: str) -> str:
@@ -265,42 +314,3 @@ def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFKC", text).lower().replace("\u2018", "'").replace("\u2019", "'")
-
-
-def _stands(phrase: _Phrase, text: str, found: Mapping[int, list[Span]], others: Mapping[int, list[Span]], covered: Sequence[Span]) -> bool:
-    """Whether a phrase stands somewhere in the text, not covered, and with one of its words near it."""
-    for place in _places(text, found, phrase.parts):
-        if any(first <= start and end <= last for start, end in place for first, last in covered):
-            continue
-        start, end = place[0][0], place[-1][1]
-        if phrase.words is None or any(_near(spans, start, end) for word, spans in others.items() if word in phrase.words):
-            return True
-    return False
-
-
-def _near(words: Sequence[Span], start: int, end: int) -> bool:
-    """Whether one of the words stands within reach of `[start, end)` and outside it."""
-    return any(start - REACH <= first and last <= end + REACH and (last <= start or end <= first) for first, last in words)
-
-
-def _places(text: str, found: Mapping[int, list[Span]], parts: Sequence[int]) -> Iterator[list[Span]]:
-    """Where a phrase stands: the spans of its parts, each followed closely by the next."""
-    if any(part not in found for part in parts):
-        return
-    for first in found[parts[0]]:
-        place = [first]
-        for part in parts[1:]:
-            following = next((span for span in found[part] if _follows(text, place[-1][1], span[0])), None)
-            if following is None:
-                break
-            place.append(following)
-        else:
-            yield place
-
-
-def _follows(text: str, end: int, start: int) -> bool:
-    """Whether what stands between two parts is short and within one sentence."""
-    if not end <= start <= end + GAP_CHARACTERS:
-        return False
-    between = text[end:start]
-    return len(_WORD.findall(between)) <= GAP_WORDS and not _BREAK.search(between)

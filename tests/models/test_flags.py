@@ -1,4 +1,4 @@
-"""Risk flags: how phrases are read, what the shipped English rules raise and do not raise, and which flags are shown."""
+"""Risk flags: how phrases are read, what the shipped rules raise and do not raise, and which flags are shown."""
 
 import msgspec
 import pytest
@@ -9,7 +9,7 @@ from models.flags import (
     GAP_WORDS,
     LEAST_PERCENT,
     LEXICON_PATH,
-    REACH,
+    READINGS,
     FlagFinder,
     Lexicon,
     Near,
@@ -28,6 +28,11 @@ def finder(rules: Rules, *, flag: str = "litigation", language: str = "en") -> F
 @pytest.fixture(scope="module")
 def shipped() -> FlagFinder:
     return FlagFinder(shipped_lexicon(), "en")
+
+
+@pytest.fixture(scope="module")
+def chinese() -> FlagFinder:
+    return FlagFinder(shipped_lexicon(), "zh")
 
 
 # --- how phrases are read --------------------------------------------------------------------------------------
@@ -61,7 +66,7 @@ def test_a_phrase_of_near_needs_one_of_its_words_within_reach() -> None:
     court = finder(Rules(near=[Near(phrases=["court"], words=["bank", "fund"])]))
     assert court.find("Court hears bank") == court.find("Fund in court") == ["litigation"]
     assert court.find("Court hears singer") == []
-    assert court.find(f"Court {'.' * REACH} bank") == []
+    assert court.find(f"Court {'.' * READINGS['en'].reach} bank") == []
 
 
 def test_a_word_of_near_does_not_count_where_it_is_the_phrase_itself() -> None:
@@ -116,9 +121,24 @@ def test_rules_of_a_language_take_the_place_of_its_plain_phrases() -> None:
 
 def test_a_chinese_phrase_stands_anywhere_and_its_star_is_a_star() -> None:
     lexicon = Lexicon(dated="", about="", flags={"short_report_delisting": {"zh": ["*st", "做空"]}}, tone={})
-    chinese = FlagFinder(lexicon, "zh")
-    assert chinese.find("某*ＳＴ公司") == chinese.find("公司被做空") == ["short_report_delisting"]
-    assert chinese.find("st公司") == []
+    plain = FlagFinder(lexicon, "zh")
+    assert plain.find("某*ＳＴ公司") == plain.find("公司被做空") == ["short_report_delisting"]
+    assert plain.find("st公司") == []
+
+
+def test_chinese_parts_stand_closer_than_english_ones_and_in_one_sentence() -> None:
+    gap = READINGS["zh"].gap
+    closes = finder(Rules(phrases=["关闭 .. 工厂"]), language="zh")
+    assert closes.find("关闭工厂") == closes.find(f"关闭{'某' * gap}工厂") == ["litigation"]
+    assert closes.find(f"关闭{'某' * (gap + 1)}工厂") == []
+    assert [closes.find(f"关闭门店{stop}工厂") for stop in "。！？；\n"] == [[]] * 5
+
+
+def test_a_chinese_word_of_near_stands_within_its_reach() -> None:
+    reach = READINGS["zh"].reach
+    sues = finder(Rules(near=[Near(phrases=["起诉"], words=["公司"])]), language="zh")
+    assert sues.find(f"公司{'某' * (reach - 2)}起诉") == ["litigation"]
+    assert sues.find(f"公司{'某' * (reach - 1)}起诉") == []
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00" * 500, "🚀" * 500, "\ud83d", "ﷺ" * 400, "a" * 1_000_000, "‮תביעה‬"])
@@ -191,10 +211,70 @@ def test_what_only_sounds_like_an_event_is_not(shipped: FlagFinder, title: str) 
     assert shipped.find(title) == []
 
 
+@pytest.mark.parametrize(
+    ("title", "flag"),
+    [
+        ("东湖集团债券违约", "default_bankruptcy"),
+        ("东湖公司申请破产重整", "default_bankruptcy"),
+        ("银行储户无法提现", "liquidity_run"),
+        ("东湖股份涉嫌财务造假被立案调查", "fraud_investigation"),
+        ("证监局对东湖股份出具警示函", "sanction_penalty"),
+        ("公司被起诉索赔两亿元", "litigation"),
+        ("投资者起诉东湖股份，法院开庭", "litigation"),
+        ("标普下调东湖集团评级", "downgrade"),
+        ("东湖银行行长辞职", "exec_departure"),
+        ("某车企宣布裁员三千人", "layoff_strike"),
+        ("航空公司飞行员罢工", "layoff_strike"),
+        ("东湖汽车召回一万辆轿车", "product_recall_outage"),
+        ("某品牌奶粉抽检不合格", "product_recall_outage"),
+        ("交易所系统故障，交易中断", "product_recall_outage"),
+        ("某酒店集团客户数据泄露", "cyber_incident"),
+        ("支付平台遭黑客攻击", "cyber_incident"),
+        ("东湖化工厂区爆炸致两人受伤", "accident_environment"),
+        ("造纸企业污染河流被查", "accident_environment"),
+        ("东湖股份终止上市", "short_report_delisting"),
+        ("东湖股份遭做空报告狙击", "short_report_delisting"),
+    ],
+)
+def test_chinese_events_are_flagged(chinese: FlagFinder, title: str, flag: str) -> None:
+    assert flag in chinese.find(title)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "*ST东湖披露年报",
+        "ST东湖净利润增长",
+        "东湖股份：明日起停牌",
+        "地块成功摘牌",
+        "职员浑水摸鱼",
+        "租房提前退租违约金怎么算",
+        "破产姐妹第三季开播",
+        "夫妻离婚一方起诉索赔彩礼",
+        "村民起诉邻居",
+        "美国初请失业金人数下降",
+        "快递员失业半年找工作",
+        "中方召回驻某国大使",
+        "球队召回老将",
+        "歌手在演唱会上崩了",
+        "黑客帝国重映",
+        "村里牦牛被盗",
+        "知识爆炸时代如何学习",
+        "基地遭导弹袭击爆炸",
+        "医疗资源挤兑",
+        "班主任辞职",
+        "男孩踢球被罚站",
+    ],
+)
+def test_what_only_sounds_like_an_event_in_chinese_is_not(chinese: FlagFinder, title: str) -> None:
+    assert chinese.find(title) == []
+
+
 def test_the_shipped_lexicon_covers_every_flag_in_both_languages() -> None:
     lexicon = shipped_lexicon()
     assert tuple(lexicon.flags) == tuple(lexicon.rules) == RISK_FLAGS
     assert all(phrases["en"] and phrases["zh"] for phrases in lexicon.flags.values())
+    assert all(set(rules) == {"en", "zh"} for rules in lexicon.rules.values())
 
 
 def test_every_shipped_phrase_is_in_lower_case_and_stands_once() -> None:
@@ -206,11 +286,12 @@ def test_every_shipped_phrase_is_in_lower_case_and_stands_once() -> None:
     assert [phrase for phrases in lists for phrase in set(phrases) if phrases.count(phrase) > 1] == []
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("flag", RISK_FLAGS)
-def test_no_shipped_phrase_is_dead(flag: str) -> None:
+def test_no_shipped_phrase_is_dead(flag: str, language: str) -> None:
     # A phrase that its own `never` or `away` silences would look like a rule and be none.
-    rules = shipped_lexicon().rules[flag]["en"]
-    one = FlagFinder(shipped_lexicon(), "en", flags=[flag])
+    rules = shipped_lexicon().rules[flag][language]
+    one = FlagFinder(shipped_lexicon(), language, flags=[flag])
 
     def spelt(phrase: str) -> str:
         return phrase.replace("*", "").replace(" .. ", " zzz ")
@@ -244,10 +325,12 @@ def test_a_language_that_nobody_measured_shows_every_flag() -> None:
     assert measured(litigation=(1, 10)).shown("zh") == frozenset(RISK_FLAGS)
 
 
-def test_the_shipped_flags_are_shown_as_they_were_measured() -> None:
-    assert shown("en") == shipped_lexicon().shown("en")
-    assert set(shipped_lexicon().measured["en"]) == set(RISK_FLAGS)
-    assert all(right * 100 >= judged * LEAST_PERCENT for right, judged in (shipped_lexicon().measured["en"][flag] for flag in shown("en")))
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_shipped_flags_are_shown_as_they_were_measured(language: str) -> None:
+    measured = shipped_lexicon().measured[language]
+    assert shown(language) == shipped_lexicon().shown(language)
+    assert set(measured) == set(RISK_FLAGS)
+    assert all(right * 100 >= judged * LEAST_PERCENT for right, judged in (measured[flag] for flag in shown(language)))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------
