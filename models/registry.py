@@ -41,7 +41,7 @@ STATE_FILE: Final = "current.json"
 BUNDLES_FOLDER: Final = "bundles"
 SLACK: Final = 0.01  # how much worse a figure may be where no interval is known
 ENGINE_LIBRARIES: Final = ("onnxruntime", "tokenizers")
-PREFERRED: Final[Mapping[str, str]] = {"en": "en-minilm", "zh": "zh-bge"}
+PREFERRED: Final[Mapping[str, str]] = {"en": "en-bge", "zh": "zh-bge"}
 """Language -> the shipped bundle that is in force before anything is promoted, if it can be used."""
 
 Use = Literal["auto", "linear"]

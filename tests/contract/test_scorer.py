@@ -23,7 +23,7 @@ def linear() -> Scorer:
 
 
 def encoder() -> Scorer:
-    bundle = load(SHIPPED.directory("en-minilm"))
+    bundle = load(SHIPPED.directory("en-bge"))
     return encoder_scorer.load(bundle, finder=lambda _: [], digest=lambda text: hashlib.blake2b(text.encode()).digest(), threads=2)
 
 

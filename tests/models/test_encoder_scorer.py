@@ -19,7 +19,7 @@ from models.taxonomy import NATIVE_TOPICS, PPM
 from tests.contract.test_scorer import document
 from tests.model_bundles import HEADS, a_card
 
-SHIPPED = Path(bundles.__file__).parent / "bundles" / "en-minilm"
+SHIPPED = Path(bundles.__file__).parent / "bundles" / "en-bge"
 TITLES = [
     "Northvale Bank shares plunge 30% after it halts withdrawals",
     "Acme Steel raises full-year guidance after record quarter",
