@@ -17,6 +17,7 @@ from models.taxonomy import PPM, highest, topics_of_labels, topics_of_native
 LINEAR_BUNDLES: Final = Path(__file__).resolve().parent / "bundles" / "linear"
 BATCH: Final = 256  # documents hashed at a time: larger arrays fall out of the processor's cache
 CLAUSE_PERCENT: Final = 60  # weight of an entity's own clause against the whole text, chosen on dev (docs/models.md)
+CLAUSE_REACH: Final = 200  # characters of a clause before and after a name; a text without marks must not cost its length for each name
 
 _CLAUSE_END = re.compile(
     r"[,;:|!?–—，；：！？。]|\.\s|\s-\s|\b(?:but|while|whereas|as|and|after|despite|amid|vs|over)\b|而|但",
@@ -92,13 +93,13 @@ def find_name(text: str, name: str) -> tuple[int, int] | None:
 
 
 def clause_of(text: str, start: int, end: int) -> str:
-    """The part of a text between the clause marks around `[start, end)`.
+    """The part of a text between the clause marks around `[start, end)`, at most CLAUSE_REACH characters to either side.
 
     >>> clause_of("Alpha jumps 5% while Beta sinks on weak sales", 21, 25)
     ' Beta sinks on weak sales'
     """
-    first, last = 0, len(text)
-    for mark in _CLAUSE_END.finditer(text):
+    first, last = max(0, start - CLAUSE_REACH), min(len(text), end + CLAUSE_REACH)
+    for mark in _CLAUSE_END.finditer(text, first, last):
         if mark.end() <= start:
             first = mark.end()
         elif mark.start() >= end:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from models.encoder import graph
 from models.encoder.engine import OnnxEngine
-from models.encoder.quantise import Quantised, quantise
+from models.encoder.graph import Quantised
+from models.encoder.quantise import quantise
 from models.encoder.tokens import Tokenizer
 from models.encoder.weights import GraphSpec, Weights, read_weights
 
@@ -147,7 +148,8 @@ def answers(tensors: Mapping[str, NDArray[np.float32]], ids: NDArray[np.int32]) 
         return scaled
 
     def gelu(given: NDArray[np.float64]) -> NDArray[np.float64]:
-        return given * 0.5 * (1 + _ERF(given / math.sqrt(2)))
+        active: NDArray[np.float64] = given * 0.5 * (1 + _ERF(given / math.sqrt(2)))
+        return active
 
     table = "encoder.embeddings.{}_embeddings.weight"
     states = value[table.format("word")][ids] + value[table.format("position")][: len(ids)] + value[table.format("token_type")][0]

@@ -199,6 +199,10 @@ def calibrate(
         rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted]
         if head in even:
             rows = _evened(rows, [(prepared.held_out[row].corpus, int(lessons[row].wanted[head].argmax())) for row in rows])
+        if not rows:  # no set asks for it: the head is there, and nobody can say how far to trust it
+            found[head] = Calibration("softmax" if head in ONE_OF else "sigmoid", [1.0] * len(columns), [0.0] * len(columns))
+            first += len(columns)
+            continue
         margins = readout.text[rows, first : first + len(columns)].astype(np.float64)
         wanted = np.stack([lessons[row].wanted[head] for row in rows]) > 0.5
         if head in opinions:

@@ -20,6 +20,7 @@ from models.encoder.tokens import Tokenizer, counts
 from models.examples import Example
 from models.linear import Source
 from models.near_duplicates import groups
+from models.user_files import UserFile
 
 OWN: Final = "this project's"
 
@@ -54,7 +55,14 @@ def prepare(recipe: Recipe, data: Path) -> Prepared:
         if "dev" in CORPORA[key].parts:
             looks[key] = lessons_of(datasets.read_corpus(data, key, "dev"), heads=heads, tokenizer=tokenizer)
     return Prepared(
-        heads, tokenizer, tokenizer_json, kept, lessons_of(learned, heads=heads, tokenizer=tokenizer), held, looks, sources_of(examples)
+        heads,
+        tokenizer,
+        tokenizer_json,
+        kept,
+        lessons_of(learned, heads=heads, tokenizer=tokenizer),
+        held,
+        looks,
+        sources_of(examples, recipe.data.user),
     )
 
 
@@ -109,15 +117,16 @@ def hold_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list
     return held, learned + [example for example in examples if example.corpus == synthetic.CORPUS]
 
 
-def sources_of(examples: Sequence[Example]) -> list[Source]:
+def sources_of(examples: Sequence[Example], user: Sequence[UserFile] = ()) -> list[Source]:
     """Data sets with rows and licence, as the card states them."""
+    licences = {synthetic.CORPUS: OWN} | {entry.key: entry.licence for entry in user}
     rows: dict[str, int] = {}
     for example in examples:
         rows[example.corpus] = rows.get(example.corpus, 0) + 1
     sources = []
     for key, count in rows.items():
         corpus = CORPORA.get(key)
-        sources.append(Source(f"{corpus.stem}: {corpus.title}", count, corpus.licence) if corpus else Source(key, count, OWN))
+        sources.append(Source(f"{corpus.stem}: {corpus.title}", count, corpus.licence) if corpus else Source(key, count, licences[key]))
     return sources
 
 

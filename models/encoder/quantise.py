@@ -6,7 +6,7 @@ that it makes up for what rounding the weights before it did to calibration text
 per site; the few channels that are far larger than the rest are cut into slots (graph.Site), so that they do not set the step for all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -72,7 +72,7 @@ def site_of(seen: Observed, *, slots: int) -> Site:
         above, below = np.ceil((high - first - width) / width), np.ceil((first - low) / width)
         return first, np.maximum(above, 0).astype(np.int64), np.maximum(below, 0).astype(np.int64)
 
-    enough, short = max(float(high.max()) - least, 1e-6), 0.0
+    enough, short = max(float(high.max()) - least, -2 * least, 1e-6), 0.0
     for _ in range(30):
         width = (enough + short) / 2
         _, above, below = cut(width)
@@ -167,14 +167,33 @@ def compensated(weight: Floats, site: Site, squares: NDArray[np.float64], *, coa
     steps = np.zeros_like(rest)
     damped = squares + DAMPING * np.diag(squares).mean() * np.eye(len(squares))
     upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    partners = _partners(len(rest), site.slots)
     for first in range(0, len(rest), BLOCK):
         last = min(first + BLOCK, len(rest))
         errors = np.zeros((last - first, rest.shape[1]))
         for row in range(first, last):
-            before = steps[row - 1] if row % 2 else 0
-            low, high = np.maximum(-WEIGHT_STEPS, -PAIR_STEPS - before), np.minimum(WEIGHT_STEPS, PAIR_STEPS - before)
+            low, high = _bounds(steps, row, partners[row])
             steps[row] = np.clip(np.rint(rest[row] / scale), low, high)
             errors[row - first] = (rest[row] - steps[row] * scale) / upper[row, row]
             rest[row + 1 : last] -= np.outer(upper[row, row + 1 : last], errors[row - first])
         rest[last:] -= upper[first:last, last:].T @ errors
     return steps.astype(np.int8), scale
+
+
+def _partners(rows: int, slots: NDArray[np.int64]) -> list[set[int]]:
+    """For each of a product's own rows, those before it, or itself, that it is added to: rows and the copies in slots go two by two."""
+    found: list[set[int]] = [set() for _ in range(rows)]
+    order = [*range(rows), *slots.tolist()]
+    for first, second in zip(order[0::2], order[1::2], strict=False):
+        found[max(first, second)].add(min(first, second))
+    return found
+
+
+def _bounds(steps: NDArray[np.float64], row: int, partners: Collection[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the most that each weight of a row may be [N], given the rows that were rounded before it."""
+    low, high = np.full(steps.shape[1], -WEIGHT_STEPS, np.float64), np.full(steps.shape[1], WEIGHT_STEPS, np.float64)
+    for partner in partners:
+        beside = PAIR_STEPS // 2 if partner == row else PAIR_STEPS - steps[partner]
+        below = -PAIR_STEPS // 2 if partner == row else -PAIR_STEPS - steps[partner]
+        low, high = np.maximum(low, below), np.minimum(high, beside)
+    return low, high

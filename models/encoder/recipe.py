@@ -124,7 +124,7 @@ TASKS: Final = ("topic", "labels", "post", "news", "gate", "flags", "target", "s
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+    """Read and check a recipe; the paths of the user's files are beside it.
 
     Raises:
         SettingsError: naming file, place, rule and value.
@@ -134,6 +134,8 @@ def read_recipe(path: Path) -> Recipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         message = f"recipe {path}: {error}; models/recipes holds working ones with every field explained"
         raise SettingsError(message) from error
+    beside = tuple(msgspec.structs.replace(entry, path=str(path.parent / entry.path)) for entry in recipe.data.user)
+    recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, user=beside))
     unknown = sorted(set(recipe.tasks) - set(TASKS))
     if unknown:
         message = f"recipe {path}: tasks {unknown} are not among {', '.join(TASKS)}; rename or remove them"
@@ -142,5 +144,7 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """Sixteen hexadecimal digits over every value: comments and order do not count."""
-    return hashlib.sha256(msgspec.json.encode(recipe, order="deterministic")).hexdigest()[:16]
+    """Sixteen hexadecimal digits over every value: comments, order and the folder that the user's files lie in do not count."""
+    names = tuple(msgspec.structs.replace(entry, path=Path(entry.path).name) for entry in recipe.data.user)
+    bare = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, user=names))
+    return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()[:16]

@@ -81,6 +81,9 @@ def read_weights(tensors: Mapping[str, NDArray[Any]], spec: GraphSpec) -> Weight
             "use the specification that belongs to these tensors"
         )
         raise BundleError(message)
+    if kinds.ndim != 2 or kinds.shape[1] != width:
+        message = f"encoder: token_type_embeddings are {kinds.shape}, words are {width} wide; export the two from one network"
+        raise BundleError(message)
     return Weights(
         words=words,
         positions=positions + kinds[0],

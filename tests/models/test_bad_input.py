@@ -7,7 +7,6 @@ linear bundles (test_linear.py), promoted bundles (test_registry.py), raw record
 import json
 import pickle
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +30,7 @@ from models import bundle as bundles
 from models.by_language import JudgingScorer
 from models.registry import SHIPPED, load_scorer, registry_at
 from models.score_file import score_lines
-from models.scorer import Question
+from models.scorer import CLAUSE_REACH, clause_of
 from stream.operators.admit import StampClock
 from stream.operators.normalise import TEXT_CHARACTERS_MAX, detect_language
 from stream.operators.stories import digest
@@ -147,19 +146,12 @@ def test_an_instruction_in_a_text_is_text(scorer: JudgingScorer) -> None:
     assert list(plain) == list(ordered)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="scorer.clause_of reads a text from its start for every name in it: the time of the linear model grows with the square of a "
-    "text's length (10 kB of `$A ` take 5 s, a megabyte takes hours)",
-)
-def test_a_text_full_of_names_costs_no_more_than_its_length() -> None:
-    linear = load_scorer("linear", finder=finder, digest=digest)
-    text = "Acme " * 2_000
-    questions = [Question("en", text, mention.start, mention.end) for mention in finder(text)]
-    linear.judge(questions[:1])
-    before_s = time.process_time()
-    linear.judge(questions)
-    assert time.process_time() - before_s < 0.3
+def test_a_name_in_a_long_text_costs_its_neighbourhood_and_not_the_text() -> None:
+    text = "Acme " * 200_000
+    mentions = finder(text)
+    clauses = {clause_of(text, mention.start, mention.end) for mention in mentions}
+    assert len(mentions) > 1_000
+    assert max(map(len, clauses)) <= 2 * CLAUSE_REACH + len("Acme")
 
 
 def test_the_command_answers_a_file_of_poison_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

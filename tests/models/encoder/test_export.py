@@ -37,7 +37,8 @@ def test_leaving_pieces_out_changes_no_bit_of_what_is_said_of_texts_without_them
     small = export(tiny.state(), tiny.SPEC, tiny.tokenizer_json(), SEEN, keep=seen_pieces(), precision=precision)
     assert len(small[0]) < len(whole[0])
     assert len(json.loads(small[1])["model"]["vocab"]) < len(tiny.VOCABULARY)
-    for one, other in zip(run(*whole, SEEN), run(*small, SEEN), strict=True):
+    first, second = run(*whole, SEEN), run(*small, SEEN)
+    for one, other in ((first.text, second.text), (first.tokens, second.tokens), (first.offsets, second.offsets)):
         assert one.tobytes() == other.tobytes()
 
 

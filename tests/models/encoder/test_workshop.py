@@ -361,10 +361,6 @@ def test_a_set_that_is_learned_is_never_what_is_measured(chinese: workshop.Made)
     assert max(count or 0 for count in rows.values()) <= 3 * 20  # the dev parts hold 20 texts each
 
 
-# --- faults that are known -------------------------------------------------------------------------------------------------
-@pytest.mark.xfail(
-    strict=True, reason="read_recipe leaves data.user.path as it is: `train` looks for it in the working folder, not beside the recipe"
-)
 def test_a_users_file_lies_beside_the_recipe(checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
@@ -373,7 +369,6 @@ def test_a_users_file_lies_beside_the_recipe(checkpoint: Path, tmp_path: Path) -
     assert Path(read_recipe(folder / "recipe.toml").data.user[0].path) == folder / "mine.csv"
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="finish.calibrate stacks the rows of a head that no held-out text teaches")
 def test_headlines_alone_are_enough_to_train_on(checkpoint: Path, tmp_path: Path) -> None:
     """Nothing teaches the sentiment of posts then; a bundle has that head all the same."""
     write_set(tmp_path / "data", "finnl", "train", labelled(60, seed=2))
@@ -383,7 +378,6 @@ def test_headlines_alone_are_enough_to_train_on(checkpoint: Path, tmp_path: Path
     assert answers(scorer_of(bundle.directory), "北谷大涨")[0]["sentiment"] in SENTIMENTS
 
 
-@pytest.mark.xfail(strict=True, reason="prepare.sources_of gives every set of the user's own this project's licence")
 def test_a_users_file_keeps_the_licence_that_the_recipe_states(chinese: workshop.Made) -> None:
     (mine,) = [source for source in chinese.bundle.card.sources if source.name == "mine"]
     assert mine.licence == "none stated"
