@@ -58,6 +58,12 @@ def _config(source: Path, tensors: dict[str, Any], heads: int) -> dict[str, Any]
     except KeyError as error:
         message = f"encoder {source}: no tensor {error}; only BERT encoders with their tensors' names can be converted"
         raise SettingsError(message) from error
+    if not heads:
+        message = (
+            f"encoder {source}: no shape in the graph tells the number of attention heads; "
+            "only BERT encoders as PyTorch's tracing exporter writes them can be converted"
+        )
+        raise SettingsError(message)
     return {
         "architectures": ["BertModel"],
         "model_type": "bert",

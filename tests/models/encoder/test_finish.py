@@ -89,7 +89,7 @@ def test_adapters_are_folded_in(checkpoint: Path, data: Path, tmp_path: Path) ->
             torch.nn.init.normal_(module.up.weight)
     expected = by_the_network(network.eval(), prepared, TEXTS)
     found = by_the_bundle(finished(recipe, prepared, network, data=data, out=tmp_path / "b"), TEXTS).text
-    assert np.sqrt(np.square(found - expected).mean()) < 0.05 * expected.std()
+    assert np.sqrt(np.square(found - expected).mean()) < 0.1 * expected.std()
     assert np.sqrt(np.square(found - plain).mean()) > 0.3 * expected.std()
 
 

@@ -319,7 +319,8 @@ def test_a_users_chinese_checkpoint_becomes_a_bundle_with_every_head_that_its_da
     assert set(card.heads) == {"labels", "post", "news", "gate", "flags", "target"}
     assert card.heads["labels"] == sorted(LABELS)
     assert set(card.thresholds_ppm) == {*card.heads["labels"], *card.heads["flags"]}
-    assert all(200_000 <= threshold <= 700_000 for threshold in card.thresholds_ppm.values())
+    assert all(200_000 <= card.thresholds_ppm[label] <= 700_000 for label in card.heads["labels"])
+    assert {card.thresholds_ppm[flag] for flag in card.heads["flags"]} == {1_000_000}, "a few dozen lessons teach no flag"
     assert chinese.report.read_text(encoding="utf-8").count("<svg") > 0
     assert {source.name.split(":")[0] for source in card.sources} == {
         "mine", *(CORPORA[key].stem for key in ("finfe", "finnl", "finese")),
