@@ -58,14 +58,7 @@ class Companion:
         """One opinion per text, each as if it were alone."""
         by_head = self._model.probabilities(texts)
         rows = [{head: columns[row] for head, columns in by_head.items()} for row in range(len(texts))]
-        return [Opinion(heads, self._is_certain(heads)) for heads in rows]
-
-    def _is_certain(self, heads: Heads) -> bool:
-        if not self._settings.certain_ppm or "topic" not in heads:
-            return False
-        gate = heads["gate"][0]
-        sentiment = (1 - gate) * heads["post"] + gate * heads["news"]
-        return bool(min(heads["topic"].max(), sentiment.max()) * PPM >= self._settings.certain_ppm)
+        return [Opinion(heads, is_certain(heads, self._settings.certain_ppm)) for heads in rows]
 
     def mixed(self, logits: NDArray[Any], parts: Mapping[str, slice], opinion: Opinion) -> NDArray[np.float64]:
         """An encoder's logits [C] of one text with the companion's opinion in them; `parts` says which columns are whose."""
@@ -73,6 +66,15 @@ class Companion:
         for head, weight in self._settings.weights.items():
             found[parts[head]] = mix(found[parts[head]], opinion.heads[head], head=head, weight=weight)
         return found
+
+
+def is_certain(heads: Heads, least_ppm: int) -> bool:
+    """Whether the topic and the sentiment of a text [columns each] both reach a probability; with 0 nothing is certain."""
+    if not least_ppm or "topic" not in heads:
+        return False
+    gate = heads["gate"][0]
+    sentiment = (1 - gate) * heads["post"] + gate * heads["news"]
+    return bool(min(heads["topic"].max(), sentiment.max()) * PPM >= least_ppm)
 
 
 def mix(margins: NDArray[np.float64], shares: NDArray[np.float64], *, head: str, weight: float) -> NDArray[np.float64]:

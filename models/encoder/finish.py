@@ -5,11 +5,11 @@ calibrated too. Figures are measured on the dev parts through `groundswell score
 """
 
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,7 +23,7 @@ from models.answers import answers_of
 from models.bundle import Base, Calibration, CompanionCard, EncoderBundle, EncoderCard
 from models.calibrate import power_calibration, sigmoid_calibration, softmax_calibration, temperature
 from models.card import bundle_metrics, error_matrix, facts_of, write_card
-from models.companion import LEAST, mix
+from models.companion import LEAST, is_certain, mix
 from models.datasets import CORPORA, holdout, read_corpus
 from models.encoder.engine import Engine, OnnxEngine, Readout
 from models.encoder.export import export
@@ -114,10 +114,10 @@ def assembled(
     coarseness = recipe.rounding.coarseness
     model, tokens = export(state, spec, prepared.tokenizer_json, texts, keep=prepared.kept, coarseness=coarseness)
     tokenizer = Tokenizer(tokens, max_tokens=recipe.encoder.max_tokens)
-    companion, opinions = companion_of(recipe, prepared, data)
+    companion, beside = companion_of(recipe, prepared, data)
     even = frozenset(head for head, task in recipe.tasks.items() if task.even)
     calibration, thresholds, companion = calibrate(
-        OnnxEngine(model, tokenizer), tokenizer, prepared, even=even, companion=companion, opinions=opinions
+        OnnxEngine(model, tokenizer), tokenizer, prepared, even=even, companion=companion, beside=beside
     )
     card = EncoderCard(
         name=recipe.name,
@@ -159,21 +159,25 @@ def dev_examples(recipe: Recipe, data: Path) -> list[Example]:
 
 
 # --- calibration -----------------------------------------------------------------------------------------------
-def companion_of(recipe: Recipe, prepared: Prepared, data: Path) -> tuple[CompanionCard | None, dict[str, NDArray[np.float64]]]:
-    """The linear model that the recipe puts beside the encoder, and what its like, without having seen them, says of the held-out texts.
+class HeldOutOpinions(NamedTuple):
+    """What a companion says of the held-out texts without having seen them."""
 
-    Returns:
-        A card whose weights are still to be fitted, and head -> probabilities [held-out texts, columns] for the recipe's heads.
-    """
+    heads: dict[str, NDArray[np.float64]]  # head -> probabilities [texts, columns]; only heads that its opinion goes into
+    certain: NDArray[np.bool_]  # [texts] that the encoder will not be asked about
+
+
+def companion_of(recipe: Recipe, prepared: Prepared, data: Path) -> tuple[CompanionCard | None, HeldOutOpinions]:
+    """The linear model that the recipe puts beside the encoder, its weights still to be fitted, and what its like says, untold."""
+    texts = [example.text for example in prepared.held_out]
     if not recipe.companion.heads and not recipe.companion.certain:
-        return None, {}
+        return None, HeldOutOpinions({}, np.zeros(len(texts), bool))
     from models.train_linear import model_without  # scikit-learn: for training alone
 
     shipped = linear.load_bundle(LINEAR_BUNDLES, recipe.language)
     card = CompanionCard(linear.model_id([shipped], lexicon=b""), certain_ppm=round(recipe.companion.certain * PPM))
-    texts = [example.text for example in prepared.held_out]
     said = model_without(recipe.language, data / "train", frozenset(texts)).probabilities(texts)
-    return card, {head: said[head] for head in recipe.companion.heads}
+    certain = [is_certain({head: columns[row] for head, columns in said.items()}, card.certain_ppm) for row in range(len(texts))]
+    return card, HeldOutOpinions({head: said[head] for head in recipe.companion.heads}, np.array(certain, bool))
 
 
 def calibrate(
@@ -183,11 +187,12 @@ def calibrate(
     *,
     even: Collection[str],
     companion: CompanionCard | None,
-    opinions: Mapping[str, NDArray[np.float64]],
+    beside: HeldOutOpinions,
 ) -> tuple[dict[str, Calibration], dict[str, int], CompanionCard | None]:
     """(head -> calibration, label or flag -> threshold in ppm, the companion with its weights), fitted on answers to the held-out texts.
 
-    Heads in `even` are fitted as if every set held its classes in equal shares.
+    Heads in `even` are fitted as if every set held its classes in equal shares. Heads of whole texts are fitted to those texts that the
+    encoder will be asked about.
     """
     readout = engine.run([example.text for example in prepared.held_out])
     lessons = lessons_of(prepared.held_out, heads=prepared.heads, tokenizer=tokenizer)
@@ -196,7 +201,7 @@ def calibrate(
     weights: dict[str, float] = {}
     first = 0
     for head, columns in prepared.heads.text.items():
-        rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted]
+        rows = [row for row, lesson in enumerate(lessons) if head in lesson.wanted and not beside.certain[row]]
         if head in even:
             rows = _evened(rows, [(prepared.held_out[row].corpus, int(lessons[row].wanted[head].argmax())) for row in rows])
         if not rows:  # no set asks for it: the head is there, and nobody can say how far to trust it
@@ -205,8 +210,8 @@ def calibrate(
             continue
         margins = readout.text[rows, first : first + len(columns)].astype(np.float64)
         wanted = np.stack([lessons[row].wanted[head] for row in rows]) > 0.5
-        if head in opinions:
-            weights[head], margins = _mixed(margins, opinions[head][rows], wanted, head=head)
+        if head in beside.heads:
+            weights[head], margins = _mixed(margins, beside.heads[head][rows], wanted, head=head)
         found[head] = _one_of(margins, wanted.argmax(1)) if head in ONE_OF else _each(margins, wanted)
         if head in ("labels", "flags"):
             thresholds |= _thresholds(columns, _sigmoid(margins, found[head]), wanted)
