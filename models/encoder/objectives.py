@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from models.encoder.lessons import ONE_OF, Batch
+from models.encoder.lessons import ONE_OF, Batch, Lesson
 from models.encoder.network import Answers
 from models.encoder.recipe import Task
-from models.spans import spans_of
+from models.spans import TAGS, spans_of
 
 PLAIN = Task()
 
@@ -32,30 +32,39 @@ def losses(answers: Answers, batch: Batch, tasks: Mapping[str, Task], class_weig
             found["target"] = loss.sum()
     if "spans" in answers.token:
         rows = [row for row, lesson in enumerate(batch.lessons) if lesson.tags is not None]
-        parts = []
-        for row in rows:
-            tags = batch.lessons[row].tags
-            assert tags is not None
-            logits = answers.token["spans"][row, : len(tags)]
-            parts.append(_loss("spans", logits, _stacked(tags, logits), tasks.get("spans", Task(smoothing=0)), None).mean())
-        if parts:
-            found["spans"] = torch.stack(parts).sum()
+        if rows:
+            logits = answers.token["spans"]
+            wanted, share = (_stacked(part, logits) for part in _tags_of([batch.lessons[row] for row in rows], logits.shape[1]))
+            found["spans"] = (_loss("spans", logits[rows], wanted, tasks.get("spans", Task(smoothing=0)), None) * share).sum()
     return {head: tasks.get(head, PLAIN).weight * loss / len(batch.lessons) for head, loss in found.items()}
 
 
 def names_of(logits: Tensor, batch: Batch) -> tuple[Tensor | None, Tensor]:
     """Mean logits over each judged name's tokens [names, 3] and what is wanted of them [names, 3]; None without names."""
-    judged, wanted = [], []
-    for row, lesson in enumerate(batch.lessons):
-        for name in lesson.names:
-            if name.wanted is not None:
-                judged.append(logits[row, name.first : name.last].mean(0))
-                wanted.append(name.wanted)
-    return (torch.stack(judged) if judged else None), _stacked(wanted, logits)
+    judged = [(row, name) for row, lesson in enumerate(batch.lessons) for name in lesson.names if name.wanted is not None]
+    if not judged:
+        return None, _stacked([], logits)
+    share = np.zeros((len(judged), *logits.shape[:2]), np.float32)  # one product for all names: a GPU spends its time on starting work
+    for place, (row, name) in enumerate(judged):
+        share[place, row, name.first : name.last] = 1 / (name.last - name.first)
+    means = _stacked(share, logits).flatten(1) @ logits.float().flatten(0, 1)
+    return means, _stacked([name.wanted for _, name in judged if name.wanted is not None], logits)
+
+
+def _tags_of(lessons: Sequence[Lesson], tokens: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Wanted tags [n, tokens, 3], and what each token counts [n, tokens]: a text's tokens share one, padding counts nothing."""
+    wanted = np.zeros((len(lessons), tokens, len(TAGS)), np.float32)
+    share = np.zeros((len(lessons), tokens), np.float32)
+    for row, lesson in enumerate(lessons):
+        assert lesson.tags is not None
+        wanted[row, : len(lesson.tags)] = lesson.tags
+        share[row, : len(lesson.tags)] = 1 / len(lesson.tags)
+    return wanted, share
 
 
 def _stacked(wanted: Sequence[NDArray[np.float32]] | NDArray[np.float32], like: Tensor) -> Tensor:
-    return torch.from_numpy(np.asarray(wanted, np.float32)).to(like.device)
+    found = torch.from_numpy(np.asarray(wanted, np.float32))
+    return found if like.device.type == "cpu" else found.pin_memory().to(like.device, non_blocking=True)
 
 
 def _loss(head: str, logits: Tensor, wanted: Tensor, task: Task, weights: Tensor | None) -> Tensor:

@@ -33,6 +33,7 @@ class Prepared(NamedTuple):
     tokenizer_json: bytes
     kept: tuple[int, ...] | None  # pieces of the vocabulary that the bundle keeps; None = all
     learned: list[Lesson]
+    unlabelled: list[Lesson]  # that teachers answer for; empty without teachers
     held_out: list[Example]  # for early stopping and calibration, never learned
     looks: dict[str, list[Lesson]]  # "held_out" and each corpus' dev part
     sources: list[Source]  # what the weights rest on
@@ -60,6 +61,7 @@ def prepare(recipe: Recipe, data: Path) -> Prepared:
         tokenizer_json,
         kept,
         lessons_of(learned, heads=heads, tokenizer=tokenizer),
+        lessons_of(unlabelled_examples(recipe, data), heads=heads, tokenizer=tokenizer),
         held,
         looks,
         sources_of(examples, recipe.data.user),
@@ -104,6 +106,15 @@ def training_examples(recipe: Recipe, data: Path) -> list[Example]:
         examples += rows if most >= len(rows) else random.Random(f"{recipe.seed}/{key}").sample(rows, most)
     examples += [example for example in datasets.read_user_files(recipe.data.user, "train") if example.language == recipe.language]
     return examples + synthetic.sentences(recipe.data.synthetic, recipe.seed)
+
+
+def unlabelled_examples(recipe: Recipe, data: Path) -> list[Example]:
+    """What the recipe's teachers answer for: texts of replay archives, drawn by the seed."""
+    examples: list[Example] = []
+    for archive, most in recipe.distillation.unlabelled.items() if recipe.distillation.teachers else ():
+        rows = datasets.read_unlabelled(data, archive, recipe.language)
+        examples += random.Random(f"{recipe.seed}/{archive}").sample(rows, min(most, len(rows)))
+    return examples
 
 
 def hold_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

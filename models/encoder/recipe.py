@@ -20,7 +20,7 @@ Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The pretrained encoder that a run begins with."""
 
     source: str  # a folder with config.json, tokenizer.json and model.safetensors, or a Hugging Face id
@@ -32,7 +32,7 @@ class Encoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_tokens: Annotated[int, Meta(ge=8, le=512)] = 96
 
 
-class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is learned from."""
 
     corpora: tuple[str, ...]  # keys of models.datasets.CORPORA
@@ -42,7 +42,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_out: Share = 0.1  # share of the training texts for early stopping and calibration, near-duplicates kept together
 
 
-class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How deep the encoder is changed. Frozen blocks are computed once and their states kept (`cached`)."""
 
     depth: Literal["heads", "adapters", "top", "full"] = "full"
@@ -55,7 +55,7 @@ class Tuning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cached: bool = True
 
 
-class Optimiser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Optimiser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """AdamW (Loshchilov and Hutter 2019) with a linear warm-up and a linear or cosine way down."""
 
     epochs: Annotated[int, Meta(ge=1, le=1000)] = 4
@@ -71,10 +71,10 @@ class Optimiser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     clip: Positive = 1.0  # largest norm of a step's gradient
     average: Annotated[float, Meta(ge=0, lt=1)] = 0.0  # decay per step of a running average of the weights; 0 = none
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 where the device has units for it
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 elsewhere (few CPUs have units for bf16)
 
 
-class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One head: how much it counts and how its loss is shaped."""
 
     weight: Annotated[float, Meta(ge=0)] = 1.0
@@ -83,7 +83,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     even: bool = False  # calibrated as if every set held its classes in equal shares: a set's shares need not be the world's
 
 
-class Stopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Stopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When a run is looked at, saved and ended."""
 
     evaluate_every: Positive = 1.0  # epochs between looks at the held-out part
@@ -91,20 +91,31 @@ class Stopping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint_every: Count = 200  # steps between checkpoints that a killed run goes on from
 
 
-class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rounding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How finely the bundle's weights are rounded: coarse steps take few values, and what takes few values packs into few bytes."""
 
     coarseness: Share = 0.0  # least step of a weight as a share of its matrix' root mean square; .25 packs into 4.1 bits a weight
 
 
-class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Distillation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Teachers that are trained first, each without one part of the texts, and then answer for what they have not seen (teachers.py)."""
+
+    teachers: Annotated[int, Meta(ge=0)] = 0  # 0 = none; otherwise at least two
+    epochs: Annotated[int, Meta(ge=1, le=1000)] = 3  # of each teacher
+    share: Share = 0.5  # of a teacher's answer in what is wanted of a labelled text; the rest is the label
+    heads: tuple[Literal["topic", "labels", "post", "news", "flags", "target", "spans"], ...] = ()  # answered on texts without such a label
+    unlabelled: dict[str, int] = {}  # replay archive of the data folder -> texts taken, drawn by the seed
+    begin: Literal["encoder", "teacher"] = "encoder"  # which weights the student begins with
+
+
+class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The linear model that reads beside the encoder (models/companion.py)."""
 
     heads: tuple[Literal["topic", "labels", "post", "news"], ...] = ()  # that its opinion goes into; how much is fitted
     certain: Share = 0.0  # probability of topic and sentiment from which on it answers alone; 0 = never
 
 
-class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that decides what comes out of training."""
 
     name: str
@@ -117,6 +128,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks: dict[str, Task] = {}  # head -> Task; a head that is not named has the defaults
     stopping: Stopping = Stopping()
     rounding: Rounding = Rounding()
+    distillation: Distillation = Distillation()
     companion: Companion = Companion()
 
 
@@ -140,11 +152,17 @@ def read_recipe(path: Path) -> Recipe:
     if unknown:
         message = f"recipe {path}: tasks {unknown} are not among {', '.join(TASKS)}; rename or remove them"
         raise SettingsError(message)
+    if recipe.distillation.teachers == 1:
+        message = f"recipe {path}: distillation.teachers is 1, and nobody would answer for the texts of others; use 0, or 2 or more"
+        raise SettingsError(message)
     return recipe
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """Sixteen hexadecimal digits over every value: comments, order and the folder that the user's files lie in do not count."""
+    """Sixteen hexadecimal digits over every value that is not its default; comments, order and the folder of the user's files do not count.
+
+    A setting that is added later, and left at its default, leaves the hashes of older recipes as they were.
+    """
     names = tuple(msgspec.structs.replace(entry, path=Path(entry.path).name) for entry in recipe.data.user)
     bare = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, user=names))
     return hashlib.sha256(msgspec.json.encode(bare, order="deterministic")).hexdigest()[:16]

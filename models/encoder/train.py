@@ -73,6 +73,8 @@ class Run:
         self._learned = {name: value for name, value in network.named_parameters() if value.requires_grad}
         self._average = {name: value.detach().clone() for name, value in self._learned.items()} if recipe.optimiser.average else {}
         self._weights = _class_weights(lessons, recipe, device)
+        precision = recipe.optimiser.precision
+        self._half = precision == "bf16" or (precision == "auto" and device == "cuda")
         self._states: list[Tensor] | None = None
         self.step, self.best, self.worse = 0, -math.inf, 0
 
@@ -112,19 +114,21 @@ class Run:
         tokens, shown = 0, {}
         for numbers in batches:
             batch = collate([self.lessons[number] for number in numbers], device=self.device)
-            with torch.autocast(self.device, torch.bfloat16, enabled=settings.precision == "bf16"):
+            with torch.autocast(self.device, torch.bfloat16, enabled=self._half):
                 answers = self.network(batch.ids, batch.mask, states=self._kept(numbers))
             parts = losses(answers, batch, self.recipe.tasks, self._weights)
             (torch.stack(list(parts.values())).sum() / len(batches)).backward()  # type: ignore[no-untyped-call]
             tokens += batch.tokens
-            shown = {head: round(float(part.detach()), 4) for head, part in parts.items()}
+            values = torch.stack(list(parts.values())).detach().tolist()  # at once: each look at a GPU waits for it
+            shown = {head: round(value, 4) for head, value in zip(parts, values, strict=True)}
         nn.utils.clip_grad_norm_(list(self._learned.values()), settings.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.step += 1
         keep = min(settings.average, (1 + self.step) / (10 + self.step))  # the first steps' weights are soon forgotten
-        for name, average in self._average.items():
-            average.lerp_(self._learned[name].detach(), 1 - keep)
+        if self._average:
+            learned = [self._learned[name].detach() for name in self._average]
+            torch._foreach_lerp_(list(self._average.values()), learned, 1 - keep)
         rate = settings.encoder_rate * factor
         seconds = round(time.monotonic() - began, 3)
         record = {"step": self.step, "steps": total, "epoch": epoch, "tokens": tokens, "loss": shown}
@@ -191,6 +195,8 @@ class Run:
             for key, state in self.optimiser.state.get(value, {}).items():
                 tensors[f"adam.{key}.{name}"] = state
         tensors["random"] = torch.get_rng_state()
+        if self.device == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
         facts = {"recipe": recipe_hash(self.recipe), "step": self.step, "best": self.best, "worse": self.worse}
         _write(self.folder / LAST, tensors, {key: str(value) for key, value in facts.items()})
 
@@ -219,6 +225,8 @@ class Run:
             keys = ("step", "exp_avg", "exp_avg_sq")
             self.optimiser.state[value] = {key: tensors[f"adam.{key}.{name}"] for key in keys if f"adam.{key}.{name}" in tensors}
         torch.set_rng_state(tensors["random"].cpu())
+        if "random.cuda" in tensors and self.device == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"].cpu())
         _cut_log(self.folder / LOG, self.step)
         return self._spent()
 

@@ -1,4 +1,4 @@
-"""From a recipe to a bundle in one call: prepare, train, finish, report."""
+"""From a recipe to a bundle in one call: prepare, train (teachers first, where the recipe asks for them), finish, report."""
 
 import os
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from models.bundle import EncoderBundle
 from models.encoder.finish import finish
 from models.encoder.prepare import network_of, prepare
 from models.encoder.recipe import Recipe
+from models.encoder.teachers import begin_as, numbers_of, taught, trained_teacher
 from models.encoder.train import LOG, Progress, Run
 from models.report import report_html
 from models.score_file import DetectLanguage
@@ -61,8 +62,13 @@ def make(
     prepared = prepare(recipe, data)
     run.mkdir(parents=True, exist_ok=True)
     (run / RECIPE_FILE).write_text(recipe_text, encoding="utf-8")
-    network = network_of(recipe, prepared.heads)
-    training = Run(run, recipe=recipe, network=network, lessons=prepared.learned, looks=prepared.looks, device=place, progress=progress)
+    network, lessons = network_of(recipe, prepared.heads), prepared.learned
+    if recipe.distillation.teachers:
+        teachers = [trained_teacher(recipe, number, prepared, run, device=place, progress=tell) for number in numbers_of(recipe)]
+        tell({"note": f"{len(teachers)} teachers answer for {len(lessons) + len(prepared.unlabelled):,} texts"})
+        lessons = taught(recipe, prepared, teachers, device=place)
+        begin_as(network, teachers[0], recipe)
+    training = Run(run, recipe=recipe, network=network, lessons=lessons, looks=prepared.looks, device=place, progress=progress)
     trained = training.train().to("cpu")
     tell({"note": "rounding to int8, calibrating, measuring"})
     bundle, measured = finish(

@@ -5,9 +5,12 @@ from pathlib import Path
 import pytest
 
 from groundswell.errors import SettingsError
+from models.bundle import RECIPE_FILE
 from models.datasets import CORPORA
 from models.encoder import recipe as recipes
 from models.encoder.recipe import read_recipe, recipe_hash
+from models.registry import PREFERRED
+from models.registry import SHIPPED as SHIPPED_BUNDLES
 
 SHIPPED = sorted((Path(recipes.__file__).parents[1] / "recipes").glob("*.toml"))
 LEAST = """
@@ -37,6 +40,15 @@ def test_a_shipped_recipe_names_corpora_of_its_language(path: Path) -> None:
     assert set(recipe.data.most) <= set(recipe.data.corpora)
 
 
+@pytest.mark.parametrize("language", sorted(PREFERRED))
+def test_a_shipped_bundle_is_of_the_shipped_recipe_of_its_language(language: str) -> None:
+    encoder = SHIPPED_BUNDLES.open(PREFERRED[language]).encoder
+    assert encoder is not None
+    path = next(path for path in SHIPPED if path.stem == language)
+    assert encoder.data[RECIPE_FILE].decode() == path.read_text(encoding="utf-8")
+    assert encoder.card.recipe == recipe_hash(read_recipe(path))
+
+
 def test_the_shipped_recipes_are_one_for_each_language_and_a_small_one() -> None:
     assert [path.stem for path in SHIPPED] == ["en", "smoke", "zh"]
 
@@ -53,6 +65,8 @@ def test_the_shipped_recipes_are_one_for_each_language_and_a_small_one() -> None
         ("[stopping]\ncheckpoint_every = '200'\n", "checkpoint_every"),
         ("[tasks.mood]\nweight = 1.0\n", "mood"),
         ("[tasks.news]\nweights = 1.0\n", "weights"),
+        ("[distillation]\nteachers = 1\n", "distillation.teachers is 1"),
+        ("[distillation]\nheads = ['gate']\n", "gate"),
         ("[tuning\n", "line"),
     ],
 )

@@ -12,6 +12,7 @@ from tests import tiny_graph as tiny
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'groundswell[torch]'")
 
+from models.encoder import readers, torch_engine
 from models.encoder.torch_engine import TorchEngine
 
 TEXTS = tiny.some_texts(60)
@@ -52,6 +53,18 @@ def test_which_texts_share_a_run_moves_no_answer_by_more_than_rounding(tokenizer
     alone = np.concatenate([engine.run([text]).text for text in TEXTS])
     assert np.abs(together.text[order] - again.text).max() < 1e-5
     assert np.abs(together.text - alone).max() < 1e-5
+
+
+def test_texts_that_other_processes_read_are_answered_in_their_order(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_engine, "READERS_FROM", 1)
+    monkeypatch.setattr(readers, "TEXTS_PER_TASK", 4)
+    monkeypatch.setattr(readers, "TEXTS_AT_ONCE", 16)
+    ours = TorchEngine(tiny.model("fp32"), tokenizer, device="cpu", precision="fp32", readers=2).run(TEXTS)
+    theirs = TorchEngine(tiny.model("fp32"), tokenizer, device="cpu", precision="fp32").run(TEXTS)
+    assert (ours.starts == theirs.starts).all()
+    assert (ours.offsets == theirs.offsets).all()
+    assert np.abs(ours.text - theirs.text).max() < 1e-5
+    assert np.abs(ours.tokens - theirs.tokens).max() < 1e-5
 
 
 def test_nothing_is_read_of_no_texts(tokenizer: Tokenizer) -> None:
