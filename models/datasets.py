@@ -21,7 +21,7 @@ from models.user_files import UserFile, read_user_file, user_entries
 
 __all__ = [
     "CORPORA", "EVENT_TO_FLAGS", "TAUGHT_FLAGS", "Corpus", "Example", "Part", "Target", "UserFile",
-    "folds", "holdout", "read_corpus", "read_numbered", "read_unlabelled", "read_user_files", "read_user_numbered", "user_entries",
+    "folds", "holdout", "read_corpus", "read_numbered", "read_user_files", "read_user_numbered", "user_entries",
 ]  # fmt: skip
 
 HOLDOUT_SHARE: Final = 0.1
@@ -437,34 +437,6 @@ def read_user_numbered(entry: UserFile) -> list[tuple[int, Example]]:
 
 
 # --- dev parts that do not exist --------------------------------------------------------------------------------------
-class _UnlabelledLine(msgspec.Struct):
-    title: str
-    kind: str
-    language: str
-    text: str = ""
-
-
-def read_unlabelled(data: Path, archive: str, language: str) -> list[Example]:
-    """Texts of a replay archive `<data>/replay/<archive>.jsonl.gz` in one language, as a scorer would read them; nothing is known of them.
-
-    Raises:
-        UsageError: there is no such file.
-        RecordError: a line is no record of a replay.
-    """
-    path = data / "replay" / f"{archive}.jsonl.gz"
-    read = (decode_line(f"{path}:{number}", line, _UnlabelledLine) for number, line in lines_of(path))
-    return [
-        Example(
-            text=f"{row.title}\n{row.text}" if row.text else row.title,
-            corpus=archive,
-            language=language,
-            kind="post" if row.kind == "comment" else "news",
-        )
-        for row in read
-        if row.language == language
-    ]
-
-
 def holdout(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
     """Part dated examples by time and by company: (train, held).
 

@@ -20,6 +20,7 @@ from models.encoder.tokens import Tokenizer, counts
 from models.examples import Example
 from models.linear import Source
 from models.near_duplicates import groups
+from models.unlabelled import read_unlabelled
 from models.user_files import UserFile
 
 OWN: Final = "this project's"
@@ -112,7 +113,7 @@ def unlabelled_examples(recipe: Recipe, data: Path) -> list[Example]:
     """What the recipe's teachers answer for: texts of replay archives, drawn by the seed."""
     examples: list[Example] = []
     for archive, most in recipe.distillation.unlabelled.items() if recipe.distillation.teachers else ():
-        rows = datasets.read_unlabelled(data, archive, recipe.language)
+        rows = read_unlabelled(data, archive, recipe.language)
         examples += random.Random(f"{recipe.seed}/{archive}").sample(rows, min(most, len(rows)))
     return examples
 
