@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.demo import first_impressions
+from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.replays import ROOT, commit_of, machine
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "full-store": in_a_full_store,
     "kafka": beside_a_bare_loop,
     "scoring": scoring,
+    "gpu": on_a_gpu,
 }
 
 
@@ -45,6 +47,8 @@ def main() -> None:
                 for r in (found if isinstance(found, list) else [found])
             ]
             print("\n".join(rows), flush=True)
+            if not rows:  # it has said why
+                continue
             said = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}.\n\n{TABLE}" + "\n".join(rows)
             kept = sections(PAGE.read_text(encoding="utf-8")) | {name: said}
             PAGE.write_text(page(kept), encoding="utf-8")

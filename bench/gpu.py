@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
@@ -38,6 +39,9 @@ TOPICS = 20  # the first columns of an English readout
 def on_a_gpu(folder: Path) -> list[Ratio]:
     """Documents per second and the share of the peak; one line that says so where there is no GPU."""
     del folder
+    if not find_spec("torch"):
+        print("bench: gpu needs the extra `torch`, so nothing is measured")
+        return []
     import torch
 
     if not torch.cuda.is_available():
