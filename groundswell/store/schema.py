@@ -227,8 +227,31 @@ outbox = Table(
 
 versions = Table("versions", metadata, _key("kind"), _key("hash"), _int("effective_ms"), Column("content", LargeBinary, nullable=False))
 
+suspects = Table(
+    "suspects", metadata, _key("run"), _key("part", Integer), _key("position", BigInteger), _key("place", Integer), _int("deaths")
+)
+"""Records that were being scored alone, and in how many processes: the one that is scored when a process ends has killed it."""
+
+taken = Table("taken", metadata, _key("run"), _key("part", Integer), _key("source"), _int("documents"))
+"""Records that the score stage has read from its log, counted in the transaction that moves its offset behind them."""
+
+removals = Table("removals", metadata, _key("document_id"), _key("content_hash"), _int("removed_ms"), _text("reason"))
+"""Documents whose text was removed (forget, retention); hash, integers and alerts stay."""
+
+conditions = Table(
+    "conditions",
+    metadata,
+    _key("kind"),
+    _key("subject"),
+    _key("since_ms", BigInteger),
+    _int("until_ms", nullable=True),  # None: it still holds
+    _text("reason"),
+    _int("told_ms", nullable=True),  # when people were told
+)
+"""What operators have to know: a crash loop, too many drops, no room on the disk. No run: it is about the installation."""
+
 DERIVED = (
-    fetched, admissions, drops, progress, increments, stories, baselines, source_hours, exposures,
+    fetched, taken, suspects, admissions, drops, progress, increments, stories, baselines, source_hours, exposures,
     candidates, decisions, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -1,17 +1,232 @@
-"""The first schema. Existing data: none.
+"""The first schema, as it was; schema.py has the present one. Existing data: none."""
 
-While no release has been made, this migration creates the schema as schema.py has it; with the first release the
-tables are written out here and later changes get files of their own.
-"""
+from typing import Any
 
 from alembic import op
-
-from groundswell.store.schema import metadata
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 revision = "0001"
 down_revision = None
+
+metadata = MetaData()
+
+
+def _key(name: str, kind: Any = Text) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+def _int(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=nullable)
 
 
 def upgrade() -> None:
     """Create every table."""
     metadata.create_all(op.get_bind())
+
+
+documents = Table(
+    "documents",
+    metadata,
+    _key("document_id"),
+    _key("content_hash"),
+    _text("source"),
+    _text("owner"),
+    Column("owner_known", Boolean, nullable=False),
+    _text("kind"),
+    _text("language", nullable=True),
+    _text("title"),
+    _text("text"),
+    _text("url", nullable=True),
+    _int("published_ms"),
+    _text("published_precision"),
+    _text("published_flag"),
+    _int("known_ms"),
+    _text("known_basis"),
+    _int("fetched_ms"),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    _key("document_id"),
+    _key("content_hash"),
+    _key("model_id"),
+    _text("topic"),
+    _text("sentiment"),
+    _int("negative_ppm"),
+    Column("body", LargeBinary, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _key("run"),
+    _text("kind"),
+    _text("model_id"),
+    Column("manifest", LargeBinary, nullable=False),
+)
+
+fetched = Table("fetched", metadata, _key("run"), _key("source"), _int("documents"))
+
+admissions = Table(
+    "admissions",
+    metadata,
+    _key("run"),
+    _key("part", Integer),
+    _key("position", BigInteger),
+    _key("place", Integer),
+    _int("known_ms"),
+    _int("tick"),
+    _text("source"),
+    _text("language", nullable=True),
+    _text("outcome"),
+    _text("document_id", nullable=True),
+    _text("content_hash", nullable=True),
+)
+Index("admissions_document", admissions.c.run, admissions.c.document_id)
+Index("admissions_tick", admissions.c.run, admissions.c.tick)
+
+drops = Table(
+    "drops",
+    metadata,
+    _key("run"),
+    _key("part", Integer),
+    _key("position", BigInteger),
+    _key("place", Integer),
+    _int("known_ms"),
+    _text("source"),
+    _text("reason"),
+    Column("body", LargeBinary, nullable=False),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    _key("source"),
+    _int("polled_ms"),
+    _int("ok_ms", nullable=True),
+    _int("fetched"),
+    _int("new"),
+    _text("reason", nullable=True),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    _key("run"),
+    _key("role"),
+    _key("part", Integer),
+    _int("epoch"),
+    _text("owner"),
+    _int("revision"),
+    _int("next_offset"),
+    _int("time_ms"),
+    _int("closed_tick"),
+    _text("log_id", nullable=True),
+)
+
+increments = Table(
+    "increments",
+    metadata,
+    _key("run"),
+    _key("series"),
+    _key("tick", BigInteger),
+    _key("pane", BigInteger),
+    _key("daily", Boolean),
+    _int("documents"),
+    _int("negative"),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("increments_tick", increments.c.run, increments.c.tick)
+
+stories = Table(
+    "stories",
+    metadata,
+    _key("run"),
+    _key("series"),
+    _key("story"),
+    _int("founded_ms"),
+    _int("tick"),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+baselines = Table(
+    "baselines",
+    metadata,
+    _key("run"),
+    _key("series"),
+    _key("period_s", Integer),
+    _key("period", BigInteger),
+    _int("negative"),
+    _int("stories"),
+)
+
+source_hours = Table("source_hours", metadata, _key("run"), _key("hour", BigInteger), _key("source"), _key("language"), _int("documents"))
+
+exposures = Table("exposures", metadata, _key("run"), _key("hour", BigInteger), _key("language"), _int("exposure_ppm"))
+
+candidates = Table(
+    "candidates",
+    metadata,
+    _key("run"),
+    _key("candidate_id"),
+    _text("series"),
+    _int("window_s"),
+    _int("tick"),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("candidates_tick", candidates.c.run, candidates.c.tick)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _key("run"),
+    _key("candidate_id"),
+    _int("tick"),
+    _text("incident", nullable=True),
+    _text("verdict"),
+    _text("reason"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    _key("run"),
+    _key("incident"),
+    _int("last_tick"),
+    Column("body", LargeBinary, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _key("run"),
+    _key("id"),
+    _text("incident"),
+    _text("kind"),
+    _text("series"),
+    _int("opened_ms"),
+    _int("tick"),
+    _text("severity"),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("alerts_opened", alerts.c.run, alerts.c.opened_ms)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _key("run"),
+    _key("alert_id"),
+    _key("target"),
+    _text("state"),
+    Column("attempts", Integer, nullable=False),
+    _int("next_ms"),
+    _text("reason", nullable=True),
+    _text("provider_id", nullable=True),
+)
+
+versions = Table("versions", metadata, _key("kind"), _key("hash"), _int("effective_ms"), Column("content", LargeBinary, nullable=False))
