@@ -146,6 +146,8 @@ def _shown(value: Any) -> str:
 
 
 def _demo_companies(run: str | None) -> list[Path]:
+    if run is None:  # spares `score` the import of the whole pipeline
+        return []
     from ingest.demo_archive import CATALOGUE
     from stream.shells.demo import RUN
 
