@@ -22,6 +22,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from types import MappingProxyType
+
+import msgspec
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
@@ -63,12 +66,21 @@ class Opened:
     drops: list[Drop] = field(default_factory=list)
 
 
-def open_records(batch: Iterable[Stamped], clock: StampClock) -> Opened:
-    """Admit and normalise a batch of one raw partition; a record that cannot be read becomes a drop and stops nothing."""
+def open_records(batch: Iterable[Stamped], clock: StampClock, refused: Mapping[Position, str] = MappingProxyType({})) -> Opened:
+    """Admit and normalise a batch of one raw partition; a record that cannot be read becomes a drop and stops nothing.
+
+    Args:
+        batch: in the order of its log.
+        clock: the partition's time.
+        refused: {position: reason} of records that must not be touched: they were dropped before, or have killed a process.
+    """
     opened = Opened()
     for stamped in batch:
         known_ms, source = clock.stamp(stamped.known_ms), stamped.source
         if not stamped.body and not stamped.source:  # a punctuation: the log says that time goes on, and nothing else
+            continue
+        if stamped.position in refused:
+            opened.drops.append(drop_of(stamped, known_ms=known_ms, source=said_source(stamped), reason=refused[stamped.position]))
             continue
         try:
             raw = decode_raw(stamped.body)
@@ -80,6 +92,21 @@ def open_records(batch: Iterable[Stamped], clock: StampClock) -> Opened:
         except RecordError as error:
             opened.drops.append(drop_of(stamped, known_ms=known_ms, source=source, reason=reason_of(error)))
     return opened
+
+
+def said_source(stamped: Stamped) -> str:
+    """What a record that must not be touched says of its source: nothing else of it is read."""
+    try:
+        return source_name(_source.decode(stamped.body).source) or stamped.source
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return stamped.source
+
+
+class _Source(msgspec.Struct):
+    source: str = ""
+
+
+_source = msgspec.json.Decoder(_Source)
 
 
 def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Drop:

@@ -1,7 +1,11 @@
 """Who owns a partition, and how far it has come: one row, fenced by epoch and revision.
 
 claim   -> epoch + 1, revision 0       every earlier owner of the row is a zombie from here on
+confirm -> the same condition, for a transaction that moves nothing
 advance -> only where epoch and revision are still the caller's; otherwise nothing of its transaction is stored
+
+An owner that finds revision 0 follows one that committed nothing. It may only have been idle; but the work before it may also be
+what killed it, so the first batch is done with care (stream/shells/isolation.py).
 """
 
 from dataclasses import dataclass, replace
@@ -29,6 +33,7 @@ class Claim:
     time_ms: int = NEVER_TICK  # the partition's time
     closed_tick: int = NEVER_TICK  # last tick folded, or decided
     log_id: str | None = None
+    follows_death: bool = False  # the owner before this one ended before its first commit
 
 
 def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_id: str | None = None) -> Claim:
@@ -67,6 +72,7 @@ def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_i
             time_ms=row["time_ms"],
             closed_tick=row["closed_tick"],
             log_id=log_id or row["log_id"],
+            follows_death=row["epoch"] > 0 and row["revision"] == 0,
         )
         connection.execute(update(t.progress).where(where).values(epoch=taken.epoch, revision=0, owner=owner, log_id=taken.log_id))
     return taken
@@ -91,12 +97,30 @@ def advance(connection: Connection, claim: Claim, *, next_offset: int, time_ms: 
         .values(revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick)
     )  # fmt: skip
     if done.rowcount != 1:
-        reason = (
-            f"run {claim.run!r}, {claim.role} {claim.part}: owner {claim.owner} (epoch {claim.epoch}) has been replaced; "
-            "nothing of this commit was stored: end this process, the new owner goes on"
-        )
-        raise OwnershipLostError(reason)
-    return replace(claim, revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick)
+        raise _replaced(claim)
+    return replace(
+        claim, revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick, follows_death=False
+    )
+
+
+def confirm(connection: Connection, claim: Claim) -> None:
+    """Be sure of ownership within the caller's transaction without moving progress: nothing new was read.
+
+    Raises:
+        OwnershipLostError: another owner has claimed the row.
+    """
+    row = t.progress.c
+    mine = and_(row.run == claim.run, row.role == claim.role, row.part == claim.part)
+    now = connection.execute(select(row.epoch, row.revision).where(mine).with_for_update()).one_or_none()
+    if now is None or tuple(now) != (claim.epoch, claim.revision):
+        raise _replaced(claim)
+
+
+def _replaced(claim: Claim) -> OwnershipLostError:
+    return OwnershipLostError(
+        f"run {claim.run!r}, {claim.role} {claim.part}: owner {claim.owner} (epoch {claim.epoch}) has been replaced; "
+        "nothing of this commit was stored: end this process, the new owner goes on"
+    )
 
 
 def progress_of(connection: Connection, run: str, role: str) -> list[Claim]:

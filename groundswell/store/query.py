@@ -222,7 +222,7 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         connection: a reading transaction.
         run: whose balance.
         log: the run's local log, for what was fetched and what is in flight; without it, the stored counts of a finished
-            backfill.
+            backfill, or what the score stage has read from its topic.
     """
     terms: dict[str, dict[str, int]] = {}
 
@@ -232,7 +232,11 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
 
     read_to = max((claim.next_offset for claim in progress_of(connection, run, ROLE_SCORE)), default=0)
     f = t.fetched.c
-    count("fetched", _pairs(connection, select(f.source, f.documents).where(f.run == run)))
+    fetched = _pairs(connection, select(f.source, f.documents).where(f.run == run))
+    if not fetched and log is None:
+        r = t.taken.c
+        fetched = _pairs(connection, select(r.source, func.sum(r.documents)).where(r.run == run).group_by(r.source))
+    count("fetched", fetched)
     if log is not None:
         found = log.documents_by_source(since=read_to)
         count("fetched", {source: documents for source, (documents, _) in found.items()})
@@ -250,7 +254,7 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return {row[0]: int(row[1]) for row in connection.execute(statement)}
 
 
 def total(rows: Sequence[Balance]) -> Balance:

@@ -133,6 +133,14 @@ class Store:
         changed = {name: statement.excluded[name] for name in given[0] if name not in keys}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), given)
 
+    def add(self, connection: Connection, table: Table, rows: Iterable[Row], *, column: str) -> None:
+        """Insert rows, or add their number in `column` to that of the row with the same key."""
+        given = list(rows)
+        if given:
+            statement = (sqlite if self.is_sqlite else postgresql).insert(table)
+            added = {column: table.c[column] + statement.excluded[column]}
+            connection.execute(statement.on_conflict_do_update(index_elements=[c.name for c in table.primary_key], set_=added), given)
+
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()

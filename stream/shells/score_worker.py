@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from sqlalchemy import and_, select, union_all
@@ -95,9 +95,8 @@ class ScorePartition:
         records = [record for m in messages for record in stamp_message(m, self.claim.part, self.clock, live=self.live)]
         begun_s = time.monotonic()
         # Punctuations leave no row: offset and time are moved here, so that a restart knows all the time that was passed on.
-        ahead = replace(self.claim, next_offset=messages[-1].offset + 1)
-        taken, moved = self.stage.take(records, _MadeStamps(self.clock.time_ms), claim=ahead)
-        self.claim = moved or ahead
+        taken, moved = self.stage.take(records, _MadeStamps(self.clock.time_ms), claim=self.claim, next_offset=messages[-1].offset + 1)
+        self.claim = moved or self.claim
         if self.metrics is not None:
             seconds, known_ms = time.monotonic() - begun_s, max(0, self.clock.time_ms)
             self.metrics.observe_intake(taken.admissions, taken.scored, taken.drops, seconds=seconds, known_ms=known_ms)

@@ -6,7 +6,7 @@ DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,7 +16,6 @@ from alerts.desk import DeskState, Incident
 from alerts.dossier import compose
 from alerts.rules import Rules
 from groundswell.codec import canonical, decode
-from groundswell.errors import reason_of
 from groundswell.names import LIVE_RUN
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Document, Drop, Position, Score, Stamped
 from groundswell.store import schema as t
@@ -28,13 +27,14 @@ from groundswell.store.derived import (
     insert_rows,
     insert_stories,
 )
-from groundswell.store.facts import counted_documents, known_contents, stored_scores, write_heartbeats, write_intake
-from groundswell.store.progress import Claim, advance
+from groundswell.store.facts import count_taken, counted_documents, known_contents, stored_scores, write_heartbeats, write_intake
+from groundswell.store.progress import Claim, advance, confirm
 from groundswell.store.store import Store
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
-from stream.pipeline import DROP_BYTES_MAX, Folded, arrivals_of, contributions_of, open_records
+from stream.pipeline import DROP_BYTES_MAX, Folded, Opened, arrivals_of, contributions_of, open_records
+from stream.shells.isolation import Isolated, Result, clear_marks, one_result, refusal_of, score_alone
 from stream.shells.switches import Switch, model_at, read_switches, record_switch
 
 Key = tuple[str, str]
@@ -71,7 +71,9 @@ class IntakeStage:
     renew: Callable[[], Scorer] | None = None
     switches: list[Switch] = field(default_factory=list, init=False)  # of the live run, as of the last batch
 
-    def take(self, batch: Sequence[Stamped], clock: StampClock, *, claim: Claim | None = None) -> tuple[Taken, Claim | None]:
+    def take(
+        self, batch: Sequence[Stamped], clock: StampClock, *, claim: Claim | None = None, next_offset: int | None = None
+    ) -> tuple[Taken, Claim | None]:
         """Store a batch's facts and return what it contributes. A replayed batch costs no inference.
 
         One scorer scores all that is new in a batch; what was stored before keeps the score that counted, by whatever model.
@@ -80,6 +82,7 @@ class IntakeStage:
             batch: records of one raw partition, in order.
             clock: that partition's time.
             claim: progress of the score stage to move behind the batch in the same transaction.
+            next_offset: where to move it to; None: behind the last record.
 
         Raises:
             OwnershipLostError: another process owns the partition; nothing was stored.
@@ -87,13 +90,12 @@ class IntakeStage:
         """
         if self.renew is not None and self.run == LIVE_RUN:
             self.scorer = self.renew()
-        opened = open_records(batch, clock)
-        documents = [document for _, document in opened.documents]
-        before = self._read(opened.documents, batch)
+        isolated = self._isolate(batch, clock, claim)
+        opened, before = self._read(batch, clock, isolated)
         admitted, scores, fresh, refused = self._admit(opened.documents, batch, before)
         admissions, drops, switches = [admission for admission, _ in admitted], opened.drops + refused, before.switches
         with self.store.write() as connection:
-            once = _once(documents)
+            once = _once(document for _, document in opened.documents)
             write_intake(self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops)
             write_heartbeats(self.store, connection, opened.heartbeats)
             if self.shared:
@@ -102,34 +104,50 @@ class IntakeStage:
             if switch is not None:
                 switches = record_switch(self.store, connection, self.run, switch, languages=self.scorer.languages)
             if claim is not None:
-                claim = advance(
-                    connection,
-                    claim,
-                    next_offset=max(claim.next_offset, batch[-1].position.offset + 1) if batch else claim.next_offset,
-                    time_ms=clock.time_ms,
-                    closed_tick=claim.closed_tick,
-                )
+                if isolated is not None:
+                    clear_marks(connection, self.run, batch)
+                claim = self._move(connection, claim, batch, opened, next_offset=next_offset, time_ms=clock.time_ms)
         self.switches = switches
         scored = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
         return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, scored), claim
 
-    def _read(self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped]) -> "_Before":
-        """What is stored of a batch's records already: after a restart some of them are met again."""
+    def _isolate(self, batch: Sequence[Stamped], clock: StampClock, claim: Claim | None) -> Isolated | None:
+        """Record by record where the last owner may have died of one of these."""
+        if claim is None or not claim.follows_death:
+            return None
+        new = [stamped for stamped in batch if stamped.position.offset >= claim.next_offset]
+        return score_alone(self.store, self.run, new, clock, self.scorer) if new else None
+
+    def _move(
+        self, connection: Connection, claim: Claim, batch: Sequence[Stamped], opened: Opened, *, next_offset: int | None, time_ms: int
+    ) -> Claim:
+        """Progress behind the batch, and what was read of it for the first time: the balance rests on both."""
+        behind = next_offset if next_offset is not None else batch[-1].position.offset + 1 if batch else 0
+        if behind <= claim.next_offset:
+            confirm(connection, claim)
+            return claim
+        count_taken(self.store, connection, self.run, [*opened.documents, *opened.drops], since=claim.next_offset)
+        return advance(connection, claim, next_offset=behind, time_ms=time_ms, closed_tick=claim.closed_tick)
+
+    def _read(self, batch: Sequence[Stamped], clock: StampClock, isolated: Isolated | None) -> tuple[Opened, "_Before"]:
+        """A batch's records, read, and what is stored of them already: after a restart some of them are met again."""
         with self.store.read() as connection:
-            known = known_contents(connection, self.run, [d.document_id for _, d in documents])
+            refused = _stored_drops(connection, self.run, batch) | (isolated.killers if isolated else {})
+            opened = open_records(batch, clock, refused)
+            known = known_contents(connection, self.run, [d.document_id for _, d in opened.documents])
             switches = read_switches(connection, self.run) if self.run == LIVE_RUN else []
             replayed = {
                 _key(document): model_at(switches, position) or self.scorer.model_id
-                for position, document in documents
+                for position, document in opened.documents
                 if known.get(document.document_id, {}).get(document.content_hash) == position
             }
             by_model = defaultdict(set)
-            for _, document in documents:
+            for _, document in opened.documents:
                 by_model[replayed.get(_key(document), self.scorer.model_id)].add(_key(document))
             scores: dict[Key, Score] = {}
             for model_id, keys in by_model.items():
                 scores |= stored_scores(connection, keys, model_id=model_id)
-            return _Before(known, scores, set(replayed), _stored_drops(connection, self.run, batch), switches)
+        return opened, _Before(known, scores, set(replayed), isolated.results if isolated else {}, switches)
 
     def _admit(
         self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped], before: "_Before"
@@ -140,7 +158,7 @@ class IntakeStage:
         refused when it is met again, even by a model that could take it: it is accounted for as a drop.
         """
         bodies = {stamped.position: stamped.body for stamped in batch}
-        scores, refused = dict(before.scores), before.drops
+        scores, refused = dict(before.scores), dict[Position, str]()
         fresh: dict[Key, Score] = {}
         reasons: dict[Key, str] = {}
         drops: list[Drop] = []
@@ -152,7 +170,13 @@ class IntakeStage:
             admissions = identify(documents, {document_id: dict(contents) for document_id, contents in before.known.items()})
             admitted = list(zip(admissions, (document for _, document in documents), strict=True))
             counted = [document for admission, document in admitted if admission.outcome == "scored"]
-            self._score([d for d in counted if _key(d) not in scores and _key(d) not in reasons], fresh, reasons)
+            wanted = [d for d in counted if _key(d) not in scores and _key(d) not in reasons]
+            for document, result in zip(wanted, self._results(wanted, before.alone), strict=True):
+                reason = refusal_of(result, document)
+                if reason is not None:
+                    reasons[_key(document)] = reason
+                elif isinstance(result, Score):
+                    fresh[_key(document)] = result
             scores |= fresh
             refused = {a.position: reasons[_key(d)] for a, d in admitted if a.outcome == "scored" and _key(d) in reasons}
             if not refused:
@@ -168,25 +192,16 @@ class IntakeStage:
                 return Switch(self.scorer.model_id, position.partition, position.offset, document.known_ms)
         return None
 
-    def _score(self, documents: list[Document], scores: dict[Key, Score], reasons: dict[Key, str]) -> None:
-        """Score documents; one that the model cannot take gets its reason, alone."""
+    def _results(self, documents: list[Document], alone: Mapping[Key, Result]) -> list[Result]:
+        """A result for each document; one that the model cannot take spoils no other."""
+        if alone:
+            return [alone[_key(document)] if _key(document) in alone else one_result(self.scorer, document) for document in documents]
         if not documents:
-            return
+            return []
         try:
-            results: list[Score | Exception | None] = list(self.scorer.score(documents))
+            return list(self.scorer.score(documents))
         except Exception:
-            results = [self._score_alone(document) for document in documents]
-        for document, result in zip(documents, results, strict=True):
-            if isinstance(result, Score):
-                scores[_key(document)] = result
-            else:
-                reasons[_key(document)] = f"language: {document.language}" if result is None else f"score: {reason_of(result)}"
-
-    def _score_alone(self, document: Document) -> Score | Exception | None:
-        try:
-            return self.scorer.score([document])[0]
-        except Exception as error:
-            return error
+            return [one_result(self.scorer, document) for document in documents]
 
 
 class _Before(NamedTuple):
@@ -195,7 +210,7 @@ class _Before(NamedTuple):
     known: dict[str, dict[str, Position]]
     scores: dict[Key, Score]  # those that count, or would: by the model that scored a replayed document, else by the present one
     replayed: set[Key]
-    drops: dict[Position, str]  # with their reasons
+    alone: Mapping[Key, Result]  # of records that were scored one by one
     switches: list[Switch]
 
 

@@ -15,7 +15,7 @@ from groundswell.names import ROLE_FOLD, ROLE_SCORE
 from groundswell.records import Admission, Decision, Drop, Heartbeat, Increment, Outcome, Position, Story
 from groundswell.store import derived, facts
 from groundswell.store import schema as t
-from groundswell.store.progress import NEVER_TICK, advance, claim, progress_of
+from groundswell.store.progress import NEVER_TICK, advance, claim, confirm, progress_of
 from groundswell.store.store import HEAD, Store
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
@@ -228,6 +228,43 @@ def test_a_takeover_in_mid_transaction_waits_for_it_and_goes_on_from_there(store
     assert taken[0].next_offset == 5
     with pytest.raises(OwnershipLostError), store.write() as connection:
         advance(connection, old, next_offset=6, time_ms=6, closed_tick=6)
+
+
+def test_an_owner_can_be_sure_of_its_row_without_moving_it(store: Store) -> None:
+    first = claim(store, RUN, ROLE_SCORE, owner="a")
+    with store.write() as connection:
+        confirm(connection, first)
+        confirm(connection, first)
+        moved = advance(connection, first, next_offset=1, time_ms=1, closed_tick=1)
+        confirm(connection, moved)
+        with pytest.raises(OwnershipLostError, match=r"owner a \(epoch 1\) has been replaced"):
+            confirm(connection, first)
+    claim(store, RUN, ROLE_SCORE, owner="b")
+
+    with pytest.raises(OwnershipLostError), store.write() as connection:
+        confirm(connection, moved)
+
+
+def test_an_owner_learns_whether_the_one_before_it_committed_anything(store: Store) -> None:
+    assert not claim(store, RUN, ROLE_SCORE, owner="a").follows_death, "nobody was before it"
+    second = claim(store, RUN, ROLE_SCORE, owner="b")
+    assert second.follows_death
+    with store.write() as connection:
+        moved = advance(connection, second, next_offset=5, time_ms=1, closed_tick=1)
+
+    assert not moved.follows_death
+    assert not claim(store, RUN, ROLE_SCORE, owner="c").follows_death
+
+
+def test_numbers_are_added_to_those_that_are_there(store: Store) -> None:
+    def row(source: str, documents: int) -> dict[str, object]:
+        return {"run": RUN, "part": 3, "source": source, "documents": documents}
+
+    with store.write() as connection:
+        store.add(connection, t.taken, [row("a", 2), row("b", 1)], column="documents")
+        store.add(connection, t.taken, [row("a", 40)], column="documents")
+        store.add(connection, t.taken, [], column="documents")
+        assert sorted(tuple(r) for r in connection.execute(select(t.taken.c.source, t.taken.c.documents))) == [("a", 42), ("b", 1)]
 
 
 def test_progress_of_another_log_is_refused(store: Store) -> None:

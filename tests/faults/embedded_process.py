@@ -1,14 +1,18 @@
 """Processes that are there to be killed: the embedded pipeline over a log, or a backfill, telling a line for each step.
 
-A nursery loads everything once (that alone takes seconds) and forks a process for each line that it reads, `pipeline FOLDER` or
-`backfill FOLDER`. It tells the process's id first and, when that is gone, `ended`.
+A nursery loads everything once (that alone takes seconds) and forks a process for each line that it reads: `pipeline FOLDER`,
+`backfill FOLDER`, or `deadly FOLDER`, a pipeline whose scorer dies of a certain word. It tells the process's id first and, when that
+is gone, `ended`.
 """
 
 import os
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from groundswell.local_log import LocalLog
+from groundswell.records import Document, Score
 from groundswell.store.store import Store
 from stream.shells.backfill import ArchiveOptions, backfill
 from stream.shells.embedded import EmbeddedPipeline
@@ -17,6 +21,7 @@ from tests import builders as b
 
 RUN = "live"
 STEP = 9
+DEADLY = "deadly"
 
 
 def tell(what: str) -> None:
@@ -25,9 +30,19 @@ def tell(what: str) -> None:
     sys.stdout.flush()
 
 
-def pipeline(folder: Path) -> None:
+class DeadlyScorer(b.CountingScorer):
+    """Ends its process at a word, as a fault in a native library does."""
+
+    def score(self, documents: Sequence[Document]) -> list[Score | None]:
+        """One answer per document, unless one of them is deadly."""
+        if any(DEADLY in document.title for document in documents):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return super().score(documents)
+
+
+def pipeline(folder: Path, scorer: b.CountingScorer | None = None) -> None:
     """Run the folder's log into the folder's store."""
-    store, instruments = Store(str(folder / "store.db")), b.instruments()
+    store, instruments = Store(str(folder / "store.db")), b.instruments(scorer=scorer)
     open_run(store, RUN, kind="live", instruments=instruments)
     with LocalLog(folder / "log") as log:
         running = EmbeddedPipeline(store, log, RUN, instruments, targets=("console",))
@@ -35,6 +50,11 @@ def pipeline(folder: Path) -> None:
         while running.step(limit=STEP):
             tell("step")
         running.finish()
+
+
+def deadly(folder: Path) -> None:
+    """The pipeline with the deadly scorer."""
+    pipeline(folder, DeadlyScorer())
 
 
 def archive(folder: Path) -> None:
@@ -55,7 +75,7 @@ def nursery() -> None:
         child = os.fork()
         if not child:
             tell(str(os.getpid()))
-            {"pipeline": pipeline, "backfill": archive}[what](Path(folder))
+            {"pipeline": pipeline, "backfill": archive, "deadly": deadly}[what](Path(folder))
             tell("done")
             os._exit(0)
         os.waitpid(child, 0)

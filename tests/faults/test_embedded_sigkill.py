@@ -6,15 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
+from groundswell.codec import encode
 from groundswell.local_log import LocalLog
+from groundswell.store import schema as t
 from groundswell.store.query import balance_of
 from groundswell.store.store import Store
+from stream.shells.isolation import DEATHS_MAX, REASON
 from tests import archives, peers
 from tests import builders as b
+from tests.faults.embedded_process import DEADLY
 
 KILLS = 5
 
@@ -86,3 +92,27 @@ def test_a_backfill_that_is_killed_while_reading_sorting_and_running_ends_the_sa
     expected = exported(folders[1], "r1")
     assert expected["alerts"]
     assert b.differences(expected, exported(folders[0], "r1")) == {}
+
+
+def test_a_text_that_crashes_every_process_is_dropped_and_the_others_are_all_there(nursery: subprocess.Popen[str], tmp_path: Path) -> None:
+    texts = [f"Aldora debt report {n}" for n in range(40)]
+    deadly = [13, 27]
+    for n in deadly:
+        texts[n] = f"{DEADLY} {n}"
+    with LocalLog(tmp_path / "log") as log:
+        rows = [("document", "Harbour Wire", encode(b.a_raw(id=str(n), title=title, text=""))) for n, title in enumerate(texts)]
+        log.append(rows, now_ms=b.T0_MS)
+    ends = [told_by(nursery, "deadly", tmp_path)]
+    while ends[-1][-1:] != ["done"]:
+        assert len(ends) < 15, "process after process dies of the same text"
+        ends.append(told_by(nursery, "deadly", tmp_path))
+
+    assert len(ends) - 1 == 2 * (2 + DEATHS_MAX), "two deaths in a batch, two alone, for each"
+    with closing(Store(str(tmp_path / "store.db"))) as store, store.read() as connection:
+        d, a = t.drops.c, t.admissions.c
+        assert [tuple(row) for row in connection.execute(select(d.position, d.reason).order_by(d.position))] == [
+            (n + 1, REASON) for n in deadly
+        ]
+        assert connection.execute(select(func.count()).where(a.outcome == "scored")).scalar_one() == len(texts) - len(deadly)
+        with LocalLog(tmp_path / "log") as log:
+            assert [row for row in balance_of(connection, "live", log=log) if row.balance] == []
