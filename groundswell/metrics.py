@@ -5,17 +5,20 @@ a company, a source, an address or a person; the largest metric has 14 x 3 x 2 x
 timestamps, not ages, so that a process which stops is seen to stop.
 """
 
+from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from itertools import product
 from threading import Thread
 from typing import Final, Literal, get_args
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from groundswell.errors import DependencyError, reason_of
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TICK_MS, TOPICS
+from groundswell.probes import Probes, serve
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
+from groundswell.store.conditions import KINDS as KINDS_OF_CONDITION
 
 __all__ = ["DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics"]
 
@@ -82,6 +85,9 @@ class Metrics:
             "groundswell_model_loads", "Promoted models that this process has loaded, or could not use.", ["result"], registry=registry
         )
         self.spooled_records = Gauge("groundswell_spooled_records", "Records on disk that wait for the broker.", registry=registry)
+        self.conditions = Gauge(
+            "groundswell_conditions", "Conditions of the installation that hold and that people must know.", ["kind"], registry=registry
+        )
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -99,6 +105,8 @@ class Metrics:
             self.polls.labels(result)
         for load in LOAD_RESULTS:
             self.model_loads.labels(load)
+        for condition in KINDS_OF_CONDITION:
+            self.conditions.labels(condition)
 
     def observe_intake(
         self,
@@ -174,18 +182,25 @@ class Metrics:
         """A promoted model was loaded, or failed and left the one before in force."""
         self.model_loads.labels(result).inc()
 
+    def observe_conditions(self, kinds: Iterable[str]) -> None:
+        """The kinds of all conditions that hold, one for each."""
+        found = Counts(kinds)
+        for kind in KINDS_OF_CONDITION:
+            self.conditions.labels(kind).set(found[kind])
+
     def observe_spool(self, records: int) -> None:
         """How many records wait on disk for the broker."""
         self.spooled_records.set(records)
 
 
-def serve_metrics(metrics: Metrics, host: str, port: int) -> tuple[WSGIServer, Thread] | None:
+def serve_metrics(metrics: Metrics, host: str, port: int, *, probes: Probes | None = None) -> tuple[WSGIServer, Thread] | None:
     """Show a process's metrics on a port of its own (one port per worker keeps every kind of metric exact).
 
     Args:
         metrics: what to show.
         host: address to listen on.
         port: 0 shows nothing.
+        probes: what `/live` and `/ready` answer; None: nothing.
 
     Returns:
         The server and its thread, or None; end it with `server.shutdown()` and `server.server_close()`.
@@ -196,7 +211,7 @@ def serve_metrics(metrics: Metrics, host: str, port: int) -> tuple[WSGIServer, T
     if port == 0:
         return None
     try:
-        return start_http_server(port, addr=host, registry=metrics.registry)
+        return serve(metrics.registry, probes, host=host, port=port)
     except OSError as error:
         reason = f"metrics.port {host}:{port}: {reason_of(error)}; give each process its own metrics.port, or 0 for none"
         raise DependencyError(reason) from error

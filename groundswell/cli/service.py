@@ -1,6 +1,7 @@
 """Commands that go on running without a page: run, crawl, worker, desk; and doctor, which looks after them."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from groundswell.names import LIVE_RUN
 if TYPE_CHECKING:
     from alerts.notify.base import Notifier
     from groundswell.metrics import Metrics
+    from groundswell.probes import Probes
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from stream.shells.sender import Sender
@@ -34,11 +36,13 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     from groundswell.cli.show import serve_board
     from groundswell.clock import SystemClock
     from groundswell.local_log import LocalLog
+    from groundswell.probes import Probes
     from ingest.sink import LocalLogSink
     from stream.shells.live import Live
+    from stream.shells.lookout import Lookout
 
-    settings = _service_settings()
-    store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings)
+    settings, probes = _service_settings(), Probes()
+    store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings, probes)
     log_path = Path(settings.data.dir) / "live.log"
     notifiers = _notifiers(settings)
     sender = _sender(settings, store, notifiers)
@@ -50,7 +54,8 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
         async with Fetcher(contact=settings.catalogue.contact) as fetcher:
             sink = LocalLogSink(LocalLog(log_path), clock=clock)
             crawler = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
-            live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, metrics)
+            lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
+            live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
             await live.run(stop)
 
     if not no_board:
@@ -64,10 +69,12 @@ def crawl() -> None:
     """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
     from groundswell.clock import SystemClock
     from groundswell.logs import logger
+    from groundswell.probes import Probes
     from ingest.sink import KafkaSink
     from stream.operators.normalise import clean, identity
 
-    settings = _service_settings(kafka=True)
+    settings, probes = _service_settings(kafka=True), Probes()
+    metrics = _metrics(settings, probes)
     sink = KafkaSink(
         settings.kafka.bootstrap,
         identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
@@ -83,7 +90,10 @@ def crawl() -> None:
         from ingest.fetch import Fetcher
 
         async with Fetcher(contact=settings.catalogue.contact) as fetcher:
-            await _crawler(settings, sink=sink, fetcher=fetcher, metrics=_metrics(settings)).run(_stop_event())
+            stop = _stop_event()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_beat(probes, stop))
+                group.create_task(_crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics).run(stop))
 
     try:
         asyncio.run(work())
@@ -103,8 +113,10 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     ends is started again; --processes above the partitions of a topic only wait.
     """
     from stream.shells.kafka import run_worker
+    from stream.shells.lookout import supervisor_report
+    from stream.shells.supervisor import run_workers
     from stream.shells.topics import prepare_run
-    from stream.shells.worker import WorkerSettings, run_workers
+    from stream.shells.worker import WorkerSettings
 
     settings = _service_settings(kafka=True)
     store = o.open_store(store_url)
@@ -120,9 +132,9 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         log_level=settings.log.level,
         log_format=settings.log.format,
     )
-    store.close()
     names: Any = [name.strip() for name in agents.split(",") if name.strip()]
-    sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes))
+    report = supervisor_report(store, f"{os.uname().nodename}, {run_name}")
+    sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes, report=report))
 
 
 @click.command()
@@ -133,21 +145,30 @@ def desk(run_name: str, store_url: str | None) -> None:
 
     One at a time: a second desk takes over, and the first one ends.
     """
+    from groundswell.clock import SystemClock
+    from groundswell.probes import Probes
     from stream.shells.desk_worker import DeskWorker
+    from stream.shells.lookout import Lookout
 
-    settings = _service_settings()
-    store, live = o.open_store(store_url), run_name == LIVE_RUN
+    settings, probes = _service_settings(), Probes()
+    store, live, metrics = o.open_store(store_url), run_name == LIVE_RUN, _metrics(settings, probes)
     notifiers = _notifiers(settings) if live else {}
     sender = _sender(settings, store, notifiers)
+    lookout = Lookout(store, run_name, notifiers, settings.board.base_url, SystemClock(), metrics=metrics)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     found = DeskWorker(store, run_name, o.instruments(), f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
+    probes.is_ready()
     with asyncio.Runner() as runner:
         while not stopped.is_set():
+            probes.beat()
             decided = found.step()
+            if decided:
+                metrics.observe_alerts(decided)
             if live:
                 runner.run(sender.send_due())
+                runner.run(lookout.look())
             if decided is None:
                 stopped.wait(0.5)
 
@@ -164,6 +185,15 @@ def _service_settings(*, kafka: bool = False) -> "Settings":
     return settings
 
 
+async def _beat(probes: "Probes", stop: asyncio.Event) -> None:
+    """Tell the probes that the loop turns."""
+    probes.is_ready()
+    while not stop.is_set():
+        probes.beat()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 5.0)
+
+
 def _stop_event() -> asyncio.Event:
     """Set by SIGTERM or Ctrl-C."""
     stop = asyncio.Event()
@@ -173,13 +203,13 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _metrics(settings: "Settings") -> "Metrics":
+def _metrics(settings: "Settings", probes: "Probes | None" = None) -> "Metrics":
     from prometheus_client import CollectorRegistry
 
     from groundswell.metrics import Metrics, serve_metrics
 
     metrics = Metrics(CollectorRegistry())
-    serve_metrics(metrics, settings.metrics.host, settings.metrics.port)
+    serve_metrics(metrics, settings.metrics.host, settings.metrics.port, probes=probes)
     return metrics
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, and_, select, update
 
 from groundswell.errors import ContinuityError, OwnershipLostError
+from groundswell.names import ROLE_SCORE
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
@@ -33,7 +34,7 @@ class Claim:
     time_ms: int = NEVER_TICK  # the partition's time
     closed_tick: int = NEVER_TICK  # last tick folded, or decided
     log_id: str | None = None
-    follows_death: bool = False  # the owner before this one ended before its first commit
+    follows_death: bool = False  # the owner before this one ended before its first commit, or while it scored a record alone
 
 
 def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_id: str | None = None) -> Claim:
@@ -72,10 +73,15 @@ def claim(store: Store, run: str, role: str, *, part: int = 0, owner: str, log_i
             time_ms=row["time_ms"],
             closed_tick=row["closed_tick"],
             log_id=log_id or row["log_id"],
-            follows_death=row["epoch"] > 0 and row["revision"] == 0,
+            follows_death=(row["epoch"] > 0 and row["revision"] == 0) or (role == ROLE_SCORE and _has_suspects(connection, run, part)),
         )
         connection.execute(update(t.progress).where(where).values(epoch=taken.epoch, revision=0, owner=owner, log_id=taken.log_id))
     return taken
+
+
+def _has_suspects(connection: Connection, run: str, part: int) -> bool:
+    s = t.suspects.c
+    return connection.execute(select(s.position).where(s.run == run, s.part == part).limit(1)).first() is not None
 
 
 def advance(connection: Connection, claim: Claim, *, next_offset: int, time_ms: int, closed_tick: int) -> Claim:

@@ -48,8 +48,10 @@ def unmeasured_series(connection: Connection, run: str) -> frozenset[str]:
 def closed_ms(connection: Connection, run: str) -> int | None:
     """Everything known before this moment has been folded, on every partition; None before the first tick."""
     rows = progress_of(connection, run, ROLE_FOLD)
-    closed = min((row.closed_tick for row in rows), default=NEVER_TICK)
-    return None if closed == NEVER_TICK else (closed + 1) * TICK_MS
+    # The last tick that was folded, or a later one in which nothing was known: time passes in quiet ticks too.
+    if not rows or any(row.time_ms == NEVER_TICK for row in rows):
+        return None
+    return min(max(row.closed_tick + 1, row.time_ms // TICK_MS) for row in rows) * TICK_MS
 
 
 # --- series ----------------------------------------------------------------------------------------------------------------

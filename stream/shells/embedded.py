@@ -77,7 +77,7 @@ class EmbeddedPipeline:
                 self._desk.restore(connection, through_tick=folded.closed_tick)
         self._gate = Gate(1, closed_tick=folded.closed_tick)
         # What is read from here on was not folded; a record that the log stamped before a time that was passed is late, not lost.
-        self._clock = StampClock() if folded.closed_tick == NEVER_TICK else StampClock(tick_end_ms(folded.closed_tick))
+        self._clock = StampClock() if folded.time_ms == NEVER_TICK else StampClock(passed_ms(folded))
         self._unfolded: deque[tuple[int, int]] = deque()  # (offset, known_ms) of records read but not folded yet
         self._next = folded.next_offset
 
@@ -117,11 +117,12 @@ class EmbeddedPipeline:
         self._gate.advance(0, time_ms)
         folded = Folded()
         alerts: list[Alert] = []
-        closed = list(self._gate.close())
-        if not closed:
+        closed, before = list(self._gate.close()), self._claims[ROLE_FOLD]
+        if not closed and tick_of(time_ms) <= tick_of(before.time_ms):
             return
+        last_tick = closed[-1].tick if closed else before.closed_tick  # quiet ticks move time alone: "behind" must not look like "calm"
         with self.store.write() as connection:
-            self._move(connection, closed[-1].tick)  # first: a zombie must meet the fence, not the new owner's rows
+            self._move(connection, last_tick, time_ms)  # first: a zombie must meet the fence, not the new owner's rows
             for tick in closed:
                 self._desk.versions = versions_at(self.instruments.versions, self._intake.switches, end_ms=tick.end_ms)
                 alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
@@ -129,19 +130,25 @@ class EmbeddedPipeline:
         self.alerts_seen += len(alerts)
         if self.metrics:
             seconds = time.monotonic() - began_s
-            self.metrics.observe_tick(closed[-1].tick, held_records=self._gate.records_held, seconds=seconds)
+            self.metrics.observe_tick(tick_of(time_ms) - 1, held_records=self._gate.records_held, seconds=seconds)
             self.metrics.observe_alerts(alerts)
 
-    def _move(self, connection: Connection, last_tick: int) -> None:
-        while self._unfolded and tick_of(self._unfolded[0][1]) <= last_tick:
+    def _move(self, connection: Connection, last_tick: int, time_ms: int) -> None:
+        while self._unfolded and tick_of(self._unfolded[0][1]) < tick_of(time_ms):
             self._unfolded.popleft()
         next_offset = self._unfolded[0][0] if self._unfolded else self._next
         for role in (ROLE_FOLD, ROLE_DESK):
             self._claims[role] = advance(
-                connection, self._claims[role], next_offset=next_offset, time_ms=self._clock.time_ms, closed_tick=last_tick
+                connection, self._claims[role], next_offset=next_offset, time_ms=time_ms, closed_tick=last_tick
             )
 
     def finish(self) -> None:
         """The log has ended (an archive): close every tick that is still open."""
         if self._unfolded:
             self._close_ticks(self._unfolded[-1][1] + 2 * TICK_MS)
+
+
+def passed_ms(folded: Claim) -> int:
+    """The time that a stored progress has passed: the open tick's start, since items of that tick are read again."""
+    end_ms = tick_end_ms(folded.closed_tick) if folded.closed_tick != NEVER_TICK else folded.time_ms
+    return max(end_ms, tick_of(folded.time_ms) * TICK_MS)

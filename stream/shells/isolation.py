@@ -94,9 +94,15 @@ def marks_of(connection: Connection, run: str, batch: Sequence[Stamped]) -> Mapp
     return {Position(part, position, place): deaths for part, position, place, deaths in rows}
 
 
-def clear_marks(connection: Connection, run: str, batch: Sequence[Stamped]) -> None:
-    """Forget the marks of a batch, in the transaction that moves past it."""
+def clear_marks(connection: Connection, run: str, batch: Sequence[Stamped]) -> bool:
+    """Forget the marks of a batch, in the transaction that moves past it.
+
+    Returns:
+        Whether a mark stands further on in this partition: batches may be cut otherwise than by the owner that set it.
+    """
     connection.execute(delete(t.suspects).where(_span(run, batch)))
+    s = t.suspects.c
+    return connection.execute(select(s.position).where(s.run == run, s.part == batch[0].position.partition)).first() is not None
 
 
 def _span(run: str, batch: Sequence[Stamped]) -> ColumnElement[bool]:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import faust
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from alerts.rules import Rules
@@ -25,6 +26,7 @@ from groundswell import names
 from groundswell.errors import GroundswellError, OwnershipLostError, reason_of
 from groundswell.logs import logger
 from groundswell.metrics import Metrics, serve_metrics
+from groundswell.probes import Probes
 from groundswell.store.progress import NEVER_TICK
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
@@ -43,6 +45,8 @@ TAKE_WITHIN_S: Final = 0.2
 PUNCTUATE_EVERY_S: Final = 2.0
 GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
 FINISH_WITHIN_S: Final = 20.0
+LOOK_EVERY_S: Final = 5.0
+LOOK_WITHIN_S: Final = 4.0
 HELD_WARNING: Final = 100_000
 """Contributions that one partition holds back before a line says which raw partition is behind."""
 
@@ -91,9 +95,12 @@ class Agent(ABC):
     topic: Any  # what it reads
     take_max: int  # messages of one batch
 
-    def __init__(self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, metrics: Metrics | None) -> None:
-        self.app, self.settings, self.ids, self.watch, self.metrics = app, settings, ids, watch, metrics
+    def __init__(
+        self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, probes: Probes, metrics: Metrics | None
+    ) -> None:
+        self.app, self.settings, self.ids, self.watch, self.probes, self.metrics = app, settings, ids, watch, probes, metrics
         self.generation: int | None = None
+        self._done: dict[int, int] = {}  # partition -> offset behind the last message that was worked on
         self.leaving = False  # a rebalance has begun: finish the transaction in hand, begin no other
         self._busy = asyncio.Lock()
         # One thread: a scorer is called from one thread at a time, and the event loop keeps its heartbeats.
@@ -110,6 +117,8 @@ class Agent(ABC):
                 self.watch.beat()
                 async with self._busy:
                     await self.handle(events)
+                    self._done |= {event.message.partition: event.message.offset + 1 for event in events}
+                self.watch.beat()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever it is, nothing may be acknowledged after it
@@ -124,7 +133,7 @@ class Agent(ABC):
         generation = self.app.consumer_generation_id
         if generation != self.generation:
             self.forget()
-            self.generation, self.leaving = generation, False
+            self.generation, self.leaving, self._done = generation, False, {}
         found: dict[int, list[Any]] = defaultdict(list)
         for event in events:
             if event.message.generation_id == generation:
@@ -136,6 +145,22 @@ class Agent(ABC):
         if self.leaving and self.app.consumer_generation_id == self.generation:
             # Events from before cannot be told from those that are delivered again; a new process has none.
             end_process(OwnershipLostError("the group gave partitions back within one generation"), place=type(self).__name__)
+        self.probes.is_ready()
+
+    async def look(self) -> None:
+        """Every few seconds: the loop turns; and how much the broker holds that is not done, whatever the client believes."""
+        self.probes.beat()
+        mine = [tp for tp in self.app.consumer.assignment() if tp.topic == self.topic.get_topic_name()]
+        if self.app.rebalancing or not mine:
+            return
+        try:
+            async with asyncio.timeout(LOOK_WITHIN_S):
+                ends = await self.app.consumer.highwaters(*mine)
+                behind = [ends[tp] - self._done.get(tp.partition, await self.app.consumer.position(tp) or 0) for tp in mine]
+        except (TimeoutError, KafkaError) as error:
+            _log.debug("the lag is not known", reason=reason_of(error))
+            return
+        self.watch.see(lag=sum(max(0, each) for each in behind))
 
     @abstractmethod
     def forget(self) -> None:
@@ -149,6 +174,7 @@ class Agent(ABC):
         """Partitions are about to be given to somebody: the transaction in hand is finished first, so that nobody's is cut off."""
         self.leaving = True
         self.watch.rest()
+        self.probes.waits("the group shares its partitions out anew")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WITHIN_S), self._busy:
                 self.forget()
@@ -302,8 +328,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
     except GroundswellError as error:
         _log.error("the worker ends", reason=reason_of(error))
         raise SystemExit(exit_code_of(error)) from error
-    if is_live(settings.run):
-        watch.start()
+    watch.start()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     _Worker(app, loop).execute_from_commandline()
@@ -314,11 +339,11 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     store, ids = Store(settings.store_url), topic_ids(settings.bootstrap, settings.run)
     if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
         open_run(store, settings.run, kind=KIND, instruments=instruments)
-    app, watch = make_app(settings, agent), StallWatch()
+    app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()
     metrics = Metrics(CollectorRegistry()) if settings.metrics_port else None
     if metrics is not None:
-        serve_metrics(metrics, settings.metrics_host, settings.metrics_port)
-    common = (app, settings, ids, watch, metrics)
+        serve_metrics(metrics, settings.metrics_host, settings.metrics_port, probes=probes)
+    common = (app, settings, ids, watch, probes, metrics)
     own: Agent
     if agent == "score":
         holder = instruments.holder
@@ -335,6 +360,7 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     async def work(stream: Any) -> None:
         await own.run(stream)
 
+    app.timer(LOOK_EVERY_S)(own.look)
     app.on_partitions_revoked.connect(own.revoked)
     app.on_partitions_assigned.connect(own.assigned)
     return app, watch

@@ -8,7 +8,7 @@ Three loops, each with its own connection to the log; whichever fails ends the p
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import func, select
@@ -19,11 +19,13 @@ from groundswell.local_log import LocalLog
 from groundswell.logs import logger
 from groundswell.metrics import Metrics
 from groundswell.names import LIVE_RUN
+from groundswell.probes import Probes
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from ingest.crawler import Crawler
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, open_run
+from stream.shells.lookout import Lookout
 from stream.shells.sender import Sender
 
 PUNCTUATION_MS: Final = 5_000
@@ -45,7 +47,9 @@ class Live:
         notifiers: by target name; every alert goes to each.
         sender: what sends the outbox.
         clock: the wall clock.
+        lookout: what watches the installation; None in a rehearsal.
         metrics: instruments of this process.
+        probes: what it says of itself.
     """
 
     store: Store
@@ -55,7 +59,9 @@ class Live:
     notifiers: Mapping[str, Notifier]
     sender: Sender
     clock: Clock
+    lookout: Lookout | None = None
     metrics: Metrics | None = None
+    probes: Probes = field(default_factory=Probes)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a loop fails."""
@@ -71,7 +77,9 @@ class Live:
 
     async def _pipeline(self, pipeline: EmbeddedPipeline, stop: asyncio.Event) -> None:
         punctuated_ms = 0
+        self.probes.is_ready()
         while not stop.is_set():
+            self.probes.beat()
             if await asyncio.to_thread(pipeline.step):
                 continue
             now_ms = self.clock.now_ms()
@@ -89,6 +97,8 @@ class Live:
                 _log.info("message", target=delivery.target, ok=delivery.ok, reason=delivery.reason)
             if self.metrics:
                 self.metrics.observe_outbox(self._outbox())
+            if self.lookout:
+                await self.lookout.look()
             await _pause(stop, SEND_S)
 
     def _outbox(self) -> dict[str, int]:

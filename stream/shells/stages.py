@@ -7,7 +7,7 @@ DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
@@ -104,9 +104,9 @@ class IntakeStage:
             if switch is not None:
                 switches = record_switch(self.store, connection, self.run, switch, languages=self.scorer.languages)
             if claim is not None:
-                if isolated is not None:
-                    clear_marks(connection, self.run, batch)
+                marked = isolated is not None and clear_marks(connection, self.run, batch)
                 claim = self._move(connection, claim, batch, opened, next_offset=next_offset, time_ms=clock.time_ms)
+                claim = replace(claim, follows_death=True) if marked else claim
         self.switches = switches
         scored = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
         return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, scored), claim

@@ -127,6 +127,19 @@ def test_one_end_from_outside_while_a_record_is_scored_alone_costs_it_nothing(st
     assert fates(store) == {0: "scored", 1: "scored"}
 
 
+def test_a_mark_that_lies_behind_the_next_cut_is_not_forgotten(store: Store) -> None:
+    batch = records("Aldora debt", "Brennick profit", DEADLY, "Corvane")
+    first = IntakeStage(store, RUN, DeadlyScorer())
+    claim(store, RUN, ROLE_SCORE, owner="died at once")
+    with pytest.raises(ProcessDiedError):
+        first.take(batch, StampClock(), claim=claim(store, RUN, ROLE_SCORE, owner="marked the third record"))
+
+    deaths = live_and_die(store, [batch[:1], batch[1:2], batch[2:]])
+
+    assert deaths == DEATHS_MAX - 1, "an owner that has passed two batches still scores the marked one record by record"
+    assert fates(store) == {0: "scored", 1: "scored", 2: REASON, 3: "scored"}
+
+
 def test_an_owner_that_follows_one_which_committed_scores_in_batches(store: Store) -> None:
     batch = records("Aldora debt", "Brennick profit", "Corvane")
     scorers: list[DeadlyScorer] = []

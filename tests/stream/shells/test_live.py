@@ -39,7 +39,7 @@ async def test_a_feed_becomes_scores_and_metrics_and_time_goes_on_while_it_is_qu
             sink = LocalLogSink(writing, clock=clock)
             crawler = Crawler([source], sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics)
             sender = Sender(store, LIVE_RUN, {}, "http://127.0.0.1", str, clock.now_ms)
-            live = Live(store, reading, load_instruments(use="linear"), crawler, {}, sender, clock, metrics)
+            live = Live(store, reading, load_instruments(use="linear"), crawler, {}, sender, clock, metrics=metrics)
             stop = asyncio.Event()
             task = asyncio.create_task(live.run(stop))
             async with asyncio.timeout(60):

@@ -50,9 +50,9 @@ def test_a_run_that_was_killed_at_random_moments_ends_with_the_same_rows(seed: i
     kills = 0
     while True:
         # A process makes 4 writes to open and 1 or 2 a step; a commit between the intake's and the fold's is as likely as any.
-        store = DyingStore(str(tmp_path / "killed.db"), writes_left=chance.randrange(4, 24), stored=chance.random() < 0.5)
+        store = DyingStore(str(tmp_path / "killed.db"), writes_left=chance.randrange(4, 40), stored=chance.random() < 0.5)
         try:
-            play(store, log, b.CountingScorer(), lambda: chance.choice((1, 2, 5, 17, 40)))
+            play(store, log, b.CountingScorer(), lambda: chance.choice((1, 2, 5, 9)))
             break
         except Killed:
             kills += 1

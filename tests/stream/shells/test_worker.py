@@ -1,29 +1,19 @@
 import threading
-from pathlib import Path
 
 import pytest
 
 from groundswell.errors import ContinuityError, DependencyError, OwnershipLostError, UsageError
-from stream.shells.instruments import Instruments
 from stream.shells.worker import (
     EXIT_DEPENDENCY,
     EXIT_FINAL,
     EXIT_OWNERSHIP,
     EXIT_STALLED,
     EXIT_UNEXPECTED,
-    AgentName,
     StallWatch,
-    WorkerSettings,
     end_process,
     exit_code_of,
     leave_within,
-    run_workers,
 )
-from tests.synthetic_news import instruments
-
-
-def settings(folder: Path) -> WorkerSettings:
-    return WorkerSettings(bootstrap="127.0.0.1:1", store_url=str(folder / "s.db"), run="r", data_dir=folder, instance="t")
 
 
 @pytest.mark.parametrize(
@@ -80,47 +70,31 @@ def test_a_worker_without_partitions_is_not_stalled() -> None:
     assert left == []
 
 
-def note_and_end(settings: WorkerSettings, agent: AgentName, made: object) -> None:
-    with (settings.data_dir / f"{agent}-{settings.instance}").open("a") as file:
-        file.write("started\n")
-    raise SystemExit(EXIT_FINAL if agent == "fold" else EXIT_UNEXPECTED)
+def test_a_worker_of_an_archive_is_stalled_only_while_messages_wait() -> None:
+    left: list[int] = []
+    seconds = Seconds()
+    watch = StallWatch(60, always=False, leave=left.append, now_s=lambda: seconds.now)
+    watch.beat()
+    seconds.now = 1_000.0
+    watch.check()
+    watch.see(lag=0)
+    watch.check()
+    assert left == [], "the archive has ended"
+    watch.see(lag=5)
+    watch.check()
+    assert left == [], "from now on there is work"
+    seconds.now += 61
+    watch.see(lag=5)
+    watch.check()
+    assert left == [EXIT_STALLED]
 
 
-def note_and_wait(settings: WorkerSettings, agent: AgentName, made: object) -> None:
-    (settings.data_dir / f"{agent}-{settings.instance}").write_text("started\n")
-    threading.Event().wait()
-
-
-def test_workers_are_started_again_until_one_says_that_this_does_not_help(tmp_path: Path) -> None:
-    code = run_workers(settings(tmp_path), ["score", "fold"], instruments, entry=note_and_end, processes=1, stopped=threading.Event())
-    assert code == EXIT_FINAL
-    assert (tmp_path / "fold-t-0").read_text().count("started") == 3
-    assert (tmp_path / "score-t-0").read_text().count("started") >= 2
-
-
-def test_a_stop_ends_all_workers_and_is_no_failure(tmp_path: Path) -> None:
-    stopped = threading.Event()
-    codes: list[int] = []
-
-    def work() -> None:
-        codes.append(run_workers(settings(tmp_path), ["fold"], instruments, entry=note_and_wait, processes=2, stopped=stopped))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    waited = threading.Event()
-    while not all((tmp_path / f"fold-t-{n}").exists() for n in range(2)) and thread.is_alive():
-        waited.wait(0.02)
-    stopped.set()
-    thread.join(20)
-    assert codes == [0]
-
-
-@pytest.mark.parametrize(("agents", "processes"), [(["desk"], 1), ([], 1), (["score"], 0)])
-def test_unknown_agents_and_no_processes_are_usage_errors(agents: list[AgentName], processes: int, tmp_path: Path) -> None:
-    def entry(_settings: WorkerSettings, _agent: AgentName, _instruments: object) -> None: ...
-
-    def never() -> Instruments:
-        raise AssertionError
-
-    with pytest.raises(UsageError, match="name score, fold or both"):
-        run_workers(settings(tmp_path), agents, never, entry=entry, processes=processes)
+def test_a_worker_that_never_gets_its_first_message_is_stalled_when_the_broker_holds_some() -> None:
+    left: list[int] = []
+    seconds = Seconds()
+    watch = StallWatch(60, leave=left.append, now_s=lambda: seconds.now)
+    watch.see(lag=1)
+    seconds.now += 61
+    watch.see(lag=7)
+    watch.check()
+    assert left == [EXIT_STALLED]
