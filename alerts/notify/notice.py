@@ -8,15 +8,8 @@ from html import escape
 from typing import Final
 
 from alerts.notify.message import SUBJECT_MAX, Message, clean
-from groundswell.store.conditions import HEADINGS, Condition, Kind
+from groundswell.store.conditions import HEADINGS, TITLES, Condition
 
-TITLES: Final[dict[Kind, str]] = {
-    "crash_loop": "workers crash again and again",
-    "final": "a worker cannot go on",
-    "drops": "a feed is being dropped",
-    "behind": "the pipeline is behind",
-    "balance": "the balance is not zero",
-}
 MARK: Final = "[operations]"
 REASON_CHARS: Final = 400
 

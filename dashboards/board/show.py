@@ -16,6 +16,7 @@ from dashboards.board.words import Clock, series_title
 from groundswell.exports import iso
 from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
+from groundswell.store.conditions import TITLES
 from groundswell.store.query import total
 from groundswell.windows import wilson
 
@@ -35,7 +36,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: words.visible(display(series)), "duration": words.duration, "daybars": charts.daybars,
     }  # fmt: skip
-    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS)}
+    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES}
     return made
 
 
@@ -61,6 +62,7 @@ def trust_json(trust: Trust) -> dict[str, Any]:
         "unbalanced": trust.unbalanced,
         "documents": trust.documents,
         "in_flight": trust.in_flight,
+        "conditions": [{"kind": c.kind, "subject": c.subject, "since": iso(c.since_ms), "reason": c.reason} for c in trust.conditions],
     }
 
 

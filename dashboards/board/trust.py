@@ -13,9 +13,13 @@ from sqlalchemy import Connection
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_SCORE, TICK_MS
 from groundswell.silence import Rhythm
+from groundswell.store.conditions import Condition, open_conditions
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
 from groundswell.store.progress import progress_of
 from groundswell.store.query import Balance, balance_of, closed_ms, total
+
+SAID_ALREADY = ("behind", "balance")
+"""Kinds of conditions that the first line finds out by itself."""
 
 LATE_MS = 120_000
 """A live run whose data end longer ago than this is behind."""
@@ -40,6 +44,7 @@ class Trust:
     unbalanced: dict[str, int]  # {source: documents missing (+) or counted twice (-)}
     documents: int  # fetched, all sources
     in_flight: int
+    conditions: tuple[Condition, ...] = ()  # of a live run's installation, those that the rest of the line does not say
 
     @property
     def late(self) -> bool:
@@ -49,7 +54,7 @@ class Trust:
     @property
     def sound(self) -> bool:
         """Nothing to be said against this screen."""
-        return self.data_until_ms is not None and not (self.late or self.blind or self.unbalanced)
+        return self.data_until_ms is not None and not (self.late or self.blind or self.unbalanced or self.conditions)
 
 
 class Watch:
@@ -66,7 +71,8 @@ class Watch:
     def version(self, connection: Connection) -> str:
         """Changes whenever a page of this run could say something new."""
         score = [(claim.epoch, claim.revision) for claim in progress_of(connection, self.run, ROLE_SCORE)]
-        return f"{self.run}:{closed_ms(connection, self.run)}:{score}:{self._log_end()}"
+        held = [(condition.kind, condition.subject) for condition in open_conditions(connection)]
+        return f"{self.run}:{closed_ms(connection, self.run)}:{score}:{held}:{self._log_end()}"
 
     def _log_end(self) -> int | None:
         return self._log.last_known_ms() if self._log else None
@@ -117,4 +123,5 @@ class Watch:
             unbalanced={row.source: row.balance for row in balances if row.balance},
             documents=everything.fetched,
             in_flight=everything.in_flight,
+            conditions=tuple(c for c in open_conditions(connection) if c.kind not in SAID_ALREADY) if kind == "live" else (),
         )

@@ -14,6 +14,13 @@ from groundswell.store.store import Store
 
 Kind = Literal["crash_loop", "final", "drops", "behind", "balance"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+TITLES: Final[dict[Kind, str]] = {
+    "crash_loop": "workers crash again and again",
+    "final": "a worker cannot go on",
+    "drops": "a feed is being dropped",
+    "behind": "the pipeline is behind",
+    "balance": "the balance is not zero",
+}
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
     "final": "the-log-and-the-store-do-not-belong-together",

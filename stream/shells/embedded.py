@@ -138,9 +138,7 @@ class EmbeddedPipeline:
             self._unfolded.popleft()
         next_offset = self._unfolded[0][0] if self._unfolded else self._next
         for role in (ROLE_FOLD, ROLE_DESK):
-            self._claims[role] = advance(
-                connection, self._claims[role], next_offset=next_offset, time_ms=time_ms, closed_tick=last_tick
-            )
+            self._claims[role] = advance(connection, self._claims[role], next_offset=next_offset, time_ms=time_ms, closed_tick=last_tick)
 
     def finish(self) -> None:
         """The log has ended (an archive): close every tick that is still open."""

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.board.show import trust_json
 from dashboards.board.trust import LATE_MS, Watch
 from groundswell.local_log import LocalLog
 from groundswell.names import HOUR_MS, TICK_MS
 from groundswell.store import schema as t
+from groundswell.store.conditions import hold
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, FORUM, SILENT_MS, WIRE, close, fill
 
@@ -52,6 +54,22 @@ def test_only_a_live_run_can_be_late(store: Store) -> None:
         in_time, late = (fill_again.trust(connection, now_ms=END_MS + ms) for ms in (LATE_MS, LATE_MS + 1))
     store.close()
     assert (in_time.late, late.late) == (False, True)
+
+
+def test_what_operators_have_to_know_stands_in_the_first_line_of_a_live_run(store: Store) -> None:
+    fill(store, None, run="live", kind="live")
+    watch = Watch("live", None)
+    with store.read() as connection:
+        before = watch.version(connection)
+    hold(store, "drops", WIRE, reason="30 records of it were dropped within an hour", now_ms=END_MS)
+    hold(store, "behind", "live", reason="the line says so itself", now_ms=END_MS)
+    with store.read() as connection:
+        trust, after = watch.trust(connection, now_ms=END_MS), watch.version(connection)
+    store.close()
+    assert [(c.kind, c.subject) for c in trust.conditions] == [("drops", WIRE)]
+    assert not trust.sound
+    assert before != after, "the page is drawn again"
+    assert trust_json(trust)["conditions"][0]["subject"] == WIRE
 
 
 def test_what_the_log_holds_beyond_the_read_offset_is_in_flight_and_not_missing(store: Store, tmp_path: Path) -> None:
