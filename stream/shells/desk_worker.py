@@ -93,10 +93,11 @@ class DeskWorker:
             by_tick.setdefault(candidate.tick, []).append(candidate)
         alerts: list[Alert] = []
         with self.store.write() as connection:
+            # First: a desk that was replaced must meet the fence, not the new one's rows.
+            self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
             for tick, found in sorted(by_tick.items()):
                 self._stage.versions = versions_at(self.instruments.versions, switches, end_ms=tick_end_ms(tick))
                 alerts += self._stage.decide(connection, tick, found)
-            self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
         return alerts
 
     def run_until(self, stopped: threading.Event, *, poll_s: float = 0.5) -> None:

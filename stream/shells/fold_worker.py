@@ -167,10 +167,11 @@ class FoldPartition:
             self.unfolded.popleft()
         self.hours.new_only(folded)
         with self.store.write() as connection:
-            store_folded(self.store, connection, self.claim.run, folded)
+            # First: a zombie must meet the fence, not the new owner's rows.
             self.claim = advance(
                 connection, self.claim, next_offset=self._next_offset(), time_ms=self.gate.time_ms, closed_tick=last_folded
             )
+            store_folded(self.store, connection, self.claim.run, folded)
         self.hours.committed(folded)
 
     def _next_offset(self) -> int:
