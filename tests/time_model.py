@@ -33,6 +33,7 @@ from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage, fold_messages, open_fold_message, punctuation
 from tests import builders as b
 from tests.dying_store import DyingStore, Killed
+from tests.fake_scorer import COMPANIES
 
 RUN: Final = "r"
 RAW: Final = 3
@@ -182,7 +183,7 @@ class World:
     def _raw(self, news: News, *, clock_ms: int) -> RawDocument:
         words = b.WORDS.split()
         said = " ".join(words[(news.number * 7 + n * (3 + news.number % 5)) % len(words)] for n in range(8))
-        company = b.COMPANIES[news.company]
+        company = COMPANIES[news.company]
         return RawDocument(
             source=f"source{news.source}",
             owner=f"owner{news.source}",
@@ -241,7 +242,7 @@ class World:
     def _append_contribution(self, place: int, body: bytes) -> None:
         self.contributions[place].append(body)
         items = [item for part in open_fold_message(body).parts for item in part.items]
-        times = [one.known_ms for item in items for one in (*item.arrivals, *item.contributions)]
+        times = [one.known_ms for item in items for one in item.arrivals] + [one.known_ms for item in items for one in item.contributions]
         self.needs[place].append(tick_of(max(times, default=-(2**62))))
 
     def score_acknowledges(self, who: int, *, lags: bool) -> None:
@@ -353,7 +354,7 @@ class World:
         for who, crawler in enumerate(self.crawlers):
             crawler.alive = crawler.connected = True
             self.deliver(who)
-        end_ms = self.now_ms + 2 * max(map(abs, self.skew_ms)) + DAY_MS
+        end_ms = self.now_ms + 3 * DAY_MS  # no clock was ever set so far ahead
         for place in range(RAW):
             self.raw[place].append(RawMessage(len(self.raw[place]), end_ms, punctuation(None if self.live else end_ms)))
         for _ in range(ROUNDS_MAX):

@@ -9,14 +9,16 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
 import msgspec
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, func, select
 
 from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE
@@ -26,14 +28,16 @@ from groundswell.store.progress import NEVER_TICK, Claim, progress_of
 from groundswell.store.store import Store
 from stream.operators.admit import BEGINNING_MS, ClosedTick, StampClock, tick_of
 from stream.pipeline import Fold, Folded
+from stream.shells.fold_worker import FoldInput, FoldPartition
+from stream.shells.score_worker import ScorePartition
 from stream.shells.stages import DeskStage, IntakeStage, store_folded
-from stream.shells.wire import RawMessage, open_envelope
+from stream.shells.wire import RawBatch, RawMessage, fold_messages, open_envelope
 from tests import builders as b
-from tests.time_model import PARTS, RAW, RULES, RUN, Breakable, Death, News, World, empty_store, rows_of
+from tests.time_model import PARTS, RAW, RULES, RUN, Breakable, Death, News, Pieces, World, empty_store, rows_of
 
 LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 QUICK: Final = settings(
-    max_examples=2_000 if LONG else 20,
+    max_examples=3_000 if LONG else 60,
     stateful_step_count=80 if LONG else 40,
     deadline=None,
     derandomize=not LONG,
@@ -246,7 +250,8 @@ class TimeModel(RuleBasedStateMachine):
         finally:
             store.close()
         assert expected["alerts"], "an example without alerts proves nothing of the desk"
-        assert b.differences(expected, found) == {}
+        different = b.differences(expected, found)
+        assert not different, different
         assert world.published() == len(found["admissions"]) + len(found["drops"]), "the balance is zero"
 
 
@@ -261,3 +266,65 @@ def latest_tick(connection: Connection) -> int:
 
 TimeModel.TestCase.settings = QUICK
 test_whatever_happens_the_rows_are_those_of_one_sort_and_one_fold = TimeModel.TestCase
+
+
+# --- the model can fail: workers that break one promise each ----------------------------------------------------------------------
+class AcknowledgesAll(FoldPartition):
+    """Fold says that everything it has taken may be acknowledged, folded or not."""
+
+    def take(self, messages: Sequence[FoldInput]) -> int:
+        super().take(messages)
+        return self.expected or 0
+
+
+class TakesTwice(FoldPartition):
+    """Fold forgets which raw offsets it has taken."""
+
+    def take(self, messages: Sequence[FoldInput]) -> int:
+        self.seen = {}
+        return super().take(messages)
+
+
+class Unfenced(FoldPartition):
+    """Fold commits in the name of whoever owns the partition now."""
+
+    def take(self, messages: Sequence[FoldInput]) -> int:
+        with self.store.read() as connection:
+            (row,) = [row for row in progress_of(connection, RUN, ROLE_FOLD) if row.part == self.claim.part]
+        self.claim = replace(self.claim, epoch=row.epoch, revision=row.revision)
+        return super().take(messages)
+
+
+class Stubborn(ScorePartition):
+    """Score waits when its lead is full, even where fold waits for this very partition."""
+
+    def may_take(self, offset: int) -> bool:
+        return super().may_take(offset) and (offset < self.claim.next_offset or not self.lead.is_full)
+
+
+def time_first(batches: Sequence[RawBatch], size_max: int) -> Pieces:
+    """A batch's time goes out before its contributions."""
+    times = [RawBatch(batch.partition, batch.first, batch.first - 1, batch.time_ms, []) for batch in batches]
+    rest = [RawBatch(batch.partition, batch.first, batch.last, None, batch.items) for batch in batches]
+    sent = [fold_messages(one, size_max=size_max, partitions=PARTS) for one in (times, rest)]
+    return [early + late for early, late in zip(*sent, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "caught_by"),
+    [
+        pytest.param(Breakable(fold=AcknowledgesAll), "is not folded|offset", id="acknowledged before it is folded"),
+        pytest.param(Breakable(acknowledges_unsent=True), "is not stored or not sent", id="acknowledged before it is sent"),
+        pytest.param(Breakable(messages=time_first), "came after the partition's time", id="time before contributions"),
+        pytest.param(Breakable(fold=Unfenced), "zombie", id="no fence"),
+        pytest.param(Breakable(fold=TakesTwice), "increments|came after", id="duplicates counted"),
+        pytest.param(Breakable(score=Stubborn), "time has come to the end everywhere", id="the least one waits too"),
+    ],
+)
+def test_a_worker_that_breaks_a_promise_is_caught(broken: Breakable, caught_by: str) -> None:
+    class Broken(TimeModel):
+        parts = broken
+
+    once = settings(QUICK, max_examples=60, derandomize=True, phases=[Phase.generate], database=None)
+    with pytest.raises(Exception, match=caught_by):
+        run_state_machine_as_test(Broken, settings=once)
