@@ -6,7 +6,7 @@ timestamps, not ages, so that a process which stops is seen to stop.
 """
 
 from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from threading import Thread
 from typing import Final, Literal, get_args
@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from groundswell.errors import DependencyError, reason_of
-from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TICK_MS, TOPICS
+from groundswell.names import KINDS, LANGUAGES, RAW_PARTITIONS, SENTIMENTS, TICK_MS, TOPICS
 from groundswell.probes import Probes, serve
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
 from groundswell.store.conditions import KINDS as KINDS_OF_CONDITION
@@ -76,6 +76,17 @@ class Metrics:
             "groundswell_known_timestamp_seconds", "Time of the raw log as far as it was read; 0: none yet.", registry=registry
         )
         self.held_records = Gauge("groundswell_held_records", "Contributions that wait for their tick to close.", registry=registry)
+        self.raw_time = Gauge(
+            "groundswell_raw_partition_timestamp_seconds",
+            "Time of each raw partition as fold has it; the least one holds all others back; 0: none yet.",
+            ["partition"],
+            registry=registry,
+        )
+        self.held_back = Gauge(
+            "groundswell_held_back_partitions",
+            "Raw partitions that wait because they are too far ahead of what is folded.",
+            registry=registry,
+        )
         self.alerts = Counter("groundswell_alerts", "Alerts decided, updates included.", ["kind", "severity"], registry=registry)
         self.outbox_messages = Gauge("groundswell_outbox_messages", "Messages of the outbox by state.", ["state"], registry=registry)
         self.polls = Counter("groundswell_polls", "Polls of sources by result.", ["result"], registry=registry)
@@ -99,6 +110,8 @@ class Metrics:
             self.batch_seconds.labels(stage)
         for kind, severity in product(get_args(AlertKind), get_args(Severity)):
             self.alerts.labels(kind, severity)
+        for partition in range(RAW_PARTITIONS):
+            self.raw_time.labels(str(partition))
         for state in OUTBOX_STATES:
             self.outbox_messages.labels(state)
         for result in POLL_RESULTS:
@@ -155,6 +168,15 @@ class Metrics:
         self.closed_tick.set((closed_tick + 1) * TICK_MS / 1000)
         if stage == "fold":
             self.held_records.set(held_records)
+
+    def observe_raw_times(self, times_ms: Sequence[int]) -> None:
+        """How far each raw partition's time has come, by partition; before 1970 = none yet."""
+        for partition, time_ms in enumerate(times_ms):
+            self.raw_time.labels(str(partition)).set(max(0, time_ms) / 1000)
+
+    def observe_held_back(self, partitions: int) -> None:
+        """How many raw partitions of this process wait for fold to come closer."""
+        self.held_back.set(partitions)
 
     def observe_alerts(self, alerts: Iterable[Alert]) -> None:
         """The desk has stored these alerts."""

@@ -11,7 +11,8 @@ from tests import peers
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+settings.register_profile("long", deadline=None, max_examples=1_000)  # for a night
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 skipped = pytest.StashKey[dict[str, int]]()
 required = pytest.StashKey[frozenset[str]]()

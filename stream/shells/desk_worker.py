@@ -12,12 +12,13 @@ from typing import Final
 
 from sqlalchemy import select
 
-from groundswell.names import CONTRIBUTION_PARTITIONS, ROLE_DESK, ROLE_FOLD
+from groundswell.names import CONTRIBUTION_PARTITIONS, ROLE_DESK
 from groundswell.records import Alert, Candidate
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates
-from groundswell.store.progress import NEVER_TICK, Claim, advance, claim, progress_of
+from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
+from groundswell.store.times import folded_ms
 from stream.operators.admit import tick_end_ms, tick_of
 from stream.shells.instruments import Instruments
 from stream.shells.stages import DeskStage
@@ -37,6 +38,7 @@ class DeskWorker:
         instruments: rules, and the reader's words for series.
         owner: who this is, for the row: host and process.
         targets: where alerts are sent; empty for every run but live.
+        partitions: how many contribution partitions have to close a tick before it is decided.
     """
 
     store: Store
@@ -44,6 +46,7 @@ class DeskWorker:
     instruments: Instruments
     owner: str
     targets: tuple[str, ...] = ()
+    partitions: int = CONTRIBUTION_PARTITIONS
     _claim: Claim = field(init=False)
     _stage: DeskStage = field(init=False)
 
@@ -72,7 +75,7 @@ class DeskWorker:
         """
         with self.store.read() as connection:
             switches = read_switches(connection, self.run)
-            time_ms = _folded_ms(progress_of(connection, self.run, ROLE_FOLD))
+            time_ms = folded_ms(connection, self.run, partitions=self.partitions)
             if time_ms == NEVER_TICK or tick_of(time_ms) - 1 <= self._claim.closed_tick:
                 return None
             row = t.candidates.c
@@ -90,10 +93,11 @@ class DeskWorker:
             by_tick.setdefault(candidate.tick, []).append(candidate)
         alerts: list[Alert] = []
         with self.store.write() as connection:
+            # First: a desk that was replaced must meet the fence, not the new one's rows.
+            self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
             for tick, found in sorted(by_tick.items()):
                 self._stage.versions = versions_at(self.instruments.versions, switches, end_ms=tick_end_ms(tick))
                 alerts += self._stage.decide(connection, tick, found)
-            self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
         return alerts
 
     def run_until(self, stopped: threading.Event, *, poll_s: float = 0.5) -> None:
@@ -101,8 +105,3 @@ class DeskWorker:
         while not stopped.is_set():
             if self.step() is None:
                 stopped.wait(poll_s)
-
-
-def _folded_ms(rows: list[Claim]) -> int:
-    """The time through which every contribution partition has folded; NEVER_TICK until each has a row and has begun."""
-    return min((row.time_ms for row in rows), default=NEVER_TICK) if len(rows) == CONTRIBUTION_PARTITIONS else NEVER_TICK

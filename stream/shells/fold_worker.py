@@ -61,12 +61,14 @@ class FoldPartition:
         claim: this owner's; see `open`.
         fold: rebuilt through the claim's closed tick.
         hours: shared by the partitions of a process.
+        raw_partitions: how many raw partitions have to pass a tick before it is closed.
     """
 
     store: Store
     claim: Claim
     fold: Fold
     hours: SharedHours
+    raw_partitions: int = RAW_PARTITIONS
     expected: int | None = None  # offset of the next message; None before the first
     gate: Gate = field(init=False)
     seen: dict[int, int] = field(default_factory=dict)  # raw partition -> highest raw offset taken
@@ -74,14 +76,26 @@ class FoldPartition:
     moved_by: dict[int, int] = field(default_factory=dict)  # raw partition -> offset of the message that last moved its time
 
     def __post_init__(self) -> None:
-        self.gate = Gate(RAW_PARTITIONS, closed_tick=self.claim.closed_tick)
+        self.gate = Gate(self.raw_partitions, closed_tick=self.claim.closed_tick)
         if self.claim.time_ms != NEVER_TICK:
             # Every raw partition had come this far. The tick's start, not its time: items of the open tick are read again.
-            for partition in range(RAW_PARTITIONS):
+            for partition in range(self.raw_partitions):
                 self.gate.advance(partition, tick_of(self.claim.time_ms) * TICK_MS)
 
     @classmethod
-    def open(cls, store: Store, run: str, partition: int, *, rules: Rules, owner: str, log_id: str, hours: SharedHours) -> Self:
+    def open(
+        cls,
+        store: Store,
+        run: str,
+        partition: int,
+        *,
+        rules: Rules,
+        owner: str,
+        log_id: str,
+        hours: SharedHours,
+        raw_partitions: int = RAW_PARTITIONS,
+        partitions: int = CONTRIBUTION_PARTITIONS,
+    ) -> Self:
         """Take the partition and load what its former owner knew.
 
         Raises:
@@ -92,8 +106,8 @@ class FoldPartition:
         fold = Fold(rules)
         if taken.closed_tick != NEVER_TICK:
             with store.read() as connection:
-                fold = rebuild_fold(connection, run, rules=rules, through_tick=taken.closed_tick, mine=series_of(partition))
-        return cls(store, taken, fold, hours)
+                fold = rebuild_fold(connection, run, rules=rules, through_tick=taken.closed_tick, mine=series_of(partition, partitions))
+        return cls(store, taken, fold, hours, raw_partitions)
 
     def take(self, messages: Sequence[FoldInput]) -> int:
         """Take messages, fold the ticks that they close, and commit.
@@ -153,10 +167,11 @@ class FoldPartition:
             self.unfolded.popleft()
         self.hours.new_only(folded)
         with self.store.write() as connection:
-            store_folded(self.store, connection, self.claim.run, folded)
+            # First: a zombie must meet the fence, not the new owner's rows.
             self.claim = advance(
                 connection, self.claim, next_offset=self._next_offset(), time_ms=self.gate.time_ms, closed_tick=last_folded
             )
+            store_folded(self.store, connection, self.claim.run, folded)
         self.hours.committed(folded)
 
     def _next_offset(self) -> int:
@@ -171,6 +186,6 @@ class FoldPartition:
         return min([*held, *ahead, self.expected or 0])
 
 
-def series_of(partition: int) -> Callable[[str], bool]:
+def series_of(partition: int, partitions: int = CONTRIBUTION_PARTITIONS) -> Callable[[str], bool]:
     """Whether a series belongs to a contribution partition."""
-    return lambda series: partition_of(series, CONTRIBUTION_PARTITIONS) == partition
+    return lambda series: partition_of(series, partitions) == partition

@@ -12,13 +12,15 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
+from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from alerts.rules import Rules
@@ -33,10 +35,10 @@ from stream.operators.admit import tick_of
 from stream.shells.backfill import KIND
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import Instruments, open_run
-from stream.shells.score_worker import ScorePartition, in_batches
+from stream.shells.score_worker import ScorePartition, in_batches, lead_of
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live, topic_ids
-from stream.shells.wire import MESSAGE_BYTES_MAX, RawBatch, RawMessage, fold_messages, punctuation
+from stream.shells.wire import MESSAGE_BYTES_MAX, RawMessage, fold_messages, punctuation
 from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within
 
 TAKE_RAW: Final = 64
@@ -47,6 +49,7 @@ GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
 FINISH_WITHIN_S: Final = 20.0
 LOOK_EVERY_S: Final = 5.0
 LOOK_WITHIN_S: Final = 4.0
+LOOK_AGAIN_S: Final = 1.0  # whether partitions that wait for fold may go on
 HELD_WARNING: Final = 100_000
 """Contributions that one partition holds back before a line says which raw partition is behind."""
 
@@ -112,13 +115,17 @@ class Agent(ABC):
 
     async def run(self, stream: Any) -> None:
         """Take batches for ever; any error ends the process, so that nothing of a failed batch is ever acknowledged."""
+        async for events in stream.noack_take(self.take_max, within=TAKE_WITHIN_S):
+            self.watch.beat()
+            await self.safely(partial(self.handle, events))
+            self._done |= {e.message.partition: e.message.offset + 1 for e in events if e.message.generation_id == self.generation}
+            self.watch.beat()
+
+    async def safely(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do one piece of work at a time, and end the process if it fails."""
         try:
-            async for events in stream.noack_take(self.take_max, within=TAKE_WITHIN_S):
-                self.watch.beat()
-                async with self._busy:
-                    await self.handle(events)
-                    self._done |= {event.message.partition: event.message.offset + 1 for event in events}
-                self.watch.beat()
+            async with self._busy:
+                await work()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever it is, nothing may be acknowledged after it
@@ -181,7 +188,10 @@ class Agent(ABC):
 
 
 class ScoreAgent(Agent):
-    """Raw partitions in, facts stored, contributions sent."""
+    """Raw partitions in, facts stored, contributions sent.
+
+    The events of a partition that is too far ahead wait here, not acknowledged, and no more of it is fetched meanwhile.
+    """
 
     take_max = TAKE_RAW
 
@@ -190,44 +200,80 @@ class ScoreAgent(Agent):
         app, settings = self.app, self.settings
         self._stage = stage
         self._owned: dict[int, ScorePartition] = {}
+        self._waiting: dict[int, deque[Any]] = defaultdict(deque)  # events that are not acknowledged, in order
+        self.held_back: frozenset[int] = frozenset()  # partitions that wait on purpose
         self.topic = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
         self._out = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
 
     def forget(self) -> None:
-        """Drop everything that is known of partitions."""
-        self._owned = {}
+        """Drop everything that is known of partitions, and the events that waited."""
+        self._owned, self._waiting, self.held_back = {}, defaultdict(deque), frozenset()
 
     async def handle(self, events: list[Any]) -> None:
-        """In rounds: the next batch of every partition stored, sent to all fold partitions, delivered, acknowledged."""
-        by_partition = self.of_now(events)
-        generation, owned = self.generation, self._owned
-        rounds: dict[int, deque[list[RawMessage]]] = {
-            partition: deque(in_batches([_raw_message(event) for event in found])) for partition, found in sorted(by_partition.items())
-        }
-        waiting = {partition: deque(found) for partition, found in by_partition.items()}
-        while rounds and self.is_current(generation):
-            taken = {partition: batches.popleft() for partition, batches in rounds.items()}
-            messages = await self.in_thread(partial(self._take, owned, taken))
-            await self._deliver(messages)
-            for partition, batch in taken.items():
-                for _ in batch:
-                    waiting[partition].popleft().ack()
-            rounds = {partition: batches for partition, batches in rounds.items() if batches}
+        """Work off what has come, and what waited and may go on."""
+        for partition, found in self.of_now(events).items():
+            self._waiting[partition].extend(found)
+        await self._work_off()
 
-    def _take(self, owned: dict[int, ScorePartition], taken: dict[int, list[RawMessage]]) -> list[list[bytes]]:
-        batches: list[RawBatch] = []
-        for partition, messages in taken.items():
-            if partition not in owned:
-                owned[partition] = ScorePartition.open(
-                    self._stage,
-                    partition,
-                    owner=self.settings.owner,
-                    log_id=self.ids.raw,
-                    live=is_live(self.settings.run),
-                    metrics=self.metrics,
-                )
-            batches += owned[partition].take(messages)
-        return fold_messages(batches)
+    async def look_again(self) -> None:
+        """Partitions that wait for fold go on when it has come closer, though nothing new should arrive."""
+        if self.held_back:
+            self.watch.beat()
+            await self.safely(self._work_off)
+
+    async def _work_off(self) -> None:
+        """In rounds: the next batch of every partition that may go on stored, sent to all fold partitions, delivered, acknowledged."""
+        generation, owned = self.generation, self._owned
+        while self.is_current(generation):
+            ahead = {partition: list(islice(events, self.take_max)) for partition, events in sorted(self._waiting.items()) if events}
+            taken, messages = await self.in_thread(partial(self._take, owned, ahead)) if ahead else ({}, [])
+            if not taken:
+                self._hold_back(frozenset(ahead))
+                return
+            await self._deliver(messages)
+            for partition, size in taken.items():
+                for _ in range(size):
+                    self._waiting[partition].popleft().ack()
+
+    def _take(self, owned: dict[int, ScorePartition], ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[list[bytes]]]:
+        """Take a batch of each partition that may go on; returns how many messages of each were taken, and what to send."""
+        taken, batches = {}, []
+        for partition, events in ahead.items():
+            mine = owned.get(partition) or self._open(owned, partition)
+            if mine.may_take(events[0].message.offset):
+                messages = in_batches([_raw_message(event) for event in events])[0]
+                batches += mine.take(messages)
+                taken[partition] = len(messages)
+        return taken, fold_messages(batches) if batches else []
+
+    def _open(self, owned: dict[int, ScorePartition], partition: int) -> ScorePartition:
+        settings = self.settings
+        owned[partition] = ScorePartition.open(
+            self._stage,
+            partition,
+            owner=settings.owner,
+            log_id=self.ids.raw,
+            live=is_live(settings.run),
+            metrics=self.metrics,
+            lead=lead_of(held_records_max=settings.held_records_max, held_bytes_max=settings.held_bytes_max),
+        )
+        return owned[partition]
+
+    def _hold_back(self, partitions: frozenset[int]) -> None:
+        """Fetch no more of partitions that wait, and go on fetching those that do not.
+
+        Faust's own pressure switch: with its `pause_partitions` what has been fetched already is thrown away.
+        """
+        consumer, topic = self.app.consumer, names.raw_topic(self.settings.run)
+        for partition in partitions:
+            consumer.on_buffer_full(TP(topic, partition))
+        for partition in self.held_back - partitions:
+            consumer.on_buffer_drop(TP(topic, partition))
+        if partitions != self.held_back:
+            _log.info("raw partitions wait until fold has come closer", partitions=sorted(partitions))
+        self.held_back = partitions
+        if self.metrics is not None:
+            self.metrics.observe_held_back(len(partitions))
 
     async def _deliver(self, messages: list[list[bytes]]) -> None:
         """Send to every partition and wait until the broker has all of it; a second piece follows only a delivered first one."""
@@ -286,6 +332,8 @@ class FoldAgent(Agent):
             held.extend(found)
             while held and held[0].message.offset < next_offset:
                 held.popleft().ack()
+        if self.metrics is not None and owned:
+            self.metrics.observe_raw_times([min(times) for times in zip(*(mine.gate.times_ms for mine in owned.values()), strict=True)])
         time_ms = min((mine.claim.time_ms for mine in owned.values()), default=NEVER_TICK)
         if self.metrics is not None and time_ms != NEVER_TICK:
             held_records = sum(mine.gate.records_held for mine in owned.values())
@@ -353,6 +401,7 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
         own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True, renew=renew))
         if is_live(settings.run):
             app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
+        app.timer(LOOK_AGAIN_S)(score.look_again)
     else:
         own = FoldAgent(*common, store=store, rules=instruments.rules)
 

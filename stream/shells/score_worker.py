@@ -1,4 +1,8 @@
-"""Score, as the owner of one raw partition: facts stored first, then what they lead to, ready to be sent. No Kafka in here."""
+"""Score, as the owner of one raw partition: facts stored first, then what they lead to, ready to be sent. No Kafka in here.
+
+A partition does not run further ahead of what is folded than its `lead` allows: what one raw partition is ahead of the others
+fold has to hold in memory.
+"""
 
 import time
 from collections import defaultdict
@@ -10,17 +14,29 @@ from sqlalchemy import and_, select, union_all
 
 from groundswell.errors import ContinuityError
 from groundswell.metrics import Metrics
-from groundswell.names import ENVELOPE_BYTES_MAX, ROLE_SCORE
+from groundswell.names import CONTRIBUTION_PARTITIONS, ENVELOPE_BYTES_MAX, RAW_PARTITIONS, ROLE_SCORE
 from groundswell.records import Admission, Contribution, Stamped
 from groundswell.store import schema as t
 from groundswell.store.progress import Claim, claim
-from stream.operators.admit import StampClock
+from groundswell.store.times import documents_since, folded_ms
+from stream.operators.admit import BEGINNING_MS, StampClock
+from stream.operators.lead import Lead
 from stream.pipeline import arrivals_of
 from stream.shells.stages import IntakeStage, Taken
-from stream.shells.wire import FoldItem, RawBatch, RawMessage, stamp_message
+from stream.shells.wire import FoldItem, RawBatch, RawMessage, held_size, stamp_message
 
 BATCH_BYTES: Final = 2 * ENVELOPE_BYTES_MAX
 """Raw bytes of one transaction, about: whole messages only. It bounds the work that a lost partition throws away."""
+
+HELD_RECORDS_MAX: Final = 800_000
+HELD_BYTES_MAX: Final = 512 * 1024 * 1024
+"""What fold may have to hold of a run, all its processes together; each raw partition may use its part of it."""
+
+MESSAGE_HELD_BYTES: Final = 8 * 1024
+"""What fold's clients keep for one batch that holds nothing, about: a message that is not acknowledged, in each partition."""
+
+DOCUMENT_HELD: Final = (4, 4 * 1024)
+"""Contributions and bytes of one document, about: for what a former owner has sent."""
 
 
 class _MadeStamps(StampClock):
@@ -40,12 +56,16 @@ class ScorePartition:
         claim: this owner's; see `open`.
         live: the log's append time is the stamp; an archive's records bring their own.
         metrics: instruments of this process; replays are not counted again.
+        lead: how far it may run ahead of what is folded.
+        partitions: how many contribution partitions fold it.
     """
 
     stage: IntakeStage
     claim: Claim
     live: bool
     metrics: Metrics | None = None
+    lead: Lead = field(default_factory=lambda: lead_of())
+    partitions: int = CONTRIBUTION_PARTITIONS
     expected: int | None = None  # offset of the next message; None before the first
     clock: StampClock = field(init=False)
 
@@ -53,13 +73,44 @@ class ScorePartition:
         self.clock = StampClock(self.claim.time_ms)
 
     @classmethod
-    def open(cls, stage: IntakeStage, partition: int, *, owner: str, log_id: str, live: bool, metrics: Metrics | None = None) -> Self:
+    def open(
+        cls,
+        stage: IntakeStage,
+        partition: int,
+        *,
+        owner: str,
+        log_id: str,
+        live: bool,
+        metrics: Metrics | None = None,
+        lead: Lead | None = None,
+        partitions: int = CONTRIBUTION_PARTITIONS,
+    ) -> Self:
         """Take the partition: whoever had it before can store nothing any more.
 
         Raises:
             ContinuityError: the stored progress belongs to another topic.
         """
-        return cls(stage, claim(stage.store, stage.run, ROLE_SCORE, part=partition, owner=owner, log_id=log_id), live, metrics)
+        taken = claim(stage.store, stage.run, ROLE_SCORE, part=partition, owner=owner, log_id=log_id)
+        mine = cls(stage, taken, live, metrics, lead or lead_of(), partitions)
+        if taken.time_ms != BEGINNING_MS:  # what its former owners have sent is held like its own
+            with stage.store.read() as connection:
+                since_ms = folded_ms(connection, stage.run, partitions=partitions)
+                documents = documents_since(connection, stage.run, partition, since_ms=since_ms)
+            records, size_bytes = DOCUMENT_HELD
+            mine.lead.send(taken.time_ms, records=documents * records, size_bytes=documents * size_bytes)
+        return mine
+
+    def may_take(self, offset: int) -> bool:
+        """Whether the partition may take its next message now, which has this offset.
+
+        If not, its messages wait, and it is asked again when more may have been folded; other partitions go on meanwhile.
+        """
+        if offset < self.claim.next_offset:
+            return True  # a replay: fold may be waiting for what the former owner has stored and not sent
+        if self.lead.is_full:
+            with self.stage.store.read() as connection:
+                self.lead.fold(folded_ms(connection, self.claim.run, partitions=self.partitions))
+        return self.lead.may_go_on(self.clock.time_ms)
 
     def take(self, messages: Sequence[RawMessage]) -> list[RawBatch]:
         """Store what messages bring, in one transaction, and return what has to be sent before they are acknowledged.
@@ -100,7 +151,10 @@ class ScorePartition:
         if self.metrics is not None:
             seconds, known_ms = time.monotonic() - begun_s, max(0, self.clock.time_ms)
             self.metrics.observe_intake(taken.admissions, taken.scored, taken.drops, seconds=seconds, known_ms=known_ms)
-        return self._batch(messages, taken, time_ms=self.clock.time_ms)
+        batch = self._batch(messages, taken, time_ms=self.clock.time_ms)
+        held, size_bytes = held_size(batch.items)
+        self.lead.send(self.clock.time_ms, records=held, size_bytes=size_bytes + MESSAGE_HELD_BYTES)
+        return batch
 
     def _replay(self, messages: Sequence[RawMessage]) -> RawBatch:
         stored = self._stored_stamps(messages[0].offset, messages[-1].offset)
@@ -132,6 +186,15 @@ class ScorePartition:
             contributions[position.offset].append(contribution)
         items = [FoldItem(offset, arrivals_of(found), contributions[offset]) for offset, found in sorted(admissions.items())]
         return RawBatch(self.claim.part, messages[0].offset, messages[-1].offset, time_ms, items)
+
+
+def lead_of(*, held_records_max: int = HELD_RECORDS_MAX, held_bytes_max: int = HELD_BYTES_MAX) -> Lead:
+    """How far one raw partition may run ahead, where fold may hold so much of all of them.
+
+    >>> lead_of(held_records_max=1_600).records_max
+    100
+    """
+    return Lead(max(1, held_records_max // RAW_PARTITIONS), max(1, held_bytes_max // RAW_PARTITIONS))
 
 
 def in_batches(messages: Sequence[RawMessage], *, bytes_max: int = BATCH_BYTES) -> list[list[RawMessage]]:

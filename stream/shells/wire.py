@@ -141,24 +141,33 @@ def punctuation(time_ms: int | None = None) -> bytes:
 
 
 # --- fold messages --------------------------------------------------------------------------------------------------------
-def fold_messages(batches: Sequence[RawBatch], *, size_max: int = ENVELOPE_BYTES_MAX) -> list[list[bytes]]:
+def fold_messages(
+    batches: Sequence[RawBatch], *, size_max: int = ENVELOPE_BYTES_MAX, partitions: int = CONTRIBUTION_PARTITIONS
+) -> list[list[bytes]]:
     """Encoded messages of each contribution partition, in the order in which they must be sent.
 
     A partition without contributions gets its message too: arrivals and time are for all.
     """
-    partitions: list[list[FoldPart]] = [[] for _ in range(CONTRIBUTION_PARTITIONS)]
+    parts: list[list[FoldPart]] = [[] for _ in range(partitions)]
     for batch in batches:
-        mine: list[list[FoldItem]] = [[] for _ in range(CONTRIBUTION_PARTITIONS)]
+        mine: list[list[FoldItem]] = [[] for _ in range(partitions)]
         for item in batch.items:
-            split: list[list[Contribution]] = [[] for _ in range(CONTRIBUTION_PARTITIONS)]
+            split: list[list[Contribution]] = [[] for _ in range(partitions)]
             for contribution in item.contributions:
-                split[partition_of(contribution.series, CONTRIBUTION_PARTITIONS)].append(contribution)
+                split[partition_of(contribution.series, partitions)].append(contribution)
             for place, contributions in enumerate(split):
                 if contributions or item.arrivals:
                     mine[place].append(FoldItem(item.offset, item.arrivals, contributions))
         for place, items in enumerate(mine):
-            partitions[place].append(FoldPart(batch.partition, batch.first, batch.last, batch.time_ms, items))
-    return [_packed(parts, size_max) for parts in partitions]
+            parts[place].append(FoldPart(batch.partition, batch.first, batch.last, batch.time_ms, items))
+    return [_packed(of_one, size_max) for of_one in parts]
+
+
+def held_size(items: Sequence[FoldItem]) -> tuple[int, int]:
+    """(contributions, bytes) that fold holds of a batch's items, all contribution partitions together, until their tick closes."""
+    records = sum(len(item.contributions) for item in items)
+    size_bytes = sum(len(encode(item.contributions)) + CONTRIBUTION_PARTITIONS * len(encode(item.arrivals)) for item in items)
+    return records, size_bytes
 
 
 def _packed(parts: list[FoldPart], size_max: int) -> list[bytes]:

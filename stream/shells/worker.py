@@ -25,6 +25,7 @@ from groundswell.errors import (
     reason_of,
 )
 from groundswell.logs import logger
+from stream.shells.score_worker import HELD_BYTES_MAX, HELD_RECORDS_MAX
 
 AgentName = Literal["score", "fold"]
 AGENTS: Final[tuple[AgentName, ...]] = ("score", "fold")
@@ -54,6 +55,8 @@ class WorkerSettings:
             with it a restarted worker has its partitions back at once, without it when the group has given the old one up (10 s).
         metrics_host: where the process shows its metrics.
         metrics_port: 0 shows none.
+        held_records_max: contributions that fold may have to hold, all its processes together; score waits rather than send more.
+        held_bytes_max: the same in bytes.
         log_level: the least important line that a supervisor's processes show.
         log_format: "auto", "json" or "console".
     """
@@ -65,6 +68,8 @@ class WorkerSettings:
     instance: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    held_records_max: int = HELD_RECORDS_MAX
+    held_bytes_max: int = HELD_BYTES_MAX
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from groundswell.errors import DependencyError
 from groundswell.metrics import DROP_REASONS, Metrics, drop_class, serve_metrics
-from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TOPICS
+from groundswell.names import KINDS, LANGUAGES, RAW_PARTITIONS, SENTIMENTS, TOPICS
 from groundswell.records import Admission, Document, Drop, Kind, Outcome, Position, Score, Sentiment
 
 
@@ -146,3 +146,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_the_time_of_each_raw_partition_is_a_moment_and_shows_which_one_holds_the_others_back(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    metrics.observe_raw_times([-(2**62), 1_500, *[9_000] * (RAW_PARTITIONS - 2)])
+    metrics.observe_held_back(3)
+    name = "groundswell_raw_partition_timestamp_seconds"
+    assert [registry.get_sample_value(name, {"partition": str(n)}) for n in (0, 1, RAW_PARTITIONS - 1)] == [0, 1.5, 9]
+    assert registry.get_sample_value("groundswell_held_back_partitions") == 3

@@ -86,6 +86,16 @@ def test_a_second_desk_takes_over_and_the_first_stores_nothing_any_more(store: S
     assert decided(store) == [TICK]
 
 
+def test_a_replaced_desk_meets_the_fence_even_where_the_new_ones_rows_are_there_already(store: Store) -> None:
+    first, second = desk(store, "first"), desk(store, "second")
+    candidates(store, TICK)
+    fold_to(store, TICK + 1)
+    second.step()
+    with pytest.raises(OwnershipLostError, match="owner first"):
+        first.step()
+    assert decided(store) == [TICK]
+
+
 def test_the_loop_ends_when_told_to(store: Store) -> None:
     fold_to(store, TICK)
     stopped = threading.Event()

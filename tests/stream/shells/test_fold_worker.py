@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from groundswell.codec import encode
-from groundswell.errors import ContinuityError, RecordError
+from groundswell.errors import ContinuityError, OwnershipLostError, RecordError
 from groundswell.names import RAW_PARTITIONS, ROLE_FOLD, TICK_MS
 from groundswell.records import Arrival, Contribution
 from groundswell.store.derived import load_increments
@@ -134,3 +134,12 @@ def test_hours_that_another_partition_of_the_process_has_stored_are_not_sent_to_
     hours.committed = lambda folded: stored.append(len(folded.exposures))  # type: ignore[method-assign]
     other.take(messages)
     assert stored == [0]
+
+
+def test_a_former_owner_meets_the_fence_even_where_the_new_ones_rows_are_there_already(store: Store) -> None:
+    messages = [message(0, part(0, 3, item(0, 0.1)), *rest_at(3))]
+    zombie, heir = opened(store), opened(store)
+    heir.take(messages)
+    with pytest.raises(OwnershipLostError, match="fold 10: owner o"):
+        zombie.take(messages)
+    assert ticks_of(store) == [0]

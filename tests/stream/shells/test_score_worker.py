@@ -7,11 +7,12 @@ import pytest
 
 from groundswell.codec import encode
 from groundswell.errors import ContinuityError
-from groundswell.names import ROLE_SCORE
+from groundswell.names import CONTRIBUTION_PARTITIONS, ROLE_FOLD, ROLE_SCORE
 from groundswell.records import Envelope, RawDocument
-from groundswell.store.progress import progress_of
+from groundswell.store.progress import advance, claim, progress_of
 from groundswell.store.store import Store
-from stream.shells.score_worker import ScorePartition
+from stream.operators.lead import Lead
+from stream.shells.score_worker import MESSAGE_HELD_BYTES, ScorePartition
 from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage, punctuation
 from tests.fake_scorer import FakeScorer
@@ -26,8 +27,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def opened(store: Store, *, live: bool = True) -> ScorePartition:
-    return ScorePartition.open(IntakeStage(store, "r", FakeScorer(), shared=True), 5, owner="o", log_id="t", live=live)
+def opened(store: Store, *, live: bool = True, lead: Lead | None = None) -> ScorePartition:
+    return ScorePartition.open(IntakeStage(store, "r", FakeScorer(), shared=True), 5, owner="o", log_id="t", live=live, lead=lead)
 
 
 def said(offset: int, minute: int, *names: str) -> RawMessage:
@@ -118,3 +119,42 @@ def test_progress_of_a_topic_that_was_made_again_is_refused(store: Store) -> Non
     opened(store)
     with pytest.raises(ContinuityError, match="belongs to log t, but this is log u"):
         ScorePartition.open(IntakeStage(store, "r", FakeScorer()), 5, owner="o", log_id="u", live=True)
+
+
+# --- how far it may run ahead --------------------------------------------------------------------------------------------------
+def folded_to(store: Store, minute: int) -> None:
+    """Every contribution partition has folded what was known before a minute."""
+    for part in range(CONTRIBUTION_PARTITIONS):
+        mine = claim(store, "r", ROLE_FOLD, part=part, owner="f")
+        with store.write() as connection:
+            advance(connection, mine, next_offset=0, time_ms=NOON_MS + minute * MINUTE_MS, closed_tick=0)
+
+
+def test_a_partition_that_is_too_far_ahead_waits_until_fold_has_come_closer(store: Store) -> None:
+    partition = opened(store, lead=Lead(records_max=3, bytes_max=10**6))
+    assert partition.may_take(0)
+    partition.take([said(0, 1, "a")])
+    assert partition.may_take(1)
+    partition.take([said(1, 2, "b")])
+    assert partition.lead.records == 4, "each document counts for its topic and its company"
+    assert not partition.may_take(2)
+    folded_to(store, 1)
+    assert not partition.may_take(2), "its first document's tick is not folded yet"
+    folded_to(store, 2)
+    assert partition.may_take(2)
+
+
+def test_punctuations_use_up_the_lead_too_for_their_messages_are_held_unacknowledged(store: Store) -> None:
+    partition = opened(store, lead=Lead(records_max=100, bytes_max=3 * MESSAGE_HELD_BYTES))
+    for offset in range(3):
+        assert partition.may_take(offset)
+        partition.take([quiet(offset, offset)])
+    assert not partition.may_take(3)
+
+
+def test_what_a_former_owner_has_sent_counts_for_the_lead_of_the_next_one_and_replays_always_pass(store: Store) -> None:
+    opened(store).take([said(0, 1, "a"), said(1, 2, "b")])
+    heir = opened(store, lead=Lead(records_max=3, bytes_max=10**6))
+    assert heir.lead.records >= 4
+    assert not heir.may_take(2)
+    assert heir.may_take(0), "what was stored and perhaps not sent must reach fold, which may wait for it"
