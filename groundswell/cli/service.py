@@ -63,13 +63,14 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 def crawl() -> None:
     """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
     from groundswell.clock import SystemClock
+    from groundswell.kafka_access import KafkaAccess
     from groundswell.logs import logger
     from ingest.sink import KafkaSink
     from stream.operators.normalise import clean, identity
 
     settings = _service_settings(kafka=True)
     sink = KafkaSink(
-        settings.kafka.bootstrap,
+        KafkaAccess.from_settings(settings.kafka),
         identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
         spool=Path(settings.data.dir) / "spool.log",
         clock=SystemClock(),
@@ -102,16 +103,17 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
     ends is started again; --processes above the partitions of a topic only wait.
     """
+    from groundswell.kafka_access import KafkaAccess
     from stream.shells.kafka import run_worker
     from stream.shells.topics import prepare_run
     from stream.shells.worker import WorkerSettings, run_workers
 
     settings = _service_settings(kafka=True)
-    store = o.open_store(store_url)
+    store, kafka = o.open_store(store_url), KafkaAccess.from_settings(settings.kafka)
     if run_name == LIVE_RUN:
-        prepare_run(store, settings.kafka.bootstrap, run_name, kind="live", instruments=o.instruments())
+        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments())
     found = WorkerSettings(
-        bootstrap=settings.kafka.bootstrap,
+        kafka=kafka,
         store_url=store.url,
         run=run_name,
         data_dir=Path(settings.data.dir),
@@ -155,9 +157,10 @@ def desk(run_name: str, store_url: str | None) -> None:
 # --- what the commands above are made of ------------------------------------------------------------------------------------
 def _service_settings(*, kafka: bool = False) -> "Settings":
     from groundswell.logs import set_up_logs
+    from groundswell.settings import secrets_of
 
     settings = o.settings()
-    set_up_logs(level=settings.log.level, format=settings.log.format)
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=secrets_of(settings))
     if kafka and not settings.kafka.bootstrap:
         message = "kafka.bootstrap is not set: write GROUNDSWELL_KAFKA_BOOTSTRAP=HOST:PORT, or use `groundswell run`, which needs no Kafka"
         raise UsageError(message)

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +27,9 @@ from groundswell.errors import (
     UsageError,
     reason_of,
 )
+from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger, set_up_logs
+from groundswell.masking import password_of_url
 from stream.shells.instruments import Instruments
 
 AgentName = Literal["score", "fold"]
@@ -51,7 +53,7 @@ class WorkerSettings:
     """Where a worker finds everything.
 
     Args:
-        bootstrap: Kafka, HOST:PORT, several separated by commas.
+        kafka: the brokers; a bare HOST:PORT has neither encryption nor login.
         store_url: the store; PostgreSQL where workers run on several machines.
         run: whose records.
         data_dir: this machine's folder.
@@ -63,8 +65,8 @@ class WorkerSettings:
         log_format: "auto", "json" or "console".
     """
 
-    bootstrap: str
-    store_url: str
+    kafka: KafkaAccess | str
+    store_url: str = field(repr=False)  # it may hold a password
     run: str
     data_dir: Path
     instance: str | None = None
@@ -77,6 +79,11 @@ class WorkerSettings:
     def owner(self) -> str:
         """Who writes progress rows: host and process."""
         return f"{socket.gethostname()}:{os.getpid()}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line of a log may hold."""
+        return (KafkaAccess.of(self.kafka).password, password_of_url(self.store_url))
 
 
 _CODES: Final[Mapping[type[GroundswellError], int]] = {
@@ -232,7 +239,7 @@ def run_workers(
 
 
 def _serve(entry: Entry, settings: WorkerSettings, agent: AgentName, instruments: Callable[[], Instruments]) -> None:
-    set_up_logs(level=settings.log_level, format=settings.log_format)
+    set_up_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets)
     entry(settings, agent, instruments)
 
 
