@@ -193,28 +193,38 @@ def _kafka(kafka: KafkaAccess | str, run: str = LIVE_RUN) -> str:
             client_id="groundswell-doctor", request_timeout_ms=wait_ms, bootstrap_timeout_ms=wait_ms, **access.for_kafka_python()
         )
         try:
-            wrong = _wrong_topics(admin, run)
+            wrong, seen = _topics(admin, run)
         finally:
             admin.close()
     except KafkaError as error:
         raise access.refused(error) from error
     how = f" ({access.protocol}{f', login {access.username}' if access.login else ''})" if access.encrypted or access.login else ""
-    return _fail("; ".join(wrong)) if wrong else f"{access.bootstrap}{how}, {raw_topic(run)}, {contribution_topic(run)}"
+    return _fail("; ".join(wrong)) if wrong else f"{access.bootstrap}{how}, {', '.join(seen)}"
 
 
-def _wrong_topics(admin: Any, run: str) -> list[str]:
-    """What is wrong with a run's topics, a sentence each."""
+def _topics(admin: Any, run: str) -> tuple[list[str], list[str]]:
+    """What is wrong with a run's topics, and what was seen of each: a login sees no more than its part needs."""
     from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import TopicAuthorizationFailedError
 
     raw, wanted = raw_topic(run), {raw_topic(run): RAW_PARTITIONS, contribution_topic(run): CONTRIBUTION_PARTITIONS}
-    found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(list(wanted))}
-    wrong = [f"topic {name} has {found.get(name, 0)} partitions, {n} are needed" for name, n in wanted.items() if found.get(name) != n]
+    told = {topic["name"]: topic for topic in admin.describe_topics(list(wanted))}
+    hidden = {name for name, topic in told.items() if topic["error_code"] == TopicAuthorizationFailedError.errno}
+    if raw in hidden:
+        reason = f"topic {raw} is hidden"
+        raise TopicAuthorizationFailedError(reason)
+    found = {name: len(topic["partitions"]) for name, topic in told.items()}
+    wrong = [
+        f"topic {name} has {found.get(name, 0)} partitions, {n} are needed"
+        for name, n in wanted.items()
+        if name not in hidden and found.get(name) != n
+    ]
     if found.get(raw):
         described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, raw)], config_filter="all")
         stamp = described["topic"][raw]["message.timestamp.type"]["value"]
         if stamp != "LogAppendTime":
             wrong.append(f"topic {raw} has message.timestamp.type={stamp}, LogAppendTime is needed")
-    return wrong
+    return wrong, [f"{name} hidden from this login" if name in hidden else name for name in wanted]
 
 
 def _mail(mail: Mail) -> str:

@@ -1,25 +1,31 @@
 """How Kafka is reached: addresses, encryption and login, once for both clients, and what to do when the brokers refuse.
 
-What a client does not say when it is refused is found out here: a connection is opened, encrypted and asked one question, so
-that an unknown authority or a missing certificate has its own sentence instead of half a minute of silence. What is wrong on
-this machine (a file that cannot be read) is a UsageError; what the brokers say is a DependencyError, because it may pass.
+What a client does not say when it is refused is found out here: a connection is opened, encrypted, asked one question and
+logged in, so that an unknown authority or a wrong password has its own sentence. kafka-python 3.0 tries both again for half a
+minute and then says that it could not bootstrap. What is wrong on this machine (a file that cannot be read) is a UsageError;
+what the brokers say is a DependencyError, because it may pass.
 """
 
+import re
 import socket
 import ssl
 import struct
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Self
 
 from groundswell.errors import DependencyError, UsageError, reason_of
+from groundswell.masking import mask_secrets, spellings
 from groundswell.settings import Kafka
 
 __all__ = ["KafkaAccess", "Protocol", "advice_for"]
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 ANSWER_WITHIN_S: Final = 5.0
-_ASK: Final = struct.pack(">ihhih", 10, 18, 0, 1, -1)
-"""An ApiVersions request (version 0, no client id): the one question that brokers answer before a login."""
+ANSWER_BYTES_MAX: Final = 1_000_000
+_API_VERSIONS: Final = (18, 0)  # (key, version): the one question that brokers answer before a login
+_SASL_HANDSHAKE: Final = (17, 1)
+_SASL_AUTHENTICATE: Final = (36, 0)
 
 
 @dataclass(frozen=True)
@@ -131,14 +137,16 @@ class KafkaAccess:
         given: dict[str, Any] = {"bootstrap_servers": self.bootstrap.split(","), "security_protocol": self.protocol}
         if self.encrypted:
             given["ssl_context"] = context or self.tls()
-        if self.login:
-            given |= {"sasl_mechanism": self.mechanism, "sasl_plain_username": self.username, "sasl_plain_password": self.password}
-        return given
+        return given | self._sasl()
+
+    def _sasl(self) -> dict[str, str]:
+        names = {"sasl_mechanism": self.mechanism, "sasl_plain_username": self.username, "sasl_plain_password": self.password}
+        return names if self.login else {}
 
     def check_reachable(self, *, wait_s: float = ANSWER_WITHIN_S, context: ssl.SSLContext | None = None) -> None:
-        """Connect to a broker, encrypt, ask it one question and hang up. The login is tried by the client that comes next.
+        """Connect to a broker, encrypt, log in and hang up.
 
-        A client that finds nobody tries for half a minute, leaves its sockets open and keeps to itself why.
+        A client that finds nobody, or is refused, tries on for half a minute, leaves sockets open and keeps to itself why.
 
         Args:
             wait_s: how long each broker has for each step.
@@ -148,12 +156,14 @@ class KafkaAccess:
             DependencyError: no broker answers; the text says what to do.
             UsageError: an address is not HOST:PORT, or as in `tls()`.
         """
+        from kafka.errors import KafkaError
+
         context, told, step = context or self.tls(), [], ""
         for host, port in self.addresses():
             try:
-                _ask(host, port, context, wait_s=wait_s)
-            except OSError as error:
-                told.append(f"{host}:{port}: {_plainly(error)}")
+                _try(host, port, context, self, wait_s=wait_s)
+            except (OSError, KafkaError) as error:
+                told.append(f"{host}:{port}: {self._shown(error)}")
                 step = step or advice_for(error, self)
             else:
                 return
@@ -162,26 +172,55 @@ class KafkaAccess:
 
     def refused(self, error: BaseException, *, place: str = "") -> DependencyError:
         """What a client's error means here: where, what was said, what to do. It never holds the password."""
-        why = _plainly(error)
-        if self.password:
-            why = why.replace(self.password, "***")
-        return DependencyError(f"Kafka {self.bootstrap}{place}: {why}; {advice_for(error, self)}")
+        return DependencyError(f"Kafka {self.bootstrap}{place}: {self._shown(error)}; {advice_for(error, self)}")
+
+    def _shown(self, error: BaseException) -> str:
+        return mask_secrets(_plainly(error), spellings([self.password]))
 
 
-def _ask(host: str, port: int, context: ssl.SSLContext | None, *, wait_s: float) -> None:
-    with socket.create_connection((host, port), timeout=wait_s) as link:
-        if context is None:
-            return _answered(link)
-        with context.wrap_socket(link, server_hostname=host) as encrypted:
-            # With TLS 1.3 a broker refuses our certificate only after the handshake, so something has to be read.
-            return _answered(encrypted)
+def _try(host: str, port: int, context: ssl.SSLContext | None, access: KafkaAccess, *, wait_s: float) -> None:
+    with socket.create_connection((host, port), timeout=wait_s) as plain, ExitStack() as opened:
+        link = opened.enter_context(context.wrap_socket(plain, server_hostname=host)) if context else plain
+        # With TLS 1.3 a broker refuses our certificate only after the handshake, so something has to be read in any case.
+        _answer(link, *_API_VERSIONS, b"")
+        if access.login:
+            _log_in(link, access, host=host)
 
 
-def _answered(link: socket.socket) -> None:
-    link.sendall(_ASK)
-    if not link.recv(4):
-        reason = "the broker hung up without an answer"
-        raise ConnectionResetError(reason)
+def _log_in(link: socket.socket, access: KafkaAccess, *, host: str) -> None:
+    """One login by kafka-python's own mechanisms; raises its errors, or one of the socket's."""
+    from kafka.errors import SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+    from kafka.net.sasl import get_sasl_mechanism
+
+    name = access.mechanism.encode()
+    offered = _answer(link, *_SASL_HANDSHAKE, struct.pack(">h", len(name)) + name)
+    if offered[:2] != b"\0\0":
+        raise UnsupportedSaslMechanismError
+    mechanism = get_sasl_mechanism(access.mechanism)(host=host, **access._sasl())
+    while not mechanism.is_done():
+        token = mechanism.auth_bytes()
+        told = _answer(link, *_SASL_AUTHENTICATE, struct.pack(">i", len(token)) + token)
+        code, size = struct.unpack_from(">hh", told)
+        size = max(size, 0)  # -1: no message
+        if code:
+            raise SaslAuthenticationFailedError(told[4 : 4 + size].decode(errors="replace"))
+        mechanism.receive(told[8 + size :])
+
+
+def _answer(link: socket.socket, key: int, version: int, body: bytes) -> bytes:
+    """Ask a broker something (no client id) and return its answer's body."""
+    request = struct.pack(">hhih", key, version, 1, -1) + body
+    link.sendall(struct.pack(">i", len(request)) + request)
+    with link.makefile("rb") as stream:
+        head = stream.read(8)
+        if len(head) < 8:
+            reason = "the broker hung up without an answer"
+            raise ConnectionResetError(reason)
+        size = struct.unpack_from(">i", head)[0] - 4
+        if not 0 <= size <= ANSWER_BYTES_MAX:
+            reason = "what answers is no broker"
+            raise ConnectionResetError(reason)
+        return stream.read(size)
 
 
 def _no_passphrase() -> str:
@@ -197,7 +236,8 @@ def _plainly(error: BaseException) -> str:
         return f"TLS: {(error.reason or reason_of(error)).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return reason_of(error)
+    # Kafka's errors begin with a number and their own name, some with both twice.
+    return re.sub(r"^(\[Error \d+\] )?(\w+Error: )+", "", reason_of(error)) or type(error).__name__
 
 
 _NAMES_DIFFER: Final = (62, 63, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, EMAIL, IP_ADDRESS

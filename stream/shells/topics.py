@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from groundswell import names
 from groundswell.errors import ContinuityError, DependencyError, NotFoundError, UsageError
@@ -168,7 +168,12 @@ def _ids(admin: Any, run: str, *, within_s: float) -> TopicIds:
     wanted = {names.raw_topic(run): names.RAW_PARTITIONS, names.contribution_topic(run): names.CONTRIBUTION_PARTITIONS}
     deadline = time.monotonic() + within_s
     while True:
-        found = {topic["name"]: topic for topic in admin.describe_topics(list(wanted)) if topic["error_code"] == 0}
+        described = admin.describe_topics(list(wanted))
+        hidden = [topic["name"] for topic in described if topic["error_code"] == TopicAuthorizationFailedError.errno]
+        if hidden:
+            reason = f"topic {hidden[0]} is hidden"
+            raise TopicAuthorizationFailedError(reason)
+        found = {topic["name"]: topic for topic in described if topic["error_code"] == 0}
         missing = sorted(wanted.keys() - found.keys())
         ready = not missing and all(partition["leader_id"] >= 0 for topic in found.values() for partition in topic["partitions"])
         if ready:

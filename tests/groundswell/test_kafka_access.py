@@ -29,7 +29,7 @@ def answering() -> Iterator[str]:
                     return
                 with link:
                     link.recv(65_536)
-                    link.sendall(b"\0\0\0\4none")
+                    link.sendall(b"\0\0\0\4\0\0\0\1")
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
