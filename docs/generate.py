@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from groundswell.cli import COMMANDS, root
 from groundswell.errors import DependencyError
-from groundswell.settings import settings_example, settings_markdown
+from groundswell.settings_pages import settings_example, settings_markdown
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 HELP_COLUMNS: Final = 100

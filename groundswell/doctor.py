@@ -15,15 +15,17 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 
 from groundswell.clock import Clock, SystemClock
 from groundswell.errors import DependencyError, UsageError, reason_of
+from groundswell.kafka_access import KafkaAccess
+from groundswell.masking import mask_url
 from groundswell.names import CONTRIBUTION_PARTITIONS, LIVE_RUN, RAW_PARTITIONS, contribution_topic, raw_topic
-from groundswell.settings import Mail, Settings, mask_url
+from groundswell.settings import Mail, Settings
 from groundswell.store.store import HEAD, Store, sqlalchemy_url
 
 __all__ = ["Check", "Probe", "checks"]
@@ -88,8 +90,8 @@ def _probes(settings: Settings, clock: Clock) -> Iterator[Probe]:
     yield Probe("clock", partial(_clock, data, clock), "set the machine's clock by NTP; known times are stamped with it")
     yield Probe("store", partial(_store, settings.store.url), _store_repair(settings.store.url))
     if settings.kafka.bootstrap:
-        step = "start the brokers or correct kafka.bootstrap; `groundswell worker` makes topics that are missing, wrong ones go first"
-        yield Probe("kafka", partial(_kafka, settings.kafka.bootstrap), step)
+        step = "do what is found there; `groundswell worker` makes topics that are missing, wrong ones go first"
+        yield Probe("kafka", partial(_kafka, KafkaAccess.from_settings(settings.kafka)), step)
     if settings.mail.host:
         yield Probe(
             "mail", partial(_mail, settings.mail), "ask the mail team for host, port and encryption; set mail.host, mail.port, mail.tls"
@@ -179,41 +181,50 @@ def _store_repair(url: str) -> str:
     return "start PostgreSQL, make the database and the account, and correct store.url; if a later release wrote it, install that release"
 
 
-def _kafka(bootstrap: str, run: str = LIVE_RUN) -> str:
+def _kafka(kafka: KafkaAccess | str, run: str = LIVE_RUN) -> str:
     from kafka import KafkaAdminClient
-    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import KafkaError
 
-    _reach(bootstrap)
+    access = KafkaAccess.of(kafka)
+    access.check_reachable(wait_s=WAIT_S)
     wait_ms = int(WAIT_S * 1_000)
-    admin = KafkaAdminClient(
-        bootstrap_servers=bootstrap.split(","), client_id="groundswell-doctor", request_timeout_ms=wait_ms, bootstrap_timeout_ms=wait_ms
-    )
     try:
-        raw, wanted = raw_topic(run), {raw_topic(run): RAW_PARTITIONS, contribution_topic(run): CONTRIBUTION_PARTITIONS}
-        found = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(list(wanted))}
-        wrong = [f"topic {name} has {found.get(name, 0)} partitions, {n} are needed" for name, n in wanted.items() if found.get(name) != n]
-        if found.get(raw):
-            described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, raw)], config_filter="all")
-            stamp = described["topic"][raw]["message.timestamp.type"]["value"]
-            if stamp != "LogAppendTime":
-                wrong.append(f"topic {raw} has message.timestamp.type={stamp}, LogAppendTime is needed")
-    finally:
-        admin.close()
-    return _fail("; ".join(wrong)) if wrong else f"{bootstrap}, {', '.join(wanted)}"
-
-
-def _reach(bootstrap: str) -> None:
-    """Find out within seconds that nobody listens; the client itself would go on trying."""
-    reasons = []
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
+        admin = KafkaAdminClient(
+            client_id="groundswell-doctor", request_timeout_ms=wait_ms, bootstrap_timeout_ms=wait_ms, **access.for_kafka_python()
+        )
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=WAIT_S).close()
-        except OSError as error:
-            reasons.append(f"{address}: {reason_of(error)}")
-        else:
-            return
-    _fail("; ".join(reasons))
+            wrong, seen = _topics(admin, run)
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise access.refused(error) from error
+    how = f" ({access.protocol}{f', login {access.username}' if access.login else ''})" if access.encrypted or access.login else ""
+    return _fail("; ".join(wrong)) if wrong else f"{access.bootstrap}{how}, {', '.join(seen)}"
+
+
+def _topics(admin: Any, run: str) -> tuple[list[str], list[str]]:
+    """What is wrong with a run's topics, and what was seen of each: a login sees no more than its part needs."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import TopicAuthorizationFailedError
+
+    raw, wanted = raw_topic(run), {raw_topic(run): RAW_PARTITIONS, contribution_topic(run): CONTRIBUTION_PARTITIONS}
+    told = {topic["name"]: topic for topic in admin.describe_topics(list(wanted))}
+    hidden = {name for name, topic in told.items() if topic["error_code"] == TopicAuthorizationFailedError.errno}
+    if raw in hidden:
+        reason = f"topic {raw} is hidden"
+        raise TopicAuthorizationFailedError(reason)
+    found = {name: len(topic["partitions"]) for name, topic in told.items()}
+    wrong = [
+        f"topic {name} has {found.get(name, 0)} partitions, {n} are needed"
+        for name, n in wanted.items()
+        if name not in hidden and found.get(name) != n
+    ]
+    if found.get(raw):
+        described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, raw)], config_filter="all")
+        stamp = described["topic"][raw]["message.timestamp.type"]["value"]
+        if stamp != "LogAppendTime":
+            wrong.append(f"topic {raw} has message.timestamp.type={stamp}, LogAppendTime is needed")
+    return wrong, [f"{name} hidden from this login" if name in hidden else name for name in wanted]
 
 
 def _mail(mail: Mail) -> str:

@@ -11,7 +11,7 @@ Python's own rule, on standard error. Standard output belongs to results and is 
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO
 
@@ -22,7 +22,7 @@ from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import BoundLogger, PositionalArgumentsFormatter, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
-from groundswell.settings import MASK, mask_url
+from groundswell.masking import MASK, mask_secrets, mask_url, spellings
 
 __all__ = ["about", "logger", "set_up_logs"]
 
@@ -62,6 +62,7 @@ def set_up_logs(
     level: Literal["debug", "info", "warning", "error"] = "info",
     format: Literal["auto", "json", "console"] = "auto",  # noqa: A002  the setting is called log.format
     stream: TextIO | None = None,
+    secrets: Iterable[str] = (),
 ) -> None:
     """Send all lines, those of libraries too, to one stream in one form; a second call replaces the first.
 
@@ -69,13 +70,27 @@ def set_up_logs(
         level: the least important line that is shown.
         format: "auto" is "console" where the stream is a terminal, else "json".
         stream: standard error unless given.
+        secrets: what no line may hold, whoever writes it: the Kafka clients' debug lines hold what they were given.
     """
+    known = spellings(secrets)
+
+    def last_guard(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        return {key: _masked(value, known) for key, value in event.items()}
+
     out = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and out.isatty())
     last: Processor = (
         ConsoleRenderer(colors=out.isatty(), exception_formatter=plain_traceback) if console else JSONRenderer(ensure_ascii=False)
     )
-    chain: list[Processor] = [merge_contextvars, _of_record, TimeStamper(fmt="iso", utc=True), format_exc_info, without_secrets, last]
+    chain: list[Processor] = [
+        merge_contextvars,
+        _of_record,
+        TimeStamper(fmt="iso", utc=True),
+        format_exc_info,
+        last_guard,
+        without_secrets,
+        last,
+    ]
     handler = logging.StreamHandler(out)
     handler.setFormatter(ProcessorFormatter(processors=chain, use_get_message=True))
     root = logging.getLogger()
@@ -93,6 +108,21 @@ def _of_record(logger: Any, method: str, event: EventDict) -> EventDict:
     record = event["_record"]
     event["level"], event["logger"] = record.levelname.lower(), record.name
     return ProcessorFormatter.remove_processors_meta(logger, method, event)
+
+
+def _masked(value: Any, known: tuple[str, ...]) -> Any:
+    """A value without any known secret, in whatever it is nested."""
+    if not known:
+        return value
+    if isinstance(value, str):
+        return mask_secrets(value, known)
+    if isinstance(value, dict):
+        return {key: _masked(one, known) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_masked(one, known) for one in value]
+    if value is None or isinstance(value, (bool, int, float, bytes)):
+        return value
+    return mask_secrets(repr(value), known)  # what the writer of the line would make of it
 
 
 def without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -1,35 +1,31 @@
 """Settings: one frozen tree from defaults, a TOML file and the environment, in that order; the last one wins.
 
 A setting is `section.key`; its variable is GROUNDSWELL_<SECTION>_<KEY>. The file is the one that is named, else the one in
-GROUNDSWELL_CONFIG, else `groundswell.toml` in the working folder if there is one. An empty variable counts as not set. Each
-field below carries what is said of it in docs/settings.md and in deploy/settings.example.toml, which are made from here.
+GROUNDSWELL_CONFIG, else `groundswell.toml` in the working folder if there is one. An empty variable counts as not set. What is
+secret may also be read from a file of its own: `<key>_file` or GROUNDSWELL_<SECTION>_<KEY>_FILE names it. Each field below
+carries what is said of it in docs/settings.md and in deploy/settings.example.toml (groundswell/settings_pages.py).
 """
 
-import difflib
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from groundswell.errors import SettingsError, reason_of
+from groundswell.errors import reason_of
+from groundswell.masking import MASK, mask_url, password_of_url
+from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
     "Board", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings", "Shown",
-    "Slack", "Store", "describe", "load_settings", "load_with_origins", "mask_url", "settings_example", "settings_list",
-    "settings_markdown",
+    "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
 ]  # fmt: skip
 
-PREFIX: Final = "GROUNDSWELL_"
-CONFIG_VARIABLE: Final = "GROUNDSWELL_CONFIG"
-DEFAULT_FILE: Final = Path("groundswell.toml")
 DEFAULT_ORIGIN: Final = "default"
-MASK: Final = "***"
-_SECRET: Final = {"secret": True}
+_SECRET: Final = {"secret": True, "from_file": True}
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -42,7 +38,11 @@ class Store(_Section, frozen=True):
     """Where facts, series and alerts are kept."""
 
     url: Annotated[
-        str, Meta(description="Database: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/DATABASE for several.")
+        str,
+        Meta(
+            description="Database: sqlite:///FILE for one machine, postgresql://USER:PASSWORD@HOST/DATABASE for several.",
+            extra={"from_file": True},
+        ),
     ] = "sqlite:///var/groundswell.db"
 
 
@@ -58,6 +58,22 @@ class Kafka(_Section, frozen=True):
     """The log between machines; without it everything runs in one process."""
 
     bootstrap: Annotated[str, Meta(description="Brokers as HOST:PORT, separated by commas; empty: one process, no Kafka.")] = ""
+    security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"],
+        Meta(description="What the brokers speak there: SSL is encrypted, SASL asks for a login."),
+    ] = "PLAINTEXT"
+    sasl_mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"],
+        Meta(description="How the login is proved; PLAIN shows the broker the password."),
+    ] = "SCRAM-SHA-512"
+    sasl_username: Annotated[str, Meta(description="Login at the brokers, where security_protocol begins with SASL.")] = ""
+    sasl_password: Annotated[str, Meta(description="Its password; give it in the environment or in a file.", extra=_SECRET)] = ""
+    tls_ca_file: Annotated[
+        str, Meta(description="PEM file of the authorities that may vouch for the brokers; empty: those of this machine.")
+    ] = ""
+    tls_cert_file: Annotated[str, Meta(description="PEM file with this client's certificate, where the brokers ask for one.")] = ""
+    tls_key_file: Annotated[str, Meta(description="PEM file with its key, without a passphrase; empty: in tls_cert_file.")] = ""
+    tls_check_hostname: Annotated[bool, Meta(description="The broker's certificate must name the host that kafka.bootstrap names.")] = True
 
 
 class Board(_Section, frozen=True):
@@ -174,6 +190,7 @@ class Setting(NamedTuple):
     unit: str  # "s", or "" for what has none
     allowed: str  # values or limits in words, "" where anything goes
     secret: bool
+    from_file: bool  # `<key>_file` names a file that holds it
 
 
 class Shown(NamedTuple):
@@ -191,10 +208,11 @@ def settings_list() -> list[Setting]:
     >>> [setting.variable for setting in settings_list()][:2]
     ['GROUNDSWELL_STORE_URL', 'GROUNDSWELL_DATA_DIR']
     """
-    return [setting for name, section in get_type_hints(Settings).items() for setting in _settings_of(name, section)]
+    return [setting for name, section in get_type_hints(Settings).items() for setting in settings_of(name, section)]
 
 
-def _settings_of(section: str, kind: type[_Section]) -> list[Setting]:
+def settings_of(section: str, kind: type[_Section]) -> list[Setting]:
+    """The settings of one section."""
     found = []
     for key, hint in get_type_hints(kind, include_extras=True).items():
         metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
@@ -209,6 +227,7 @@ def _settings_of(section: str, kind: type[_Section]) -> list[Setting]:
                 unit=extra.get("unit", ""),
                 allowed=_allowed(get_args(hint)[0], metas),
                 secret=bool(extra.get("secret")),
+                from_file=bool(extra.get("from_file")),
             )
         )
     return found
@@ -217,6 +236,8 @@ def _settings_of(section: str, kind: type[_Section]) -> list[Setting]:
 def _allowed(kind: Any, metas: Sequence[Meta]) -> str:
     if get_origin(kind) is Literal:
         return ", ".join(get_args(kind))
+    if kind is bool:
+        return "true, false"
     limits = [
         f"{word} {bound:g}"
         for name, word in (("ge", "at least"), ("gt", "above"), ("le", "at most"))
@@ -255,13 +276,13 @@ def load_with_origins(*, path: Path | None = None, environ: Mapping[str, str], f
     known = {setting.key: setting for setting in settings_list()}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    file = _file(path, environ, folder)
+    file = file_of(path, environ, folder)
     if file is not None:
-        for key, value in _from_file(file, known).items():
+        for key, value in from_file(file, known, list(get_type_hints(Settings))).items():
             values[key], origins[key] = _checked(known[key], value, place=str(file), strict=True), str(file)
-    for setting, text in _from_environment(environ, known):
-        values[setting.key] = _checked(setting, _parsed(setting, text), place=setting.variable, strict=False)
-        origins[setting.key] = f"environment {setting.variable}"
+    for setting, text, variable in from_environment(environ, known):
+        values[setting.key] = _checked(setting, _parsed(setting, text), place=variable, strict=False)
+        origins[setting.key] = f"environment {variable}"
     tree: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, name = key.split(".")
@@ -269,59 +290,6 @@ def load_with_origins(*, path: Path | None = None, environ: Mapping[str, str], f
     settings = msgspec.convert(tree, Settings)
     _check_together(settings, known, origins)
     return settings, origins
-
-
-def _file(path: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
-    if path is not None:
-        return path
-    named = environ.get(CONFIG_VARIABLE)
-    if named:
-        return Path(named)
-    default = folder / DEFAULT_FILE
-    return default if default.is_file() else None
-
-
-def _from_file(file: Path, known: Mapping[str, Setting]) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        _fail(f"{file}: cannot be read: {error.strerror or reason_of(error)}; check the path that --config or {CONFIG_VARIABLE} names")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        _fail(f"{file}: is not TOML: {reason_of(error)}; mend the line, deploy/settings.example.toml shows how it looks")
-    sections = list(get_type_hints(Settings))
-    values = {}
-    for section, content in table.items():
-        if section not in sections:
-            _fail(f"{file}: {section}: there is no such section{_nearest(section, sections)}; sections are {', '.join(sections)}")
-        if not isinstance(content, dict):
-            _fail(f"{file}: {section}: is a section, got {content!r}; write [{section}] and its keys below")
-        for name, value in content.items():
-            key = f"{section}.{name}"
-            if key not in known:
-                keys = [other for other in known if other.startswith(f"{section}.")]
-                _fail(f"{file}: {key}: there is no such setting{_nearest(key, list(known))}; [{section}] has {', '.join(keys)}")
-            values[key] = value
-    return values
-
-
-def _from_environment(environ: Mapping[str, str], known: Mapping[str, Setting]) -> list[tuple[Setting, str]]:
-    variables = {setting.variable: setting for setting in known.values()}
-    sections = tuple({f"{PREFIX}{key.split('.')[0]}_".upper() for key in known})
-    found = []
-    for variable, text in environ.items():
-        if variable in variables:
-            if text:
-                found.append((variables[variable], text))
-        elif variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not _SERVICE_LINK.search(variable):
-            # A name that is neither near a setting nor in a section may belong to another program.
-            close = difflib.get_close_matches(variable, variables, n=1, cutoff=0.85)
-            if close or variable.startswith(sections):
-                _fail(f"{variable}: there is no such setting{_nearest(variable, list(variables))}; `groundswell config` lists all")
-    return found
-
-
-_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT_\d+_(TCP|UDP)")
-"""What Kubernetes puts into every container for a service called groundswell-something."""
 
 
 def _parsed(setting: Setting, text: str) -> Any:
@@ -334,27 +302,27 @@ def _checked(setting: Setting, value: Any, *, place: str, strict: bool) -> Any:
     try:
         return msgspec.convert(value, setting.type, strict=strict)
     except msgspec.ValidationError as error:
-        shown = MASK if setting.secret else repr(value)
+        shown = MASK if setting.secret else mask_url(repr(value))
         step = f"write one of {setting.allowed}" if get_origin(get_args(setting.type)[0]) is Literal else "correct the value"
         if setting.allowed and "write" not in step:
             step += f" ({setting.allowed})"
         if isinstance(value, str) and value.startswith(("tcp://", "udp://")):
             step = "Kubernetes has set this variable for a service of that name: set enableServiceLinks: false in the pod"
-        _fail(f"{place}: {setting.key}: {reason_of(error)}, got {shown}; {step}", error)
+        fail(f"{place}: {setting.key}: {reason_of(error)}, got {shown}; {step}", error)
 
 
 # --- values that must fit together -------------------------------------------------------------------------------------------
 _BACKENDS: Final = ("sqlite", "postgresql", "postgres")
 _BROKER: Final = re.compile(r"([^\s:,]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
+Rule = tuple[str, bool, str]  # key, whether it holds, what must be
 
 
 def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
     board, mail, slack, url = settings.board, settings.mail, settings.slack, settings.store.url
     backend = url.partition("://")[0].partition("+")[0]
-    brokers = [part.strip() for part in settings.kafka.bootstrap.split(",")] if settings.kafka.bootstrap else []
-    rules = (
+    rules: tuple[Rule, ...] = (
         ("store.url", bool(url) and ("://" not in url or backend in _BACKENDS), "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
-        ("kafka.bootstrap", all(_BROKER.fullmatch(broker) for broker in brokers), "must be HOST:PORT, several separated by commas"),
+        *_kafka_rules(settings.kafka),
         ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
         ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
         ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
@@ -366,7 +334,24 @@ def _check_together(settings: Settings, known: Mapping[str, Setting], origins: M
     for key, holds, rule in rules:
         if not holds:
             place = origins[key].removeprefix("environment ") + ": " if key in origins else ""
-            _fail(f"{place}{key}: {rule}, got {_value(settings, known[key])!r}; {known[key].variable} or the file sets it")
+            fail(f"{place}{key}: {rule}, got {_value(settings, known[key])!r}; {known[key].variable} or the file sets it")
+
+
+def _kafka_rules(kafka: Kafka) -> tuple[Rule, ...]:
+    brokers = [part.strip() for part in kafka.bootstrap.split(",")] if kafka.bootstrap else []
+    login, tls = kafka.security_protocol.startswith("SASL"), kafka.security_protocol.endswith("SSL")
+    has_login, needed = bool(kafka.sasl_username and kafka.sasl_password), "kafka.sasl_username and kafka.sasl_password"
+    no_tls, no_login = "must be SSL or SASL_SSL where kafka.{} is set", "must begin with SASL_ where kafka.{} is set"
+    return (
+        ("kafka.bootstrap", all(_BROKER.fullmatch(broker) for broker in brokers), "must be HOST:PORT, several separated by commas"),
+        ("kafka.security_protocol", not login or has_login, f"asks for {needed}; set both, or PLAINTEXT or SSL"),
+        ("kafka.security_protocol", login or not kafka.sasl_username, no_login.format("sasl_username")),
+        ("kafka.security_protocol", login or not kafka.sasl_password, no_login.format("sasl_password")),
+        ("kafka.security_protocol", tls or not kafka.tls_ca_file, no_tls.format("tls_ca_file")),
+        ("kafka.security_protocol", tls or not kafka.tls_cert_file, no_tls.format("tls_cert_file")),
+        ("kafka.tls_key_file", not kafka.tls_key_file or bool(kafka.tls_cert_file), "must be given together with kafka.tls_cert_file"),
+        ("kafka.tls_check_hostname", tls or kafka.tls_check_hostname, "matters only where kafka.security_protocol is SSL or SASL_SSL"),
+    )  # fmt: skip
 
 
 def _is_web(url: str) -> bool:
@@ -377,19 +362,17 @@ def _is_web(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
 
 
-def _nearest(name: str, choices: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _fail(message: str, cause: BaseException | None = None) -> NoReturn:
-    raise SettingsError(message) from cause
-
-
 # --- showing -------------------------------------------------------------------------------------------------------------
 def describe(settings: Settings, origins: Mapping[str, str]) -> list[Shown]:
     """Each setting as (key, shown value, source): what `groundswell config` prints; secrets and URL passwords are masked."""
     return [Shown(setting.key, _value(settings, setting), origins.get(setting.key, DEFAULT_ORIGIN)) for setting in settings_list()]
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """Every secret that is set, for the guard of the logs; the password in the store's URL too."""
+    shown = [setting.key.split(".") for setting in settings_list() if setting.secret]
+    found = [getattr(getattr(settings, section), name) for section, name in shown]
+    return tuple(filter(None, [*found, password_of_url(settings.store.url)]))
 
 
 def _value(settings: Settings, setting: Setting) -> str:
@@ -400,65 +383,3 @@ def _value(settings: Settings, setting: Setting) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     return mask_url(value) if isinstance(value, str) else str(value)
-
-
-def mask_url(url: str) -> str:
-    """The text without the passwords that a URL in it may hold.
-
-    >>> mask_url("postgresql://desk:pa@ss@db/groundswell?sslpassword=x&a=1")
-    'postgresql://desk:***@db/groundswell?sslpassword=***&a=1'
-    """
-    url = re.sub(r"(://[^:/?#@]*):\S*@", rf"\1:{MASK}@", url)  # some drivers take a raw / or @ in a password
-    return re.sub(r"([?&][^=&#]*(?:password|secret|token)[^=&#]*=)[^&#]*", rf"\1{MASK}", url, flags=re.IGNORECASE)
-
-
-def _sections(write: Callable[[str, str, list[Setting]], list[str]]) -> list[str]:
-    lines = []
-    for name, kind in get_type_hints(Settings).items():
-        lines += write(name, (kind.__doc__ or "").strip(), _settings_of(name, kind))
-    return lines
-
-
-def settings_markdown() -> str:
-    """docs/settings.md: every setting with its variable, default, limits, unit and meaning."""
-
-    def table(name: str, doc: str, settings: list[Setting]) -> list[str]:
-        head = ["", f"## {name}", "", doc, "", "| setting | variable | default | allowed | meaning |", "|---|---|---|---|---|"]
-        return head + [
-            f"| `{s.key}` | `{s.variable}` | {f'`{_toml(s.default)}`' if s.default not in ('', ()) else 'empty'} "
-            f"| {' '.join(filter(None, [s.allowed, f'({s.unit})' if s.unit else '']))} | {s.doc}{' Secret.' if s.secret else ''} |"
-            for s in settings
-        ]
-
-    intro = [
-        "# Settings",
-        "",
-        "Made from `groundswell/settings.py` (`settings_markdown()`); a test compares the two.",
-        "",
-        "Defaults, then a TOML file, then the environment: the last one wins. The file is the one that `--config` names, else the",
-        f"one in `{CONFIG_VARIABLE}`, else `{DEFAULT_FILE}` in the working folder. An empty variable counts as not set.",
-        "`groundswell config` shows each value and where it comes from; secrets are masked.",
-    ]
-    return "\n".join(intro + _sections(table)) + "\n"
-
-
-def settings_example() -> str:
-    """deploy/settings.example.toml: every setting, commented out, with its default."""
-
-    def block(name: str, doc: str, settings: list[Setting]) -> list[str]:
-        lines = ["", f"# {doc}", f"[{name}]"]
-        for s in settings:
-            extra = ", ".join(filter(None, [s.allowed, s.unit and f"unit {s.unit}", "secret: prefer the environment" if s.secret else ""]))
-            lines += [f"# {s.doc}{f' ({extra})' if extra else ''}", f"# {s.key.split('.')[1]} = {_toml(s.default)}"]
-        return lines
-
-    intro = [
-        f"# Settings of groundswell. Copy to {DEFAULT_FILE}, take the # from what you change; everything else keeps its default.",
-        f"# Each setting is also a variable: board.port is {PREFIX}BOARD_PORT. A variable wins over this file.",
-        "# `groundswell config` shows every value and where it comes from.",
-    ]
-    return "\n".join(intro + _sections(block)) + "\n"
-
-
-def _toml(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -1,7 +1,6 @@
 """Where a crawler's records go: the local log of one process, or Kafka with a spool on disk for when the broker is away."""
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final, Protocol
 from groundswell import codec
 from groundswell.clock import Clock
 from groundswell.errors import DependencyError, reason_of
+from groundswell.kafka_access import KafkaAccess
 from groundswell.local_log import LocalLog
 from groundswell.logs import logger
 from groundswell.names import LIVE_RUN, RAW_PARTITIONS, partition_of, raw_topic
@@ -85,17 +85,20 @@ class KafkaSink:
     everything new joins it behind. What was sent but not acknowledged is sent again: duplicates are recognised downstream.
 
     Args:
-        bootstrap: brokers, "host:port" separated by commas.
+        kafka: the brokers; a bare "host:port" has neither encryption nor login. Its files are read once, here.
         run: whose raw topic.
         identity: the document id that the pipeline will give a record.
         spool: file of the spool; made when it is first needed, removed when it is empty.
         clock: stamps spooled records.
         wait_s: how long one call may wait for the broker.
+
+    Raises:
+        UsageError: an address that is none, or a TLS file that cannot be read.
     """
 
     def __init__(
         self,
-        bootstrap: str,
+        kafka: KafkaAccess | str,
         run: str = LIVE_RUN,
         *,
         identity: Callable[[RawDocument], str],
@@ -104,7 +107,9 @@ class KafkaSink:
         wait_s: float = 5.0,
     ) -> None:
         self.topic = raw_topic(run)
-        self._bootstrap, self._identity, self._clock, self._wait_s = bootstrap, identity, clock, wait_s
+        self._access, self._identity, self._clock, self._wait_s = KafkaAccess.of(kafka), identity, clock, wait_s
+        self._access.addresses()
+        self._tls = self._access.tls()
         self._spool = _Spool(spool)
         self._producer: Any = None
         self._retry_at_s = 0.0
@@ -131,10 +136,10 @@ class KafkaSink:
         wait_ms = int(self._wait_s * 1_000)
         producer = None
         try:
-            _knock(self._bootstrap, self._wait_s)
+            self._access.check_reachable(wait_s=self._wait_s, context=self._tls)
             producer = KafkaProducer(
                 kafka_client=client_of,
-                bootstrap_servers=self._bootstrap.split(","),
+                **self._access.for_kafka_python(self._tls),
                 client_id="groundswell-crawler",
                 acks="all",
                 enable_idempotence=True,
@@ -148,18 +153,19 @@ class KafkaSink:
                 metrics_enabled=False,
             )
             partitions = self._partitions(producer)
-        except (KafkaError, OSError, ValueError, AssertionError) as error:
+        except (KafkaError, OSError, ValueError, AssertionError, DependencyError) as error:
             if producer is not None:
                 _abandon(producer, wait_s=self._wait_s)
             elif clients:
                 clients[0].close()
-            step = f"start the broker or correct kafka.bootstrap; records wait in {self._spool.path}"
-            reason = f"Kafka {self._bootstrap}: {reason_of(error)}; {step}"
+            away = error if isinstance(error, DependencyError) else self._access.refused(error)
+            reason = f"{away}; records wait in {self._spool.path}"
             raise DependencyError(reason) from error
         if partitions != set(range(RAW_PARTITIONS)):
             _abandon(producer, wait_s=self._wait_s)
+            found = f"has {len(partitions)} partitions" if partitions else "is missing"
             reason = (
-                f"Kafka {self._bootstrap}: topic {self.topic} {f'has {len(partitions)} partitions' if partitions else 'is missing'}; "
+                f"Kafka {self._access.bootstrap}: topic {self.topic} {found}; "
                 f"create it with {RAW_PARTITIONS} partitions and message.timestamp.type=LogAppendTime"
             )
             raise DependencyError(reason)
@@ -282,21 +288,6 @@ def _abandon(producer: Any, *, wait_s: float) -> None:
     producer._sender.force_close()
     with contextlib.suppress(KafkaError):
         producer.close(timeout=wait_s)
-
-
-def _knock(bootstrap: str, wait_s: float) -> None:
-    """Find out cheaply, and without kafka-python's own retries, that nobody listens; raises OSError then."""
-    refused: OSError | None = None
-    for address in bootstrap.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=wait_s).close()
-        except OSError as error:
-            refused = error
-        else:
-            return
-    if refused is not None:
-        raise refused
 
 
 class _Spool:

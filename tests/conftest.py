@@ -64,6 +64,13 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def secure_kafka() -> Iterator[peers.SecureKafka]:
+    """A real one-node broker with encryption, logins and rights, the same for the whole run; `admin` may do everything."""
+    with peers.secure_kafka_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL of a real PostgreSQL server's first database, the same for the whole run: read it, change nothing in it."""
     with peers.postgres_cluster() as url:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from groundswell.kafka_access import KafkaAccess
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_FOLD, TICK_MS
 from groundswell.store import schema as t
@@ -73,7 +74,7 @@ def embedded_rows(log: LocalLog, folder: Path, run: str) -> dict[str, list[tuple
 class KafkaRun:
     """Worker processes of one run; `with` stops what is left of them."""
 
-    bootstrap: str
+    kafka: KafkaAccess | str
     store: Store
     run: str
     folder: Path
@@ -84,7 +85,7 @@ class KafkaRun:
         """Start a worker; one of the same agent and number must have ended."""
         name = f"{agent}-{number}"
         self._started += 1
-        settings = WorkerSettings(self.bootstrap, self.store.url, self.run, self.folder, instance=str(number))
+        settings = WorkerSettings(self.kafka, self.store.url, self.run, self.folder, instance=str(number))
         said = self.folder / f"{name}-{self._started}.log"
         self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
         self._running[name].start()
@@ -152,13 +153,13 @@ class KafkaRun:
 
 
 @contextmanager
-def kafka_run(bootstrap: str, store_url: str, run: str, folder: Path) -> Iterator[KafkaRun]:
+def kafka_run(kafka: KafkaAccess | str, store_url: str, run: str, folder: Path) -> Iterator[KafkaRun]:
     """A run whose workers end with the block."""
     with ExitStack() as stack:
         store = Store(store_url)
         stack.callback(store.close)
         folder.mkdir(parents=True, exist_ok=True)
-        started = KafkaRun(bootstrap, store, run, folder)
+        started = KafkaRun(kafka, store, run, folder)
         try:
             yield started
         finally:

@@ -21,5 +21,5 @@ def serve(settings: WorkerSettings, agent: AgentName, said: Path) -> None:
     with said.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    set_up_logs(level="info", format="json")
+    set_up_logs(level=settings.log_level, format="json", secrets=settings.secrets)
     run_worker(settings, agent, instruments)

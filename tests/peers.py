@@ -19,21 +19,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 import psycopg
 from psycopg import sql
 
+from groundswell.kafka_access import KafkaAccess
+from groundswell.settings import load_settings
+
 __all__ = [
     "FIXTURE_PEERS",
     "PEERS",
     "REQUIRE_VARIABLE",
+    "SecureKafka",
     "fresh_database",
     "kafka_cluster",
     "leftovers",
     "postgres_cluster",
     "required_peers",
+    "secure_kafka_cluster",
 ]
 
 REQUIRE_VARIABLE: Final = "GROUNDSWELL_REQUIRE"
@@ -93,7 +99,12 @@ def postgres_missing() -> str | None:
 PEERS: Final[Mapping[str, Callable[[], str | None]]] = {"kafka": kafka_missing, "postgres": postgres_missing}
 """Word of a peer (marker, and word of GROUNDSWELL_REQUIRE) -> why it cannot be started here, None if it can."""
 
-FIXTURE_PEERS: Final[Mapping[str, str]] = {"kafka": "kafka", "postgres_url": "postgres", "postgres_store_url": "postgres"}
+FIXTURE_PEERS: Final[Mapping[str, str]] = {
+    "kafka": "kafka",
+    "secure_kafka": "kafka",
+    "postgres_url": "postgres",
+    "postgres_store_url": "postgres",
+}
 """Fixture -> the peer that it starts."""
 
 
@@ -198,9 +209,40 @@ def kafka_cluster(nodes: int = 1) -> Iterator[str]:
 
     Topics are never made by use: create them through the admin client, under a name that no other test has.
     """
+    with _kafka(["--nodes", str(nodes)]) as (address, _):
+        yield address
+
+
+@dataclass(frozen=True)
+class SecureKafka:
+    """A broker that encrypts, asks for a login or a certificate, and lets only `admin` do anything (deploy/kafka/secure.py)."""
+
+    folder: Path
+
+    def access(self, user: str) -> KafkaAccess:
+        """How a user gets in: "admin", "crawler" or "worker" log in, "admin-tls" and so on show a certificate."""
+        return KafkaAccess.from_settings(load_settings(path=self.folder / f"{user}.toml", environ={}).kafka)
+
+    def environ(self, user: str) -> dict[str, str]:
+        """The same for a command, as variables; the password itself is in one of them."""
+        kafka = load_settings(path=self.folder / f"{user}.toml", environ={}).kafka
+        given = {name: getattr(kafka, name) for name in kafka.__struct_fields__ if name != "tls_check_hostname"}
+        return {f"GROUNDSWELL_KAFKA_{name.upper()}": str(value) for name, value in given.items() if value}
+
+
+@contextlib.contextmanager
+def secure_kafka_cluster() -> Iterator[SecureKafka]:
+    """A real broker with encryption, logins and rights, on free loopback ports with empty storage."""
+    with _kafka(["--secure"]) as (_, data):
+        yield SecureKafka(data / "secure")
+
+
+@contextlib.contextmanager
+def _kafka(options: list[str]) -> Iterator[tuple[str, Path]]:
+    """(bootstrap address, data folder) of what start.sh makes of the options."""
     with temporary_folder("kafka") as folder:
         log = folder / "start.log"
-        command = [str(KAFKA_START), "--nodes", str(nodes), "--port", "0", "--data", str(folder / "data")]
+        command = [str(KAFKA_START), *options, "--port", "0", "--data", str(folder / "data")]
         # SIGTERM: start.sh stops its nodes and waits for them.
         with running(
             command, stop=signal.SIGTERM, stop_within_s=KAFKA_STOP_WITHIN_S, cwd=folder, environ=kafka_environ(), log=log
@@ -209,7 +251,7 @@ def kafka_cluster(nodes: int = 1) -> Iterator[str]:
             if not address:
                 message = f"{KAFKA_START} printed no bootstrap address; it said:\n{log.read_text(errors='replace')}"
                 raise RuntimeError(message)
-            yield address
+            yield address, folder / "data"
 
 
 def kafka_environ() -> dict[str, str]:

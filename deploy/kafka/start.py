@@ -2,7 +2,7 @@
 
 The one line on standard output is the bootstrap address, printed once every node answers and knows all the others;
 everything meant for people goes to standard error. SIGTERM, SIGINT and the death of this process all stop the nodes.
-Needs the standard library, Java 17 or newer and, the first time only, Maven.
+Needs the standard library, Java 17 or newer and, the first time only, Maven; with --secure also openssl.
 
 Exit codes: 0 stopped on request, 1 a node failed, 2 impossible request, 3 a program that is needed is missing.
 """
@@ -26,6 +26,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from secure import OpensslError, Secure
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_DATA = HERE.parents[1] / "var" / "kafka"
@@ -78,6 +80,7 @@ class Node:
     broker_port: int
     controller_port: int
     folder: Path
+    tls_port: int = 0  # with --secure: where nodes, and clients with a certificate, talk to it
 
     @property
     def properties(self) -> Path:
@@ -173,12 +176,12 @@ def choose_ports(first: int, count: int) -> list[int]:
 
 
 # --- settings and storage ---------------------------------------------------------------------------------------------
-def server_properties(node: Node, nodes: Sequence[Node]) -> str:
+def server_properties(node: Node, nodes: Sequence[Node], secure: Secure | None) -> str:
     """The settings of one node; everything else is Kafka's default."""
     copies = min(3, len(nodes))
     in_sync = max(1, copies - 1)
     voters = ",".join(f"{peer.node_id}@{HOST}:{peer.controller_port}" for peer in nodes)
-    settings = {
+    settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": node.node_id,
         "controller.quorum.voters": voters,
@@ -205,6 +208,8 @@ def server_properties(node: Node, nodes: Sequence[Node]) -> str:
         # All nodes stop together: handing leaders over would wait for a quorum that is going away too.
         "controlled.shutdown.enable": "false",
     }
+    if secure is not None:
+        settings |= secure.properties(host=HOST, sasl_port=node.broker_port, tls_port=node.tls_port, controller_port=node.controller_port)
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
@@ -215,29 +220,31 @@ def java_command(java: str, lib: Path, *, heap: str, quick: bool, arguments: Seq
     return [java, f"-Xmx{heap}", "-Djava.awt.headless=true", *tuning, *logging, "-cp", f"{lib}/*", *arguments]
 
 
-def format_storage(nodes: Sequence[Node], java: str, lib: Path) -> None:
+def format_storage(nodes: Sequence[Node], java: str, lib: Path, *, secure: Secure | None) -> None:
     """Write each node's settings, and prepare its storage if that has not been done in an earlier start."""
     identity = nodes[0].folder.parent / "cluster"
     if identity.is_file():
-        count, cluster_id = identity.read_text().split()
-        if int(count) != len(nodes):
-            folder = identity.parent
-            message = f"{folder} holds a cluster of {count} node(s), not {len(nodes)}: use --nodes {count}, another --data, or delete it"
+        count, cluster_id, *kind = identity.read_text().split()
+        if (int(count), bool(kind)) != (len(nodes), secure is not None):
+            folder, was = identity.parent, f"{count}{' --secure' if kind else ''}"
+            message = f"{folder} holds a cluster that was made with --nodes {was}: start it so, use another --data, or delete it"
             raise StartError(message, exit_code=2)
     else:
         cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode().replace("-", "_")  # a leading "-" reads as an option
     for node in nodes:
         node.folder.mkdir(parents=True, exist_ok=True)
-        node.properties.write_text(server_properties(node, nodes))
+        node.properties.touch(mode=0o600)  # with --secure it holds passwords
+        node.properties.write_text(server_properties(node, nodes, secure))
         if (node.folder / "log" / "meta.properties").is_file():
             continue
-        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(node.properties)]
+        logins = secure.scram_arguments() if secure is not None else []
+        tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(node.properties), *logins]
         command = java_command(java, lib, heap="128m", quick=True, arguments=tool)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=node.folder)
         if done.returncode != 0:
             message = f"storage of node {node.node_id} in {node.folder} could not be prepared:\n{(done.stderr + done.stdout)[-2000:]}"
             raise StartError(message)
-    identity.write_text(f"{len(nodes)} {cluster_id}\n")
+    identity.write_text(f"{len(nodes)} {cluster_id}{' secure' if secure is not None else ''}\n")
 
 
 # --- the processes ----------------------------------------------------------------------------------------------------
@@ -280,11 +287,15 @@ def stop_nodes(nodes: Sequence[Node], processes: dict[int, subprocess.Popen[byte
         (node.folder / "pid").unlink(missing_ok=True)
 
 
-def known_brokers(port: int) -> int:
-    """How many brokers the one at `port` knows, by a metadata request (version 1, no topics); 0 while it does not answer."""
+def known_brokers(node: Node, secure: Secure | None) -> int:
+    """How many brokers a node knows, by a metadata request (version 1, no topics); 0 while it does not answer."""
     body = struct.pack(">hhih", 3, 1, 1, -1) + struct.pack(">i", 0)
     try:
-        with socket.create_connection((HOST, port), timeout=2.0) as link, link.makefile("rb") as answer:
+        with contextlib.ExitStack() as opened:
+            link = opened.enter_context(socket.create_connection((HOST, node.tls_port or node.broker_port), timeout=2.0))
+            if secure is not None:
+                link = opened.enter_context(secure.context().wrap_socket(link, server_hostname=HOST))
+            answer = opened.enter_context(link.makefile("rb"))
             link.sendall(struct.pack(">i", len(body)) + body)
             size = struct.unpack(">i", answer.read(4))[0]
             reply = answer.read(size)
@@ -300,7 +311,9 @@ def tail(path: Path, lines: int = 15) -> str:
     return "\n".join((errors or text)[-lines:])
 
 
-def wait_until_ready(nodes: Sequence[Node], processes: dict[int, subprocess.Popen[bytes]], *, stop: StopFlag, within_s: float) -> None:
+def wait_until_ready(
+    nodes: Sequence[Node], processes: dict[int, subprocess.Popen[bytes]], *, secure: Secure | None, stop: StopFlag, within_s: float
+) -> None:
     """Return when every node answers and knows all the others; raises StartError when one ends or time is up."""
     deadline = time.monotonic() + within_s
     waiting = list(nodes)
@@ -310,7 +323,7 @@ def wait_until_ready(nodes: Sequence[Node], processes: dict[int, subprocess.Pope
             if code is not None:
                 message = f"node {node.node_id} ended with code {code} while starting; the end of {node.log}:\n{tail(node.log)}"
                 raise StartError(message)
-        waiting = [node for node in waiting if known_brokers(node.broker_port) != len(nodes)]
+        waiting = [node for node in waiting if known_brokers(node, secure) != len(nodes)]
         if waiting and time.monotonic() > deadline:
             late = waiting[0]
             message = f"node {late.node_id} was not ready within {within_s:.0f} s (--within); the end of {late.log}:\n{tail(late.log)}"
@@ -355,18 +368,28 @@ def run(options: argparse.Namespace, *, stop: StopFlag) -> None:
     if options.check:
         return
     with data_folder(options.data.resolve()) as data:
-        ports = choose_ports(options.port, 2 * count)
-        nodes = [Node(i + 1, ports[i], ports[count + i], data / f"node-{i + 1}") for i in range(count)]
+        secure = Secure(data / "secure") if options.secure else None
+        ports = choose_ports(options.port, (3 if secure else 2) * count)
+        places = [data / f"node-{i + 1}" for i in range(count)]
+        nodes = [Node(i + 1, ports[i], ports[count + i], places[i], ports[2 * count + i] if secure else 0) for i in range(count)]
         fetch_jars(lib)
-        format_storage(nodes, java, lib)
+        if secure is not None:
+            secure.prepare()
+        format_storage(nodes, java, lib, secure=secure)
         processes: dict[int, subprocess.Popen[bytes]] = {}
         try:
             for node in nodes:
                 stop.pause(0)
                 processes[node.node_id] = start_node(node, java, lib)
-            wait_until_ready(nodes, processes, stop=stop, within_s=options.within)
+            wait_until_ready(nodes, processes, secure=secure, stop=stop, within_s=options.within)
             say(f"{count} node(s) ready after {time.monotonic() - began:.1f} s, data and logs in {data}; Ctrl-C or SIGTERM stops")
-            sys.stdout.write(",".join(f"{HOST}:{node.broker_port}" for node in nodes) + "\n")
+            bootstrap, tls = (
+                ",".join(f"{HOST}:{port}" for port in every) for every in zip(*[(n.broker_port, n.tls_port) for n in nodes], strict=True)
+            )
+            if secure is not None:
+                secure.write_settings(sasl=bootstrap, tls=tls)
+                say(f"settings of each user are in {secure.folder}: GROUNDSWELL_CONFIG={secure.folder / 'admin.toml'}")
+            sys.stdout.write(bootstrap + "\n")
             sys.stdout.flush()
             watch(nodes, processes, stop=stop)
         finally:
@@ -381,12 +404,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=9092, metavar="PORT", help=ports)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="data, settings and logs (default var/kafka)")
     parser.add_argument("--within", type=float, default=60.0, metavar="SECONDS", help="give up when not ready by then (default 60)")
+    secured = "encrypted, with logins and rights; settings for each user in DIR/secure"
+    parser.add_argument("--secure", action="store_true", help=secured)
     parser.add_argument("--check", action="store_true", help="start nothing; only tell whether Java and Maven are there (exit code 0 or 3)")
     options = parser.parse_args(arguments)
     if not 1 <= options.nodes <= 9:
         parser.error(f"--nodes must be from 1 to 9, got {options.nodes}")
-    if options.port != 0 and not 1024 <= options.port <= 65536 - 2 * options.nodes:
-        parser.error(f"--port must be 0 or from 1024 to {65536 - 2 * options.nodes}, got {options.port}")
+    highest = 65536 - (3 if options.secure else 2) * options.nodes
+    if options.port != 0 and not 1024 <= options.port <= highest:
+        parser.error(f"--port must be 0 or from 1024 to {highest}, got {options.port}")
     return options
 
 
@@ -396,6 +422,9 @@ def main(arguments: Sequence[str]) -> int:
     stop = StopFlag()
     try:
         run(options, stop=stop)
+    except OpensslError as error:
+        say(str(error))
+        return 3
     except (StopRequestedError, StartError) as error:
         if stop.requested:  # Ctrl-C also ends a Maven that is fetching: that is no failure
             say("stopped")

@@ -47,9 +47,11 @@ def backfill(
     store, chosen = o.open_store(store_url), o.settings()
     with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
         if bootstrap:
+            from groundswell.kafka_access import KafkaAccess
             from stream.shells.publish import publish_files
 
-            sent = publish_files(files, store, name, o.instruments(), bootstrap=bootstrap, data_dir=Path(chosen.data.dir), options=options)
+            kafka = KafkaAccess.from_settings(chosen.kafka).at(bootstrap)
+            sent = publish_files(files, store, name, o.instruments(), kafka=kafka, data_dir=Path(chosen.data.dir), options=options)
             click.echo(f"run {name}: {sent} records published; start workers with --run {name}", err=True)
             return
         done = shell.backfill(

@@ -68,6 +68,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 def crawl() -> None:
     """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
     from groundswell.clock import SystemClock
+    from groundswell.kafka_access import KafkaAccess
     from groundswell.logs import logger
     from groundswell.probes import Probes
     from ingest.sink import KafkaSink
@@ -76,7 +77,7 @@ def crawl() -> None:
     settings, probes = _service_settings(kafka=True), Probes()
     metrics = _metrics(settings, probes)
     sink = KafkaSink(
-        settings.kafka.bootstrap,
+        KafkaAccess.from_settings(settings.kafka),
         identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
         spool=Path(settings.data.dir) / "spool.log",
         clock=SystemClock(),
@@ -112,6 +113,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
     ends is started again; --processes above the partitions of a topic only wait.
     """
+    from groundswell.kafka_access import KafkaAccess
     from stream.shells.kafka import run_worker
     from stream.shells.lookout import supervisor_report
     from stream.shells.supervisor import run_workers
@@ -119,11 +121,11 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     from stream.shells.worker import WorkerSettings
 
     settings = _service_settings(kafka=True)
-    store = o.open_store(store_url)
+    store, kafka = o.open_store(store_url), KafkaAccess.from_settings(settings.kafka)
     if run_name == LIVE_RUN:
-        prepare_run(store, settings.kafka.bootstrap, run_name, kind="live", instruments=o.instruments())
+        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments())
     found = WorkerSettings(
-        bootstrap=settings.kafka.bootstrap,
+        kafka=kafka,
         store_url=store.url,
         run=run_name,
         data_dir=Path(settings.data.dir),
@@ -176,9 +178,10 @@ def desk(run_name: str, store_url: str | None) -> None:
 # --- what the commands above are made of ------------------------------------------------------------------------------------
 def _service_settings(*, kafka: bool = False) -> "Settings":
     from groundswell.logs import set_up_logs
+    from groundswell.settings import secrets_of
 
     settings = o.settings()
-    set_up_logs(level=settings.log.level, format=settings.log.format)
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=secrets_of(settings))
     if kafka and not settings.kafka.bootstrap:
         message = "kafka.bootstrap is not set: write GROUNDSWELL_KAFKA_BOOTSTRAP=HOST:PORT, or use `groundswell run`, which needs no Kafka"
         raise UsageError(message)

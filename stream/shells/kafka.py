@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry
 from alerts.rules import Rules
 from groundswell import names
 from groundswell.errors import GroundswellError, OwnershipLostError, reason_of
+from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger
 from groundswell.metrics import Metrics, serve_metrics
 from groundswell.probes import Probes
@@ -61,9 +62,11 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
     """A Faust application that does only what we want of it. The application id is the consumer group."""
     folder = settings.data_dir / "faust" / f"{agent}-{settings.instance or 'worker'}"
     folder.mkdir(parents=True, exist_ok=True)
+    access = KafkaAccess.of(settings.kafka)
     return faust.App(
         names.score_group(settings.run) if agent == "score" else names.fold_group(settings.run),
-        broker=[f"kafka://{broker.strip()}" for broker in settings.bootstrap.split(",")],
+        broker=[f"kafka://{broker.strip()}" for broker in access.bootstrap.split(",")],
+        broker_credentials=_credentials(access),
         datadir=str(folder),
         store="memory://",
         autodiscover=False,
@@ -83,6 +86,14 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         producer_linger=0.002,
         producer_max_request_size=MESSAGE_BYTES_MAX,
     )
+
+
+def _credentials(access: KafkaAccess) -> Any:
+    """What Faust hands to aiokafka's consumer and producer; None where nothing is encrypted and nobody logs in."""
+    context = access.tls()
+    if access.login:
+        return faust.SASLCredentials(username=access.username, password=access.password, ssl_context=context, mechanism=access.mechanism)
+    return faust.SSLCredentials(context) if context else None
 
 
 def own_topic(app: Any, name: str, *, partitions: int) -> Any:
@@ -384,7 +395,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
 
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
     """The application with its one agent."""
-    store, ids = Store(settings.store_url), topic_ids(settings.bootstrap, settings.run)
+    store, ids = Store(settings.store_url), topic_ids(settings.kafka, settings.run)
     if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
         open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()

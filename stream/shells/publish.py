@@ -18,7 +18,8 @@ from kafka.errors import KafkaError
 from sqlalchemy import select
 
 from groundswell.codec import decode_raw, encode
-from groundswell.errors import DependencyError, NotFoundError, RecordError, UsageError, reason_of
+from groundswell.errors import DependencyError, NotFoundError, RecordError, UsageError
+from groundswell.kafka_access import KafkaAccess
 from groundswell.local_log import LocalLog
 from groundswell.names import ENVELOPE_BYTES_MAX, ENVELOPE_RECORDS_MAX, RAW_PARTITIONS, TICK_MS, partition_of, raw_topic
 from groundswell.records import Envelope, RawDocument, Stamped
@@ -27,7 +28,7 @@ from groundswell.store.store import Store
 from stream.operators.normalise import normalise
 from stream.shells.backfill import KIND, ArchiveOptions, Progress, account_for, log_path, stage_archives
 from stream.shells.instruments import Instruments, update_manifest
-from stream.shells.topics import check_reachable, prepare_run
+from stream.shells.topics import prepare_run
 from stream.shells.wire import MESSAGE_BYTES_MAX, punctuation
 
 READ_RECORDS: Final = 5_000
@@ -39,21 +40,21 @@ class RawProducer:
     """Sends envelopes to the raw partitions of a run, durably and in order.
 
     Args:
-        bootstrap: HOST:PORT, several separated by commas.
+        kafka: the brokers; a bare HOST:PORT has neither encryption nor login.
         run: whose raw topic.
 
     Raises:
-        DependencyError: the broker does not answer.
+        DependencyError: the broker does not answer, or refuses.
     """
 
-    def __init__(self, bootstrap: str, run: str) -> None:
-        self._bootstrap, self._topic = bootstrap, raw_topic(run)
+    def __init__(self, kafka: KafkaAccess | str, run: str) -> None:
+        self._access, self._topic = KafkaAccess.of(kafka), raw_topic(run)
         self._unconfirmed: deque[Any] = deque()
-        check_reachable(bootstrap)
+        self._access.check_reachable()
         try:
             # acks=all and idempotent: a retry neither loses nor doubles, and the order of a partition stays.
             self._producer = KafkaProducer(
-                bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True, linger_ms=5, max_request_size=MESSAGE_BYTES_MAX
+                acks="all", enable_idempotence=True, linger_ms=5, max_request_size=MESSAGE_BYTES_MAX, **self._access.for_kafka_python()
             )
         except KafkaError as error:
             raise self._away(error) from error
@@ -102,8 +103,7 @@ class RawProducer:
             raise self._away(error) from error
 
     def _away(self, error: KafkaError) -> DependencyError:
-        reason = f"Kafka {self._bootstrap}, topic {self._topic}: {reason_of(error)}; is the broker running and the topic made?"
-        return DependencyError(reason)
+        return self._access.refused(error, place=f", topic {self._topic}")
 
 
 def raw_partition(raw: RawDocument, *, known_ms: int) -> int:
@@ -117,7 +117,7 @@ def raw_partition(raw: RawDocument, *, known_ms: int) -> int:
 
 def publish_archive(
     log: LocalLog,
-    bootstrap: str,
+    kafka: KafkaAccess | str,
     run: str,
     *,
     store: Store,
@@ -128,7 +128,7 @@ def publish_archive(
 
     Args:
         log: sorted by known time.
-        bootstrap: HOST:PORT, several separated by commas.
+        kafka: the brokers.
         run: a run that is not live.
         store: where the run's manifest remembers that its archive was published.
         envelope_records: most records of one envelope.
@@ -146,7 +146,7 @@ def publish_archive(
         reason = f"log {log.path}: it is not sorted yet; seal it, then publish"
         raise UsageError(reason)
     _mark_begun(store, run)
-    with RawProducer(bootstrap, run) as producer:
+    with RawProducer(kafka, run) as producer:
         sent = send_archive(log, producer.send, envelope_records=envelope_records, progress=progress)
         producer.confirm()
     update_manifest(store, run, published=sent)
@@ -159,7 +159,7 @@ def publish_files(
     run: str,
     instruments: Instruments,
     *,
-    bootstrap: str,
+    kafka: KafkaAccess | str,
     data_dir: Path,
     options: ArchiveOptions,
     progress: Progress = lambda _phase, _done, _total: None,
@@ -173,10 +173,10 @@ def publish_files(
         UsageError: a file that cannot be an archive, or a run that exists.
         DependencyError: broker, store or disk refuse.
     """
-    prepare_run(store, bootstrap, run, kind=KIND, instruments=instruments, manifest={"files": sorted(f.name for f in files)})
+    prepare_run(store, kafka, run, kind=KIND, instruments=instruments, manifest={"files": sorted(f.name for f in files)})
     with stage_archives(files, log_path(data_dir, store, run), options, progress) as log:
         total = log.records()
-        sent = publish_archive(log, bootstrap, run, store=store, progress=lambda done: progress("run", done, total))
+        sent = publish_archive(log, kafka, run, store=store, progress=lambda done: progress("run", done, total))
         account_for(store, run, log, log.bad_lines())
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()

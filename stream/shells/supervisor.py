@@ -203,7 +203,7 @@ def _start(context: ForkServerContext, entry: Entry, place: Place, instruments: 
 
 
 def _serve(entry: Entry, settings: WorkerSettings, agent: AgentName, instruments: Callable[[], Instruments]) -> None:
-    set_up_logs(level=settings.log_level, format=settings.log_format)
+    set_up_logs(level=settings.log_level, format=settings.log_format, secrets=settings.secrets)
     entry(settings, agent, instruments)
 
 

@@ -4,17 +4,17 @@ A topic is known by the id that the broker gave it, not by its name: a topic tha
 and the progress that is stored does not belong to it.
 """
 
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from groundswell import names
-from groundswell.errors import ContinuityError, DependencyError, NotFoundError, UsageError, reason_of
+from groundswell.errors import ContinuityError, DependencyError, NotFoundError, UsageError
+from groundswell.kafka_access import KafkaAccess
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.store import Store
@@ -44,11 +44,11 @@ def is_live(run: str) -> bool:
     return run == names.LIVE_RUN
 
 
-def create_topics(bootstrap: str, run: str, *, replication: int = -1, retention_days: int = RETENTION_DAYS) -> TopicIds:
+def create_topics(kafka: KafkaAccess | str, run: str, *, replication: int = -1, retention_days: int = RETENTION_DAYS) -> TopicIds:
     """Make a run's topics where they are missing, and say their ids.
 
     Args:
-        bootstrap: HOST:PORT, several separated by commas.
+        kafka: the brokers; a bare HOST:PORT has neither encryption nor login.
         run: whose topics.
         replication: copies of each partition; -1 leaves it to the broker.
         retention_days: how long messages stay; longer than the longest outage that shall be survived.
@@ -71,7 +71,7 @@ def create_topics(bootstrap: str, run: str, *, replication: int = -1, retention_
             "configs": shared,
         },
     }
-    with _admin(bootstrap) as admin:
+    with _admin(kafka) as admin:
         for topic, how in wanted.items():
             try:
                 admin.create_topics({topic: how})
@@ -80,7 +80,7 @@ def create_topics(bootstrap: str, run: str, *, replication: int = -1, retention_
         return _ids(admin, run, within_s=_READY_WITHIN_S)
 
 
-def topic_ids(bootstrap: str, run: str) -> TopicIds:
+def topic_ids(kafka: KafkaAccess | str, run: str) -> TopicIds:
     """The ids of a run's topics.
 
     Raises:
@@ -88,13 +88,13 @@ def topic_ids(bootstrap: str, run: str) -> TopicIds:
         DependencyError: the broker does not answer.
         UsageError: a topic has another number of partitions or another kind of timestamp.
     """
-    with _admin(bootstrap) as admin:
+    with _admin(kafka) as admin:
         return _ids(admin, run, within_s=0.0)
 
 
 def prepare_run(
     store: Store,
-    bootstrap: str,
+    kafka: KafkaAccess | str,
     run: str,
     *,
     kind: str,
@@ -112,7 +112,7 @@ def prepare_run(
         DependencyError: broker or store do not answer.
     """
     open_run(store, run, kind=kind, instruments=instruments, manifest=dict(manifest or {}))
-    ids = create_topics(bootstrap, run, replication=replication)
+    ids = create_topics(kafka, run, replication=replication)
     with store.write() as connection:
         for role, topic, log_id in (
             (names.ROLE_SCORE, names.raw_topic(run), ids.raw),
@@ -137,52 +137,26 @@ def _fold_row(run: str, part: int, log_id: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def check_reachable(bootstrap: str) -> None:
-    """Connect to a broker and hang up: a client that finds none waits for half a minute and leaves its sockets open.
-
-    Raises:
-        DependencyError: nobody listens at any of the addresses.
-        UsageError: an address is not HOST:PORT.
-    """
-    told = []
-    for broker in bootstrap.split(","):
-        host, _, port = broker.strip().rpartition(":")
-        if not host or not port.isdigit():
-            reason = f"kafka.bootstrap {bootstrap!r}: {broker.strip()!r} is not HOST:PORT; separate several by commas"
-            raise UsageError(reason)
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_WITHIN_MS / 1_000):
-                return
-        except OSError as error:
-            told.append(f"{broker.strip()}: {reason_of(error)}")
-    reason = f"Kafka {'; '.join(told)}; is the broker running, and kafka.bootstrap its address?"
-    raise DependencyError(reason)
-
-
 class _admin:  # noqa: N801 - used like a function
     """An admin client whose errors are this project's."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: KafkaAccess | str) -> None:
+        self._access = KafkaAccess.of(kafka)
 
     def __enter__(self) -> Any:
-        check_reachable(self._bootstrap)
+        self._access.check_reachable()
         try:
             self._client = KafkaAdminClient(
-                bootstrap_servers=self._bootstrap.split(","), client_id="groundswell-admin", bootstrap_timeout_ms=_ANSWER_WITHIN_MS
+                client_id="groundswell-admin", bootstrap_timeout_ms=_ANSWER_WITHIN_MS, **self._access.for_kafka_python()
             )
         except KafkaError as error:
-            raise self._away(error) from error
+            raise self._access.refused(error) from error
         return self._client
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._client.close()
         if isinstance(error, KafkaError):
-            raise self._away(error) from error
-
-    def _away(self, error: KafkaError) -> DependencyError:
-        reason = f"Kafka {self._bootstrap}: {reason_of(error)}; is the broker running, and kafka.bootstrap its address?"
-        return DependencyError(reason)
+            raise self._access.refused(error) from error
 
 
 def _stamp_type(run: str) -> str:
@@ -194,7 +168,12 @@ def _ids(admin: Any, run: str, *, within_s: float) -> TopicIds:
     wanted = {names.raw_topic(run): names.RAW_PARTITIONS, names.contribution_topic(run): names.CONTRIBUTION_PARTITIONS}
     deadline = time.monotonic() + within_s
     while True:
-        found = {topic["name"]: topic for topic in admin.describe_topics(list(wanted)) if topic["error_code"] == 0}
+        described = admin.describe_topics(list(wanted))
+        hidden = [topic["name"] for topic in described if topic["error_code"] == TopicAuthorizationFailedError.errno]
+        if hidden:
+            reason = f"topic {hidden[0]} is hidden"
+            raise TopicAuthorizationFailedError(reason)
+        found = {topic["name"]: topic for topic in described if topic["error_code"] == 0}
         missing = sorted(wanted.keys() - found.keys())
         ready = not missing and all(partition["leader_id"] >= 0 for topic in found.values() for partition in topic["partitions"])
         if ready:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,7 +24,9 @@ from groundswell.errors import (
     UsageError,
     reason_of,
 )
+from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger
+from groundswell.masking import password_of_url
 from stream.shells.score_worker import HELD_BYTES_MAX, HELD_RECORDS_MAX
 
 AgentName = Literal["score", "fold"]
@@ -47,7 +49,7 @@ class WorkerSettings:
     """Where a worker finds everything.
 
     Args:
-        bootstrap: Kafka, HOST:PORT, several separated by commas.
+        kafka: the brokers; a bare HOST:PORT has neither encryption nor login.
         store_url: the store; PostgreSQL where workers run on several machines.
         run: whose records.
         data_dir: this machine's folder.
@@ -61,8 +63,8 @@ class WorkerSettings:
         log_format: "auto", "json" or "console".
     """
 
-    bootstrap: str
-    store_url: str
+    kafka: KafkaAccess | str
+    store_url: str = field(repr=False)  # it may hold a password
     run: str
     data_dir: Path
     instance: str | None = None
@@ -77,6 +79,11 @@ class WorkerSettings:
     def owner(self) -> str:
         """Who writes progress rows: host and process."""
         return f"{socket.gethostname()}:{os.getpid()}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no line of a log may hold."""
+        return (KafkaAccess.of(self.kafka).password, password_of_url(self.store_url))
 
 
 _CODES: Final[Mapping[type[GroundswellError], int]] = {

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -72,6 +73,22 @@ def test_a_password_in_an_exception_is_masked_and_the_traceback_is_part_of_its_l
     first, second = lines(stream)
     assert "ValueError: no way to postgresql://u:***@h/d" in first["exception"]
     assert first["exception"].replace("ours", "library") == second["exception"]
+
+
+def test_no_known_secret_is_in_a_line_however_a_library_spells_it() -> None:
+    secret = "hunter/2 'ß"
+    set_up_logs(stream=(stream := io.StringIO()), level="debug", secrets=[secret, "", "abc"])
+    told = logging.getLogger("kafka.admin.client")
+    told.debug("configuration: %s", {"sasl_plain_password": secret})
+    told.debug("request %s", {"auth_bytes": b"\0desk\0" + secret.encode()})
+    told.debug("https://h/?p=%s", quote(secret, safe=""))
+    logger("x").info("nested", a={"b": [secret]}, c=(1, secret), d="abc", e=object())
+    told.error("broken", exc_info=ValueError(secret))
+    said = stream.getvalue()
+    assert len(lines(stream)) == 5
+    assert "hunter" not in said
+    assert said.count("***") == 6
+    assert '"d": "abc"' in said, "what is shorter than four characters is no secret"
 
 
 def test_a_very_long_value_is_cut_and_says_how_long_it_was() -> None:

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from groundswell.errors import SettingsError
+from groundswell.masking import mask_url
 from groundswell.settings import (
     Settings,
     describe,
     load_settings,
     load_with_origins,
-    mask_url,
-    settings_example,
+    secrets_of,
     settings_list,
-    settings_markdown,
 )
+from groundswell.settings_pages import settings_example, settings_markdown
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -119,6 +119,84 @@ def test_settings_that_need_each_other_are_asked_for_together(environ: dict[str,
     with pytest.raises(SettingsError, match=key) as caught:
         load_settings(environ=environ)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kafka", "key", "rule"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL_SSL"}, "kafka.security_protocol", "asks for kafka.sasl_username and kafka.sasl_password; set both"),
+        ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_USERNAME": "desk"}, "kafka.security_protocol", "asks for kafka.sasl_username and"),
+        ({"SASL_USERNAME": "desk"}, "kafka.security_protocol", "must begin with SASL_ where kafka.sasl_username is set, got 'PLAINTEXT'"),
+        (
+            {"SASL_PASSWORD": "hunter2", "SECURITY_PROTOCOL": "SSL"},
+            "kafka.security_protocol",
+            "must begin with SASL_ where kafka.sasl_password",
+        ),
+        ({"TLS_CA_FILE": "ca.pem"}, "kafka.security_protocol", "must be SSL or SASL_SSL where kafka.tls_ca_file is set"),
+        ({"TLS_CERT_FILE": "c.pem"}, "kafka.security_protocol", "must be SSL or SASL_SSL where kafka.tls_cert_file is set"),
+        ({"TLS_KEY_FILE": "k.pem", "SECURITY_PROTOCOL": "SSL"}, "kafka.tls_key_file", "together with kafka.tls_cert_file, got 'k.pem'"),
+        ({"TLS_CHECK_HOSTNAME": "false"}, "kafka.tls_check_hostname", "only where kafka.security_protocol is SSL or SASL_SSL, got 'False'"),
+        ({"SECURITY_PROTOCOL": "TLS"}, "kafka.security_protocol", "one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+        ({"TLS_CHECK_HOSTNAME": "perhaps"}, "kafka.tls_check_hostname", "got 'perhaps'; correct the value (true, false)"),
+    ],
+)
+def test_an_impossible_way_to_the_brokers_is_refused_with_rule_and_next_step(kafka: dict[str, str], key: str, rule: str) -> None:
+    with pytest.raises(SettingsError, match=key) as caught:
+        load_settings(environ={f"GROUNDSWELL_KAFKA_{name}": value for name, value in kafka.items()})
+    assert rule in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+# --- secrets in files of their own ----------------------------------------------------------------------------------------
+LOGIN = {"GROUNDSWELL_KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "GROUNDSWELL_KAFKA_SASL_USERNAME": "desk"}
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(file: Path, tmp_path: Path) -> None:
+    held = tmp_path / "password"
+    held.write_text("hunter2\n")
+    environ = LOGIN | {"GROUNDSWELL_KAFKA_SASL_PASSWORD_FILE": str(held)}
+    settings, origins = load_with_origins(environ=environ, folder=tmp_path)
+    assert settings.kafka.sasl_password == "hunter2"
+    assert origins["kafka.sasl_password"] == "environment GROUNDSWELL_KAFKA_SASL_PASSWORD_FILE"
+    assert "hunter2" not in str(describe(settings, origins))
+    file.write_text(f'[kafka]\nsasl_password_file = "{held}"\n[store]\nurl_file = "{held}"\n')
+    held.write_text("postgresql://desk:hunter2@db/groundswell")
+    settings = load_settings(path=file, environ=LOGIN)
+    assert settings.store.url == settings.kafka.sasl_password == "postgresql://desk:hunter2@db/groundswell"
+    assert load_settings(path=file, environ=LOGIN | {"GROUNDSWELL_STORE_URL": "a.db"}).store.url == "a.db"
+
+
+@pytest.mark.parametrize(("held", "rule"), [(None, "cannot be read: No such file"), ("", "got nothing"), ("a\nhunter2\n", "got 2 lines")])
+def test_a_secrets_file_that_does_not_hold_one_line_is_refused_without_repeating_it(tmp_path: Path, held: str | None, rule: str) -> None:
+    path = tmp_path / "password"
+    if held is not None:
+        path.write_text(held)
+    with pytest.raises(SettingsError, match="GROUNDSWELL_MAIL_PASSWORD_FILE") as caught:
+        load_settings(environ={"GROUNDSWELL_MAIL_PASSWORD_FILE": str(path)})
+    assert rule in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_and_its_file_together_are_refused(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="GROUNDSWELL_MAIL_PASSWORD and GROUNDSWELL_MAIL_PASSWORD_FILE are both set"):
+        load_settings(environ={"GROUNDSWELL_MAIL_PASSWORD": "hunter2", "GROUNDSWELL_MAIL_PASSWORD_FILE": str(tmp_path)})
+    file.write_text('[mail]\npassword_file = "x"\npassword = "hunter2"\n')
+    with pytest.raises(SettingsError, match=r"mail.password and mail.password_file are both given"):
+        load_settings(path=file, environ={})
+
+
+def test_what_is_no_secret_has_no_file_of_its_own() -> None:
+    with pytest.raises(SettingsError, match="GROUNDSWELL_BOARD_HOST_FILE: there is no such setting"):
+        load_settings(environ={"GROUNDSWELL_BOARD_HOST_FILE": "x"})
+
+
+def test_the_guard_of_the_logs_is_told_every_secret_and_the_stores_password() -> None:
+    environ = LOGIN | {
+        "GROUNDSWELL_KAFKA_SASL_PASSWORD": "hunter1",
+        "GROUNDSWELL_STORE_URL": "postgresql://desk:hunter%402@db/groundswell",
+        "GROUNDSWELL_SLACK_WEBHOOK_URL": "https://hooks.example/hunter3",
+    }
+    assert secrets_of(load_settings(environ=environ)) == ("hunter1", "https://hooks.example/hunter3", "hunter@2")
 
 
 def test_what_kubernetes_sets_for_a_service_is_not_a_misspelt_setting() -> None:

@@ -43,7 +43,7 @@ def run_without_programs(project: Path, require: str) -> subprocess.CompletedPro
         (project / "tests" / name).write_bytes((peers.REPOSITORY / "tests" / name).read_bytes())
     start = project / "deploy" / "kafka"
     start.mkdir(parents=True)
-    for name in ("start.sh", "start.py", "pom.xml"):
+    for name in ("start.sh", "start.py", "secure.py", "pom.xml"):
         (start / name).write_bytes((START.parent / name).read_bytes())
     (start / "start.sh").chmod(0o755)
     (project / "pytest.ini").write_text(
@@ -105,7 +105,7 @@ def test_data_of_a_cluster_of_another_size_is_not_touched(tmp_path: Path) -> Non
     identity.write_text("3 c3ludGhldGljLWNsdXN0ZQ\n")
     done = start("--port", "0", "--data", str(tmp_path))
     assert done.returncode == 2
-    assert "holds a cluster of 3 node(s), not 1: use --nodes 3" in done.stderr
+    assert "holds a cluster that was made with --nodes 3: start it so" in done.stderr
     assert identity.read_text() == "3 c3ludGhldGljLWNsdXN0ZQ\n"
 
 

@@ -112,7 +112,7 @@ def test_files_are_read_sorted_published_and_accounted_for_once(kafka: str, stor
     file.write_bytes(b"\n".join([*(encode(line) for line in lines), b"{broken"]) + b"\n")
 
     def publish() -> int:
-        return publish_files([file], store, run, instruments(), bootstrap=kafka, data_dir=tmp_path, options=ArchiveOptions())
+        return publish_files([file], store, run, instruments(), kafka=kafka, data_dir=tmp_path, options=ArchiveOptions())
 
     assert publish() == len(lines)
     with store.read() as connection:

@@ -16,7 +16,7 @@ from tests.synthetic_news import instruments
 
 
 def settings(folder: Path) -> WorkerSettings:
-    return WorkerSettings(bootstrap="127.0.0.1:1", store_url=str(folder / "s.db"), run="r", data_dir=folder, instance="t")
+    return WorkerSettings(kafka="127.0.0.1:1", store_url=str(folder / "s.db"), run="r", data_dir=folder, instance="t")
 
 
 @pytest.fixture

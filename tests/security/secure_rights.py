@@ -1,0 +1,41 @@
+"""The rights at Kafka that docs/security.md lists, given out on a real broker."""
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
+
+from groundswell.kafka_access import KafkaAccess
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "security.md"
+_ROW: Final = re.compile(r"^\| `(\w+)` \| (topic|group)( begins with)? `([\w.-]+)` \| ([A-Z_, ]+) \|", re.MULTILINE)
+
+
+def listed() -> list[tuple[str, str, bool, str, list[str]]]:
+    """(login, "topic" or "group", whether the name is a beginning, name, operations) of every row of the page's table."""
+    return [(who, kind, bool(begins), name, told.split(", ")) for who, kind, begins, name, told in _ROW.findall(PAGE.read_text("utf-8"))]
+
+
+def give_out(admin: KafkaAccess) -> None:
+    """Let every login do what the page says, and nothing else; asking twice changes nothing."""
+    acls = [
+        ACL(
+            f"User:{who}",
+            "*",
+            ACLOperation[operation],
+            ACLPermissionType.ALLOW,
+            ResourcePattern(
+                ResourceType[kind.upper()], name, ACLResourcePatternType.PREFIXED if begins else ACLResourcePatternType.LITERAL
+            ),
+        )
+        for who, kind, begins, name, operations in listed()
+        for operation in operations
+    ]
+    client: Any = KafkaAdminClient(**admin.for_kafka_python())
+    try:
+        told = client.create_acls(acls)
+    finally:
+        client.close()
+    assert len(told["succeeded"]) == len(acls), told["failed"]
