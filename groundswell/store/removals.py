@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, not_, or_, select, tuple_, update
 
 from groundswell.names import DAY_MS
-from groundswell.records import Position
+from groundswell.records import Alert, Position
 from groundswell.store import schema as t
 from groundswell.store.drops import mark_drops
 from groundswell.store.store import Store
@@ -126,6 +126,11 @@ def removed_texts(connection: Connection, document_ids: Iterable[str]) -> dict[s
         rows = connection.execute(select(R.document_id, func.max(R.removed_ms)).where(chosen).group_by(R.document_id))
         found |= {row[0]: row[1] for row in rows}
     return found
+
+
+def removed_of_alerts(connection: Connection, alerts: Iterable[Alert]) -> dict[str, int]:
+    """The same for the documents that alerts quote."""
+    return removed_texts(connection, (quote.document_id for alert in alerts for quote in alert.evidence))
 
 
 def removed_already(connection: Connection, which: ColumnElement[bool]) -> int:
