@@ -17,7 +17,9 @@ from groundswell.errors import DependencyError, reason_of
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TICK_MS, TOPICS
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
 
-__all__ = ["DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics"]
+__all__ = [
+    "BALANCE_TERMS", "DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics",
+]  # fmt: skip
 
 Stage = Literal["intake", "fold", "desk"]
 PollResult = Literal["new", "nothing_new", "not_modified", "refused", "failed"]
@@ -28,6 +30,9 @@ LOAD_RESULTS: Final[tuple[LoadResult, ...]] = get_args(LoadResult)
 OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed")
 DROP_REASONS: Final = ("raw record", "envelope", "no source", "empty", "language", "score", "other")
 """Classes of drop reasons: what stands before the colon of Drop.reason."""
+
+BALANCE_TERMS: Final = ("fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance")
+"""fetched = scored + duplicate + edited + dropped + in_flight; "balance" is what is left, and anything but 0 is a fault."""
 
 BATCH_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -82,6 +87,9 @@ class Metrics:
             "groundswell_model_loads", "Promoted models that this process has loaded, or could not use.", ["result"], registry=registry
         )
         self.spooled_records = Gauge("groundswell_spooled_records", "Records on disk that wait for the broker.", registry=registry)
+        self.balance_documents = Gauge(
+            "groundswell_balance_documents", "The live run's balance over all sources, counted from rows.", ["term"], registry=registry
+        )
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -97,6 +105,8 @@ class Metrics:
             self.outbox_messages.labels(state)
         for result in POLL_RESULTS:
             self.polls.labels(result)
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term)
         for load in LOAD_RESULTS:
             self.model_loads.labels(load)
 
@@ -173,6 +183,11 @@ class Metrics:
     def observe_model_load(self, result: LoadResult) -> None:
         """A promoted model was loaded, or failed and left the one before in force."""
         self.model_loads.labels(result).inc()
+
+    def observe_balance(self, terms: Mapping[str, int]) -> None:
+        """Each of BALANCE_TERMS, of all sources together."""
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term).set(terms[term])
 
     def observe_spool(self, records: int) -> None:
         """How many records wait on disk for the broker."""
