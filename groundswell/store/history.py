@@ -21,11 +21,8 @@ from groundswell.exports import iso
 from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK
-from groundswell.store.runs import is_complete
+from groundswell.store.runs import HISTORY, is_complete
 from groundswell.store.store import Store
-
-KEY: Final = "history"
-"""Where the live run's manifest keeps it."""
 
 SHOWN_MAX: Final = 3
 
@@ -47,7 +44,7 @@ def history_of(connection: Connection, run: str) -> History | None:
     if run != LIVE_RUN:
         return None
     body = connection.execute(select(t.runs.c.manifest).where(t.runs.c.run == run)).scalar_one_or_none()
-    kept = msgspec.json.decode(body).get(KEY) if body else None
+    kept = msgspec.json.decode(body).get(HISTORY) if body else None
     return None if kept is None else msgspec.convert(kept, History, str_keys=True)
 
 
@@ -75,7 +72,7 @@ def attach(store: Store, run: str) -> tuple[History, dict[str, int]]:
             reason = f"run {run!r}: nothing of it was known before the live run's first tick, {iso(first * TICK_MS)}; nothing to go on from"
             raise UsageError(reason)
         found = History(run, first, fold)
-        body = encode(live | {KEY: found})
+        body = encode(live | {HISTORY: found})
         connection.execute(update(t.runs).where(t.runs.c.run == LIVE_RUN).values(manifest=body))
     return found, copied
 
@@ -108,8 +105,8 @@ def _manifest(connection: Connection, run: str) -> dict[str, Any]:
 def _check(connection: Connection, run: str, *, live: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     if run == LIVE_RUN:
         raise UsageError("run 'live': it cannot be its own history; name a finished backfill")  # noqa: EM101
-    if KEY in live:
-        reason = f"run 'live': it has a history already, run {live[KEY]['run']!r}; a second one cannot be told apart from it"
+    if HISTORY in live:
+        reason = f"run 'live': it has a history already, run {live[HISTORY]['run']!r}; a second one cannot be told apart from it"
         raise UsageError(reason)
     if not is_complete(connection, run):
         reason = f"run {run!r}: it is not complete; run the same `groundswell backfill` again to finish it, then attach it"

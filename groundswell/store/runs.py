@@ -12,6 +12,9 @@ from groundswell.names import LIVE_RUN, ROLE_DESK, ROLE_FOLD
 from groundswell.store import schema as t
 from groundswell.store.progress import progress_of
 
+HISTORY: Final = "history"
+"""Where the live run's manifest keeps what it goes on from (history.py)."""
+
 DROPPING: Final = "dropping_ms"
 """Where the manifest of a run that is being dropped says since when."""
 
@@ -68,7 +71,7 @@ def runs_of(connection: Connection) -> list[RunRow]:
     alerts = _by_run(connection, select(t.alerts.c.run, func.count()).group_by(t.alerts.c.run))
     rows = list(connection.execute(select(t.runs).order_by(t.runs.c.run)))
     manifests = {row.run: msgspec.json.decode(row.manifest) for row in rows}
-    history = manifests.get(LIVE_RUN, {}).get("history", {}).get("run")
+    history = manifests.get(LIVE_RUN, {}).get(HISTORY, {}).get("run")
     return [
         RunRow(
             run=row.run,

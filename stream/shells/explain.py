@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.desk import Incident, Opening, main_first
-from alerts.dossier import compose, largest_stories
+from alerts.dossier import EVIDENCE_MAX, compose, largest_stories
 from alerts.rules import Rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import NotFoundError
@@ -71,7 +71,7 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
             opening = Opening(decode(incident, Incident), candidates)
             documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
             removed = removed_texts(connection, documents)
-            documents |= _in_the_alerts_words(alert, candidates[0], {name: documents[name] for name in removed})
+            documents = _in_the_alerts_words(alert, candidates[0], documents, removed)
             again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions)
             recomputed = canonical(again)
             differences += _fields_that_differ(stored, recomputed)
@@ -80,22 +80,27 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
     return Explanation(run, alert, stored, recomputed, candidates, differences, removed)
 
 
-def _in_the_alerts_words(alert: Alert, main: Candidate, blank: Mapping[str, Document]) -> dict[str, Document]:
-    """Documents whose text was removed, with as much of it as the alert quotes: its quote, or its name as a part of the excess."""
+def _in_the_alerts_words(
+    alert: Alert, main: Candidate, documents: Mapping[str, Document], removed: Mapping[str, int]
+) -> dict[str, Document]:
+    """The documents as they were for the alert: of one whose text was removed since, what the alert quotes, or names as a part.
+
+    One whose text had gone before the alert was made was left out then, and is left out now.
+    """
     quotes = {quote.document_id: quote for quote in alert.evidence}
-    firsts = [str(rows[0][0]) for _, rows in largest_stories(main)]
-    names = {
-        document_id: part.name for document_id, part in zip(firsts, alert.parts, strict=False) if part.name not in ("other", "expected")
-    }
-    told = {}
-    for document_id, document in blank.items():
-        title, text, url = names.get(document_id, ""), "", None
-        if document_id in quotes:
-            quote = quotes[document_id]
+    ranks = {str(row[0]): rank for rank, row in enumerate(main.evidence)}
+    last = max((ranks.get(name, -1) for name in quotes), default=-1) if len(quotes) >= EVIDENCE_MAX else len(ranks)
+    there = {name: found for name, found in documents.items() if name not in removed or name in quotes or ranks[name] > last}
+    firsts = [str(rows[0][0]) for _, rows in largest_stories(main) if str(rows[0][0]) in there]
+    names = {name: part.name for name, part in zip(firsts, alert.parts, strict=False) if part.stories == 1}
+    for name in removed.keys() & there.keys():
+        title, text, url = names.get(name, ""), "", None
+        if name in quotes:
+            quote = quotes[name]
             title, text = (quote.title, "") if quote.start == 0 else ("", quote.title)
             url = quote.url
-        told[document_id] = msgspec.structs.replace(document, title=title, text=text, url=url)
-    return told
+        there[name] = msgspec.structs.replace(there[name], title=title, text=text, url=url)
+    return there
 
 
 def _rules_in_force(connection: Connection, alert: Alert) -> Rules:

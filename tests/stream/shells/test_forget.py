@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from groundswell.codec import encode
 from groundswell.local_log import LocalLog
+from groundswell.names import TICK_MS
 from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.query import alerts_of
@@ -41,13 +42,14 @@ def store(tmp_path: Path, log: LocalLog) -> Iterator[Store]:
     opened.close()
 
 
-def play(store: Store, log: LocalLog) -> None:
+def play(store: Store, log: LocalLog, *, until_ms: int | None = None) -> None:
     instruments = b.instruments()
     open_run(store, RUN, kind="live", instruments=instruments)
     pipeline = EmbeddedPipeline(store, log, RUN, instruments)
-    while pipeline.step():
+    while pipeline.step(limit=50, until_ms=until_ms):
         pass
-    pipeline.finish()
+    if until_ms is None:
+        pipeline.finish()
 
 
 def alerts(store: Store) -> list[Alert]:
@@ -94,12 +96,29 @@ def test_every_alert_is_still_made_again_to_the_same_byte_and_says_whose_words_a
         assert set(one.removed.values()) == {NOW_MS}
 
 
+def test_a_text_that_is_forgotten_before_its_alert_is_left_out_of_it_then_and_whenever_it_is_made_again(
+    store: Store, log: LocalLog, tmp_path: Path
+) -> None:
+    alert = next(one for one in alerts(store) if len(one.evidence) > 2)
+    other = Store(str(tmp_path / "other.db"))
+    play(other, log, until_ms=alert.opened_ms - TICK_MS)
+    forget_document(other, alert.evidence[0].document_id, now_ms=NOW_MS)
+    play(other, log)
+    again = next(one for one in alerts(other) if one.id == alert.id)
+    explained = explain(other, alert.id, b.instruments())
+    other.close()
+
+    assert [quote.document_id for quote in again.evidence] == [quote.document_id for quote in alert.evidence[1:]]
+    assert (again.statistic, again.expected_milli) == (alert.statistic, alert.expected_milli)
+    assert explained.differences == []
+
+
 def test_a_count_that_was_changed_is_noticed_though_the_words_are_gone(store: Store) -> None:
     forget_all(store)
     alert = alerts(store)[0]
     with store.write() as connection:
         i = t.increments.c
-        mine = (i.series == alert.series) & (i.tick == alert.opened_ms // 15_000 - 1)
+        mine = (i.series == alert.series) & (i.tick == alert.opened_ms // TICK_MS - 1)
         connection.execute(update(t.increments).where(mine).values(body=b"[{},[]]"))
 
     assert not explain(store, alert.id, b.instruments()).same
