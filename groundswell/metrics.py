@@ -17,9 +17,7 @@ from groundswell.errors import DependencyError, reason_of
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TICK_MS, TOPICS
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
 
-__all__ = [
-    "BALANCE_TERMS", "DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics",
-]  # fmt: skip
+__all__ = ["DROP_REASONS", "LOAD_RESULTS", "OUTBOX_STATES", "POLL_RESULTS", "STAGES", "Metrics", "drop_class", "serve_metrics"]
 
 Stage = Literal["intake", "fold", "desk"]
 PollResult = Literal["new", "nothing_new", "not_modified", "refused", "failed"]
@@ -78,6 +76,9 @@ class Metrics:
             "groundswell_known_timestamp_seconds", "Time of the raw log as far as it was read; 0: none yet.", registry=registry
         )
         self.held_records = Gauge("groundswell_held_records", "Contributions that wait for their tick to close.", registry=registry)
+        self.balance_documents = Gauge(
+            "groundswell_balance_documents", "The live run's balance over all sources, counted from rows.", ["term"], registry=registry
+        )
         self.alerts = Counter("groundswell_alerts", "Alerts decided, updates included.", ["kind", "severity"], registry=registry)
         self.outbox_messages = Gauge("groundswell_outbox_messages", "Messages of the outbox by state.", ["state"], registry=registry)
         self.polls = Counter("groundswell_polls", "Polls of sources by result.", ["result"], registry=registry)
@@ -87,9 +88,6 @@ class Metrics:
             "groundswell_model_loads", "Promoted models that this process has loaded, or could not use.", ["result"], registry=registry
         )
         self.spooled_records = Gauge("groundswell_spooled_records", "Records on disk that wait for the broker.", registry=registry)
-        self.balance_documents = Gauge(
-            "groundswell_balance_documents", "The live run's balance over all sources, counted from rows.", ["term"], registry=registry
-        )
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -97,6 +95,8 @@ class Metrics:
             self.documents_scored.labels(*labels)
         for reason in DROP_REASONS:
             self.records_dropped.labels(reason)
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term)
         for stage in STAGES:
             self.batch_seconds.labels(stage)
         for kind, severity in product(get_args(AlertKind), get_args(Severity)):
@@ -105,8 +105,6 @@ class Metrics:
             self.outbox_messages.labels(state)
         for result in POLL_RESULTS:
             self.polls.labels(result)
-        for term in BALANCE_TERMS:
-            self.balance_documents.labels(term)
         for load in LOAD_RESULTS:
             self.model_loads.labels(load)
 
@@ -158,6 +156,11 @@ class Metrics:
         if stage == "fold":
             self.held_records.set(held_records)
 
+    def observe_balance(self, terms: Mapping[str, int]) -> None:
+        """Each of BALANCE_TERMS, of all sources together."""
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term).set(terms[term])
+
     def observe_alerts(self, alerts: Iterable[Alert]) -> None:
         """The desk has stored these alerts."""
         for alert in alerts:
@@ -183,11 +186,6 @@ class Metrics:
     def observe_model_load(self, result: LoadResult) -> None:
         """A promoted model was loaded, or failed and left the one before in force."""
         self.model_loads.labels(result).inc()
-
-    def observe_balance(self, terms: Mapping[str, int]) -> None:
-        """Each of BALANCE_TERMS, of all sources together."""
-        for term in BALANCE_TERMS:
-            self.balance_documents.labels(term).set(terms[term])
 
     def observe_spool(self, records: int) -> None:
         """How many records wait on disk for the broker."""
