@@ -18,7 +18,7 @@ ADVICE: Final = {
     "no source": "A document has to name its source. Mend whatever publishes it: a replay would be dropped again.",
     "empty": "Neither title nor text has a readable character. Nothing to do, unless it happens to a whole feed: look at the feed.",
     "language": "No model here reads that language. Normal for a source that mixes languages; after promoting a model that does, replay.",
-    "score": "The model refused this text. Keep it for whoever looks after the model; after promoting another one, replay.",
+    "score": "The model refused this text, or processes died on it. After promoting another model, replay; not before.",
     "other": "Nobody foresaw this reason. Report it, with these bytes; after an upgrade that mends it, replay.",
 }
 """{class of reasons (metrics.drop_class): what to do}."""
