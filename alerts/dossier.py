@@ -106,12 +106,17 @@ def _severity(main: Candidate) -> Severity:
     return "medium" if main.owners >= 4 or main.statistic > main.limit else "low"
 
 
-def _parts(main: Candidate, documents: Mapping[str, Document]) -> list[Part]:
-    """The excess by story: each distinct story is one; the largest are named by their first document, the rest is "other"."""
+def largest_stories(main: Candidate) -> list[tuple[str, list[Sequence[str | int]]]]:
+    """The stories of a candidate with the rows of their documents, in the order in which an alert's parts name them."""
     by_story: dict[str, list[Sequence[str | int]]] = {}
     for row in main.evidence:
         by_story.setdefault(str(row[1]), []).append(row)
-    largest = sorted(by_story.items(), key=lambda item: (-len(item[1]), item[0]))
+    return sorted(by_story.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _parts(main: Candidate, documents: Mapping[str, Document]) -> list[Part]:
+    """The excess by story: each distinct story is one; the largest are named by their first document, the rest is "other"."""
+    largest = largest_stories(main)
     named = [(story, rows) for story, rows in largest if str(rows[0][0]) in documents][:PARTS_MAX]
     parts = [
         Part(

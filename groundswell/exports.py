@@ -1,5 +1,6 @@
 """How records look to other programs: the command line and the board's JSON twins use the same words."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +17,14 @@ def iso(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
-def alert_row(alert: Alert) -> dict[str, Any]:
-    """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers."""
+def alert_row(alert: Alert, removed: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers.
+
+    Args:
+        alert: as stored; it keeps its quotes.
+        removed: {document id: when its text was removed, ms}.
+    """
+    gone = {document_id: iso(removed_ms) for document_id, removed_ms in (removed or {}).items()}
     return {
         "id": alert.id,
         "incident": alert.incident,
@@ -60,6 +67,7 @@ def alert_row(alert: Alert) -> dict[str, Any]:
                 "p_negative": quote.negative_ppm / 1e6,
                 "story": quote.story,
                 "url": quote.url,
+                "text_removed_at": gone.get(quote.document_id),
             }
             for quote in alert.evidence
         ],

@@ -32,6 +32,9 @@ OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed")
 DROP_REASONS: Final = ("raw record", "envelope", "no source", "empty", "language", "score", "other")
 """Classes of drop reasons: what stands before the colon of Drop.reason."""
 
+BALANCE_TERMS: Final = ("fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance")
+"""fetched = scored + duplicate + edited + dropped + in_flight; "balance" is what is left, and anything but 0 is a fault."""
+
 BATCH_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -87,6 +90,9 @@ class Metrics:
             "Raw partitions that wait because they are too far ahead of what is folded.",
             registry=registry,
         )
+        self.balance_documents = Gauge(
+            "groundswell_balance_documents", "The live run's balance over all sources, counted from rows.", ["term"], registry=registry
+        )
         self.alerts = Counter("groundswell_alerts", "Alerts decided, updates included.", ["kind", "severity"], registry=registry)
         self.outbox_messages = Gauge("groundswell_outbox_messages", "Messages of the outbox by state.", ["state"], registry=registry)
         self.polls = Counter("groundswell_polls", "Polls of sources by result.", ["result"], registry=registry)
@@ -106,6 +112,8 @@ class Metrics:
             self.documents_scored.labels(*labels)
         for reason in DROP_REASONS:
             self.records_dropped.labels(reason)
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term)
         for stage in STAGES:
             self.batch_seconds.labels(stage)
         for kind, severity in product(get_args(AlertKind), get_args(Severity)):
@@ -177,6 +185,11 @@ class Metrics:
     def observe_held_back(self, partitions: int) -> None:
         """How many raw partitions of this process wait for fold to come closer."""
         self.held_back.set(partitions)
+
+    def observe_balance(self, terms: Mapping[str, int]) -> None:
+        """Each of BALANCE_TERMS, of all sources together."""
+        for term in BALANCE_TERMS:
+            self.balance_documents.labels(term).set(terms[term])
 
     def observe_alerts(self, alerts: Iterable[Alert]) -> None:
         """The desk has stored these alerts."""

@@ -52,6 +52,15 @@ class Data(_Section, frozen=True):
     dir: Annotated[
         str, Meta(description="Folder for the local log, the crawler's memory and its spool; made if missing.", min_length=1)
     ] = "var"
+    text_retention_days: Annotated[
+        int,
+        Meta(
+            description="Days that crawled texts are kept by `groundswell forget expired`; 0: for ever.",
+            ge=0,
+            le=36_500,
+            extra={"unit": "days"},
+        ),
+    ] = 30
 
 
 class Kafka(_Section, frozen=True):

@@ -36,14 +36,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     every_s: Annotated[int, Meta(ge=10, le=86_400)] | None = None  # poll as often as this: only with the publisher's word for it
     allow_private: bool = False  # its address may be inside: loopback, private or link-local networks
     enabled: bool = True
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] | None = (
+        None  # how long its texts are kept; 0: for ever; None: as the setting says
+    )
 
 
-def load_catalogue(extra: Sequence[str | Path] = (), *, shipped: Path = SHIPPED) -> list[Source]:
+def load_catalogue(extra: Sequence[str | Path] = (), *, shipped: Path = SHIPPED, disabled: bool = False) -> list[Source]:
     """Every enabled source, in the order of the files.
 
     Args:
         extra: more files, each winning over those before it.
         shipped: the file that comes with the package.
+        disabled: also those that are switched off: their texts are still there.
 
     Raises:
         SettingsError: a file that cannot be read, or an entry that is none; the text names file, entry, field and value.
@@ -55,7 +59,7 @@ def load_catalogue(extra: Sequence[str | Path] = (), *, shipped: Path = SHIPPED)
         if twice:
             _fail(path, f"two sources are called {twice[0]!r}; a name stands for one feed, rename one")
         sources |= {source.name: source for source in found}
-    return [source for source in sources.values() if source.enabled]
+    return [source for source in sources.values() if source.enabled or disabled]
 
 
 def _read(path: Path) -> list[Source]:

@@ -35,6 +35,7 @@ from groundswell.local_log import LocalLog
 from groundswell.records import Alert
 from groundswell.store.health import decisions_by_reason, deliveries_of
 from groundswell.store.query import alert_bytes, alerts_of, closed_ms, drops_by_reason, run_named
+from groundswell.store.removals import removed_of_alerts
 from groundswell.store.store import Store
 
 HERE: Final = Path(__file__).parent
@@ -182,6 +183,7 @@ def dossier(request: Request) -> Response:
         return {
             "then": then,
             "dossier": show.dossier(alert, around, state.clock, state.display),
+            "removed": removed_of_alerts(connection, [alert]),
             "deliveries": deliveries_of(connection, run, alert.id),
             "messages": show.messages(state.messages(alert)) if state.messages else None,
         }
@@ -242,8 +244,10 @@ def alerts_twin(request: Request) -> Response:
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         decided = decisions_by_reason(connection, watch.run)
+        found = alerts_of(connection, watch.run)
+        removed = removed_of_alerts(connection, found)
         return {
-            "alerts": [alert_row(alert) for alert in reversed(alerts_of(connection, watch.run))],
+            "alerts": [alert_row(alert, removed) for alert in reversed(found)],
             "decisions": [{"verdict": verdict, "reason": reason, "findings": number} for verdict, reason, number in decided],
         }
 
@@ -251,11 +255,16 @@ def alerts_twin(request: Request) -> Response:
 
 
 def dossier_twin(request: Request) -> Response:
-    """The stored bytes of an alert, unchanged: what `groundswell explain` makes again and compares."""
+    """The stored bytes of an alert, unchanged: what `groundswell explain` makes again and compares.
+
+    Which of its documents have lost their text since stands in a header, so that the bytes stay what they are.
+    """
     state = _state(request)
     with state.store.read() as connection:
         _, body = alert_bytes(connection, request.path_params["id"], run=state.watch(connection).run)
-    return Response(body, media_type="application/json")
+        removed = removed_of_alerts(connection, [decode(body, Alert)])
+    said = ", ".join(f"{document_id} {iso(removed_ms)}" for document_id, removed_ms in sorted(removed.items()))
+    return Response(body, media_type="application/json", headers={"x-text-removed": said} if said else None)
 
 
 def sources_twin(request: Request) -> Response:

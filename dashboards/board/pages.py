@@ -14,6 +14,7 @@ from groundswell.records import Alert
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
 from groundswell.store.health import SourceHealth
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
+from groundswell.store.removals import removed_of_alerts
 
 WINDOWS_MAX: Final = 400
 WINDOWS_FEW: Final = 40
@@ -119,6 +120,7 @@ class Board:
     unmeasured: frozenset[str]  # topics that the run's model cannot fill
     alerts: list[Alert]  # opened in the range, oldest first
     latest: list[Alert]  # of the whole run, newest first
+    removed: Mapping[str, int]  # {document id that one of them quotes: when its text was removed, ms}
 
     def alerts_of(self, series: str) -> list[Alert]:
         """Those of the range that speak of a series, oldest first."""
@@ -140,6 +142,7 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
     companies = [series for series, _ in busiest]
     topics = [topic_series(topic, language) for language in LANGUAGES for topic in TOPICS]
     alerts = alerts_of(connection, run)
+    latest = alerts[: -ALERTS_SHOWN - 1 : -1]
     return Board(
         range=wanted,
         known_ms=until_ms,
@@ -148,7 +151,8 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
         companies=companies,
         unmeasured=unmeasured_series(connection, run),
         alerts=[alert for alert in alerts if wanted.start_ms <= alert.opened_ms <= wanted.end_ms],
-        latest=alerts[: -ALERTS_SHOWN - 1 : -1],
+        latest=latest,
+        removed=removed_of_alerts(connection, latest),
     )
 
 
@@ -206,7 +210,7 @@ def board_json(board: Board) -> dict[str, Any]:
             }
             for name, cells in board.series.items()
         ],
-        "alerts": [alert_row(alert) for alert in board.latest],
+        "alerts": [alert_row(alert, board.removed) for alert in board.latest],
     }
 
 

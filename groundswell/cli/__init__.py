@@ -21,6 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "series": ("groundswell.cli.read", "windows of series, as of any moment"),
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
+    "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
+    "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
+    "forget": ("groundswell.cli.forget", "remove the text of a document, a source, an author, or what is kept too long"),
     "config": ("groundswell.cli.read", "every setting, and where its value came from"),
     "doctor": ("groundswell.cli.service", "check every part and say what to do"),
 }

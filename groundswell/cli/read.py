@@ -109,6 +109,7 @@ def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
 def alerts(start: str | None, end: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
     """Print alerts sent or due to be sent, oldest first; ids are hashes of content, equal in every run."""
     from groundswell.store import query
+    from groundswell.store.removals import removed_of_alerts
 
     store = o.open_store(store_url)
     with store.read() as connection:
@@ -119,7 +120,8 @@ def alerts(start: str | None, end: str | None, form: str, output: str | None, ru
             start_ms=o.time_ms(start, name="--from") if start else None,
             end_ms=o.time_ms(end, name="--to", end=True) if end else None,
         )
-    o.print_rows((alert_row(alert) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
+        removed = removed_of_alerts(connection, found)
+    o.print_rows((alert_row(alert, removed) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
 
 
 @click.command()
@@ -166,6 +168,8 @@ def _explained(found: Any) -> Iterator[str]:
     for candidate in found.candidates:
         found_at = iso(candidate.tick * TICK_MS)
         yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {found_at}"
+    for document_id, removed_ms in sorted(found.removed.items()):
+        yield f"  document {document_id}: text removed on {iso(removed_ms)}; its words are taken from the alert, all else is made again"
     yield ""
     verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
     yield verdict

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
 
 from groundswell.codec import decode, encode
 from groundswell.names import TICK_MS
 from groundswell.records import Admission, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
+from groundswell.store.history import history_of
 from groundswell.store.store import Store
 
 CHUNK = 500
@@ -143,57 +144,105 @@ def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, mo
     return found
 
 
-def counted_documents(connection: Connection, run: str, document_ids: Iterable[str]) -> dict[str, Document]:
-    """{document id: document} in the content that counted in this run, with the known time of its admission there."""
+def counted_documents(connection: Connection, run: str, document_ids: Iterable[str], *, removed: bool = False) -> dict[str, Document]:
+    """{document id: document} in the content that counted in this run, with the known time of its admission there.
+
+    Args:
+        connection: a reading transaction.
+        run: whose.
+        document_ids: which.
+        removed: also those whose text was removed, with empty title and text.
+    """
     found: dict[str, Document] = {}
-    a, d = t.admissions.c, t.documents.c
-    columns = [column for column in t.documents.columns if column.name != "known_ms"]
-    joined = t.admissions.join(t.documents, and_(a.document_id == d.document_id, a.content_hash == d.content_hash))
+    a, r = t.admissions.c, t.removals.c
+    is_whole = not_(exists().where(r.document_id == a.document_id, r.content_hash == a.content_hash))
     for chunk in _chunks(sorted(set(document_ids))):
-        rows = connection.execute(
-            select(a.known_ms, *columns)
-            .select_from(joined)
-            .where(a.run == run, a.document_id.in_(chunk), a.outcome == "scored")
-            .order_by(a.position.desc(), a.place.desc())
-        )
-        for row in rows.mappings():
-            found[row["document_id"]] = Document(**dict(row))
+        wanted = [a.run == run, a.document_id.in_(chunk), *([] if removed else [is_whole])]
+        for _, document in _counted(connection, *wanted):
+            found[document.document_id] = document
     return found
 
 
-def arrival_ticks(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[str, int]]:
+def counted_between(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[Admission, Document]]:
+    """What a run itself counted in a span of ticks (both inclusive); removed texts are empty."""
+    return _counted(connection, t.admissions.c.run == run, t.admissions.c.tick.between(since_tick, through_tick))
+
+
+def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple[Admission, Document]]:
+    """Scored admissions with their documents, latest positions first: of two, the first one is the one that stays in a dictionary."""
+    a, d = t.admissions.c, t.documents.c
+    columns = [column for column in t.documents.columns if column.name != "known_ms"]
+    joined = t.admissions.join(t.documents, and_(a.document_id == d.document_id, a.content_hash == d.content_hash))
+    rows = connection.execute(
+        select(a.part, a.position, a.place, a.known_ms, *columns)
+        .select_from(joined)
+        .where(*wanted, a.outcome == "scored")
+        .order_by(a.position.desc(), a.place.desc())
+    )
+    found = []
+    for row in rows.mappings():
+        values = dict(row)
+        position = Position(values.pop("part"), values.pop("position"), values.pop("place"))
+        document = Document(**values)
+        admission = Admission(
+            position=position,
+            known_ms=document.known_ms,
+            source=document.source,
+            language=document.language,
+            outcome="scored",
+            document_id=document.document_id,
+            content_hash=document.content_hash,
+        )
+        found.append((admission, document))
+    return found
+
+
+# --- who was heard ------------------------------------------------------------------------------------------------------------
+def heard_of(connection: Connection, run: str, *, history: bool = True) -> ColumnElement[bool]:
+    """The admissions that a run has heard: its own, and those of its history."""
+    a = t.admissions.c
+    mine: ColumnElement[bool] = a.run == run
+    before = history_of(connection, run) if history else None
+    return mine if before is None else or_(mine, and_(a.run == before.run, a.tick < before.before_tick))
+
+
+def arrival_ticks(connection: Connection, run: str, *, since_tick: int, through_tick: int, history: bool = True) -> list[tuple[str, int]]:
     """Distinct (source, tick) of what was heard, ascending."""
     a = t.admissions.c
     rows = connection.execute(
         select(a.source, a.tick)
-        .where(a.run == run, a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome != "dropped")
         .distinct()
         .order_by(a.source, a.tick)
     )
     return [(source, tick) for source, tick in rows]
 
 
-def arrivals_between(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[str, str, int]]:
+def arrivals_between(
+    connection: Connection, run: str, *, since_tick: int, through_tick: int, history: bool = True
+) -> list[tuple[str, str, int]]:
     """(source, language, documents) of what was heard in a span of ticks."""
     a = t.admissions.c
     rows = connection.execute(
         select(a.source, a.language, func.count())
-        .where(a.run == run, a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome != "dropped")
         .group_by(a.source, a.language)
     )
     return sorted((source, language or "", documents) for source, language, documents in rows)
 
 
-def first_tick(connection: Connection, run: str) -> int | None:
-    """The run's first tick with an arrival."""
+def first_tick(connection: Connection, run: str, *, history: bool = True) -> int | None:
+    """The run's first tick with an arrival; with `history`, that of its history."""
     a = t.admissions.c
-    return connection.execute(select(func.min(a.tick)).where(a.run == run, a.outcome != "dropped")).scalar_one_or_none()
+    heard = heard_of(connection, run, history=history)
+    return connection.execute(select(func.min(a.tick)).where(heard, a.outcome != "dropped")).scalar_one_or_none()
 
 
-def tick_before(connection: Connection, run: str, tick: int) -> int | None:
+def tick_before(connection: Connection, run: str, tick: int, *, history: bool = True) -> int | None:
     """The last tick with an arrival before a tick."""
     a = t.admissions.c
-    return connection.execute(select(func.max(a.tick)).where(a.run == run, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
+    heard = heard_of(connection, run, history=history)
+    return connection.execute(select(func.max(a.tick)).where(heard, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
 
 
 def _chunks(keys: list[str]) -> Iterable[list[str]]:

@@ -16,6 +16,7 @@ from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.derived import increment_of
 from groundswell.store.progress import NEVER_TICK, progress_of
+from groundswell.store.runs import DROPPING, refuse_dropping
 from groundswell.windows import Members, WindowView, absorb, view
 
 
@@ -25,10 +26,15 @@ def run_named(connection: Connection, run: str | None) -> str:
 
     Raises:
         NotFoundError: no such run; the text lists those there are.
+        UsageError: the run that was named is being dropped.
     """
-    names: list[str] = list(connection.execute(select(t.runs.c.run).order_by(t.runs.c.run)).scalars())
-    if run is not None and run in names:
+    manifests: dict[str, dict[str, Any]] = {
+        name: msgspec.json.decode(body) for name, body in connection.execute(select(t.runs.c.run, t.runs.c.manifest))
+    }
+    if run is not None and run in manifests:
+        refuse_dropping(run, manifests[run])
         return run
+    names: list[str] = sorted(name for name, manifest in manifests.items() if DROPPING not in manifest)
     if run is None and LIVE_RUN in names:
         return LIVE_RUN
     if run is None and len(names) == 1:

@@ -250,8 +250,20 @@ conditions = Table(
 )
 """What operators have to know: a crash loop, too many drops, no room on the disk. No run: it is about the installation."""
 
+drop_marks = Table(
+    "drop_marks",
+    metadata,
+    _key("run"),
+    _key("part", Integer),
+    _key("position", BigInteger),
+    _key("place", Integer),
+    _int("replayed_ms", nullable=True),  # when its bytes were last put back into the log as a new record
+    _int("removed_ms", nullable=True),  # when its bytes were removed (forget, retention)
+)
+"""What was done with a drop since; the drop itself is written once."""
+
 DERIVED = (
-    fetched, taken, suspects, admissions, drops, progress, increments, stories, baselines, source_hours, exposures,
+    fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
     candidates, decisions, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModul
 
 from groundswell.errors import DependencyError, UsageError, reason_of
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest migration; a test compares it with the files."""
 
 SQLITE_WAIT_S: Final = 30

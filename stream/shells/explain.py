@@ -2,25 +2,29 @@
 
     rows up to the tick before  --rebuild_fold-->  memory  --step(this tick's rows)-->  candidates  --compose-->  the same bytes
 
-Nothing is taken from the stored alert but its tick, its incident and the hashes of what was in force.
+Nothing is taken from the stored alert but its tick, its incident and the hashes of what was in force; and, where the text of a
+document was removed since, the words of that document: the alert is the only place that still has them. Which, is said.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.desk import Incident, Opening, main_first
-from alerts.dossier import compose
+from alerts.dossier import EVIDENCE_MAX, compose, largest_stories
 from alerts.rules import Rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import NotFoundError
 from groundswell.names import TICK_MS
-from groundswell.records import Alert, Arrival, Candidate
+from groundswell.records import Alert, Arrival, Candidate, Document
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments
 from groundswell.store.facts import arrivals_between, counted_documents, tick_before
+from groundswell.store.history import history_of
 from groundswell.store.query import alert_bytes
+from groundswell.store.removals import removed_texts
 from groundswell.store.store import Store
 from stream.pipeline import Folded
 from stream.shells.instruments import Instruments
@@ -37,6 +41,7 @@ class Explanation:
     recomputed: bytes
     candidates: list[Candidate]  # as recomputed, main one first
     differences: list[str]  # empty when nothing differs
+    removed: dict[str, int] = field(default_factory=dict)  # {document id: when its text was removed}: its words are the alert's own
 
     @property
     def same(self) -> bool:
@@ -61,16 +66,41 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         incident = connection.execute(
             select(t.incidents.c.body).where(t.incidents.c.run == run, t.incidents.c.incident == alert.incident)
         ).scalar_one()
-        recomputed = b""
+        recomputed, removed = b"", {}
         if candidates:
             opening = Opening(decode(incident, Incident), candidates)
-            documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence])
+            documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
+            removed = removed_texts(connection, documents)
+            documents = _in_the_alerts_words(alert, candidates[0], documents, removed)
             again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions)
             recomputed = canonical(again)
             differences += _fields_that_differ(stored, recomputed)
     if alert.versions.get("catalogue") != instruments.versions.get("catalogue"):
         differences.append("the company catalogue has changed since: names in the title may differ")
-    return Explanation(run, alert, stored, recomputed, candidates, differences)
+    return Explanation(run, alert, stored, recomputed, candidates, differences, removed)
+
+
+def _in_the_alerts_words(
+    alert: Alert, main: Candidate, documents: Mapping[str, Document], removed: Mapping[str, int]
+) -> dict[str, Document]:
+    """The documents as they were for the alert: of one whose text was removed since, what the alert quotes, or names as a part.
+
+    One whose text had gone before the alert was made was left out then, and is left out now.
+    """
+    quotes = {quote.document_id: quote for quote in alert.evidence}
+    ranks = {str(row[0]): rank for rank, row in enumerate(main.evidence)}
+    last = max((ranks.get(name, -1) for name in quotes), default=-1) if len(quotes) >= EVIDENCE_MAX else len(ranks)
+    there = {name: found for name, found in documents.items() if name not in removed or name in quotes or ranks[name] > last}
+    firsts = [str(rows[0][0]) for _, rows in largest_stories(main) if str(rows[0][0]) in there]
+    names = {name: part.name for name, part in zip(firsts, alert.parts, strict=False) if part.stories == 1}
+    for name in removed.keys() & there.keys():
+        title, text, url = names.get(name, ""), "", None
+        if name in quotes:
+            quote = quotes[name]
+            title, text = (quote.title, "") if quote.start == 0 else ("", quote.title)
+            url = quote.url
+        there[name] = msgspec.structs.replace(there[name], title=title, text=text, url=url)
+    return there
 
 
 def _rules_in_force(connection: Connection, alert: Alert) -> Rules:
@@ -85,20 +115,31 @@ def _rules_in_force(connection: Connection, alert: Alert) -> Rules:
 
 
 def _candidates(connection: Connection, run: str, alert: Alert, rules: Rules, *, tick: int) -> list[Candidate]:
-    """What the detectors say of the alert's series at its tick, from a memory rebuilt as of the tick before."""
-    before = tick_before(connection, run, tick)
+    """What the detectors say of the alert's series at its tick, as fold did: without a history that the run was given later."""
+    past = history_of(connection, run)
+    with_past = [series for series in alert.all_series if past is None or past.counts_at(tick, series)]
+    found: list[Candidate] = []
+    for all_series, history in ((with_past, True), ([series for series in alert.all_series if series not in with_past], False)):
+        if all_series:
+            found += _detected(connection, run, all_series, rules, tick=tick, history=history)
+    return main_first(found)
+
+
+def _detected(connection: Connection, run: str, all_series: list[str], rules: Rules, *, tick: int, history: bool) -> list[Candidate]:
+    """Candidates of some series at a tick, from a memory rebuilt as of the tick before."""
+    before = tick_before(connection, run, tick, history=history)
     if before is None:
         return []
-    fold = rebuild_fold(connection, run, rules=rules, through_tick=before, series=alert.all_series)
-    heard_now = arrivals_between(connection, run, since_tick=tick, through_tick=tick)
+    fold = rebuild_fold(connection, run, rules=rules, through_tick=before, series=all_series, history=history)
+    heard_now = arrivals_between(connection, run, since_tick=tick, through_tick=tick, history=history)
     fold.open_tick(tick, [Arrival(source, language, 0, documents) for source, language, documents in heard_now], Folded())
-    rows = load_increments(connection, run, since_tick=tick, through_tick=tick, series=alert.all_series)
+    rows = load_increments(connection, run, since_tick=tick, through_tick=tick, series=all_series)
     found: list[Candidate] = []
-    for series in alert.all_series:
+    for series in all_series:
         mine = [row for row in rows if row.series == series]
         if mine:
             found += fold.memory_of(series).detector.step(tick, mine, fold.exposure)
-    return main_first(found)
+    return found
 
 
 def _of_incident(connection: Connection, run: str, alert: Alert, found: list[Candidate]) -> list[Candidate]:

@@ -14,6 +14,7 @@ from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN
 from groundswell.store import schema as t
+from groundswell.store.runs import refuse_dropping
 from groundswell.store.store import Store
 from models.entities import Catalogue
 from models.registry import Use, current_scorer, registry_at
@@ -89,7 +90,7 @@ def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, man
     would not mean anything.
 
     Raises:
-        UsageError: the run exists with other input or other instruments.
+        UsageError: the run exists with other input or other instruments, or is being dropped.
     """
     measured = {language: list(measured_topics(language)) for language in sorted(instruments.scorer.languages)}
     wanted = {**(manifest or {}), "versions": instruments.versions, "measured": measured}
@@ -101,6 +102,7 @@ def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, man
         )
         row = connection.execute(select(t.runs).where(t.runs.c.run == run).with_for_update()).mappings().one_or_none()
         stored: dict[str, Any] | None = msgspec.json.decode(row["manifest"]) if row else None
+        refuse_dropping(run, stored or {})
         if stored is None or run == LIVE_RUN:
             if run == LIVE_RUN and KEY not in (stored or {}):
                 begun_with = (stored or {}).get("versions", {}).get("model", instruments.scorer.model_id)

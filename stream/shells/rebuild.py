@@ -23,6 +23,8 @@ from groundswell.records import Candidate
 from groundswell.store import facts
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments, load_rows, load_stories
+from groundswell.store.history import history_of
+from groundswell.store.progress import NEVER_TICK
 from stream.operators.admit import tick_end_ms
 from stream.operators.exposure import HORIZON_HOURS, HOUR_TICKS, Exposure, HourExposure, SourceHour
 from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, Leaders
@@ -37,6 +39,7 @@ def rebuild_fold(
     through_tick: int,
     mine: Callable[[str], bool] = lambda _: True,
     series: Iterable[str] | None = None,
+    history: bool = True,
 ) -> Fold:
     """The memory that fold had after tick `through_tick`, the last one that it folded.
 
@@ -47,22 +50,25 @@ def rebuild_fold(
         through_tick: last folded tick; rows of later ticks are passed over.
         mine: which series belong to the partition.
         series: load only these (explain); None loads all.
+        history: with what the run goes on from; without it, the memory that fold had before it was given any (explain).
     """
     only = None if series is None else sorted(series)
-    fold = Fold(rules=rules, exposure=rebuild_exposure(connection, run, through_tick=through_tick), last_tick=through_tick)
+    begin = NEVER_TICK if history else _own_begin(connection, run)
+    exposure = rebuild_exposure(connection, run, through_tick=through_tick, history=history)
+    fold = Fold(rules=rules, exposure=exposure, last_tick=through_tick)
     founded = defaultdict(list)
-    for story in load_stories(
-        connection, run, since_ms=tick_end_ms(through_tick) - LEADER_LIFE_MS - TICK_MS, through_tick=through_tick, series=only
-    ):
+    since_ms = max(tick_end_ms(through_tick) - LEADER_LIFE_MS - TICK_MS, begin * TICK_MS)
+    for story in load_stories(connection, run, since_ms=since_ms, through_tick=through_tick, series=only):
         founded[story.series].append(story)
     increments = defaultdict(list)
-    for row in load_increments(connection, run, since_tick=through_tick - DAY_TICKS + 1, through_tick=through_tick, series=only):
+    since_tick = max(through_tick - DAY_TICKS + 1, begin)
+    for row in load_increments(connection, run, since_tick=since_tick, through_tick=through_tick, series=only):
         increments[row.series].append(row)
     hold_ticks = max(rules.surge.hold_s, rules.surge.repeat_s) * 1_000 // TICK_MS
     last: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in load_candidates(connection, run, since_tick=through_tick - hold_ticks - 1, through_tick=through_tick, series=only):
         last[candidate.series][candidate.window_s] = candidate
-    baseline = _baselines(connection, run, through_tick=through_tick)
+    baseline = _baselines(connection, run, through_tick=through_tick, begin=begin)
     wanted = set(only) if only is not None else {*founded, *increments, *baseline, *last}
     for name in sorted(name for name in wanted if mine(name)):
         memory = fold.memory_of(name)
@@ -75,22 +81,32 @@ def rebuild_fold(
     return fold
 
 
-def rebuild_exposure(connection: Connection, run: str, *, through_tick: int) -> Exposure:
-    """What the partition knew about all sources after a tick."""
+def _own_begin(connection: Connection, run: str) -> int:
+    """First tick that is not of the run's history."""
+    before = history_of(connection, run)
+    return NEVER_TICK if before is None else before.before_tick
+
+
+def rebuild_exposure(connection: Connection, run: str, *, through_tick: int, history: bool = True) -> Exposure:
+    """What the partition knew about all sources after a tick; `history` as of `rebuild_fold`."""
     exposure = Exposure()
     hour = through_tick // HOUR_TICKS
-    first = facts.first_tick(connection, run)
+    first = facts.first_tick(connection, run, history=history)
     exposure.hour = hour
     exposure.first_hour = None if first is None else first // HOUR_TICKS
     ticks = defaultdict(list)
     since_tick = through_tick - 2 * HORIZON_HOURS * HOUR_TICKS
-    for source, tick in facts.arrival_ticks(connection, run, since_tick=since_tick, through_tick=through_tick):
+    for source, tick in facts.arrival_ticks(connection, run, since_tick=since_tick, through_tick=through_tick, history=history):
         ticks[source].append(tick)
     for source, heard in ticks.items():
         exposure.restore_source(source, heard)
-    for source, language, documents in facts.arrivals_between(connection, run, since_tick=hour * HOUR_TICKS, through_tick=through_tick):
+    opened = hour * HOUR_TICKS
+    for source, language, documents in facts.arrivals_between(
+        connection, run, since_tick=opened, through_tick=through_tick, history=history
+    ):
         exposure.restore_open(source, language, documents)
-    oldest = hour - 1 - HORIZON_HOURS
+    begin = NEVER_TICK if history else _own_begin(connection, run)
+    oldest = max(hour - 1 - HORIZON_HOURS, begin // HOUR_TICKS)
     for row in load_rows(connection, run, t.source_hours, since=oldest, before=hour, by="hour"):
         exposure.restore_source_hour(SourceHour(row.hour, row.source, row.language, row.documents))
     for row in load_rows(connection, run, t.exposures, since=oldest, before=hour, by="hour"):
@@ -99,11 +115,13 @@ def rebuild_exposure(connection: Connection, run: str, *, through_tick: int) -> 
     return exposure
 
 
-def _baselines(connection: Connection, run: str, *, through_tick: int) -> dict[str, list[BaselineRow]]:
+def _baselines(connection: Connection, run: str, *, through_tick: int, begin: int) -> dict[str, list[BaselineRow]]:
     baseline: dict[str, list[BaselineRow]] = defaultdict(list)
     for period_s, periods in ((HOUR_S, 24 * HORIZON_DAYS), (DAY_S, HORIZON_DAYS)):
-        opened = through_tick // (period_s * 1_000 // TICK_MS)
-        for row in load_rows(connection, run, t.baselines, since=opened - 2 * periods, before=opened, by="period"):
+        period_ticks = period_s * 1_000 // TICK_MS
+        opened = through_tick // period_ticks
+        since = max(opened - 2 * periods, begin // period_ticks)
+        for row in load_rows(connection, run, t.baselines, since=since, before=opened, by="period"):
             if row.period_s == period_s:
                 baseline[row.series].append(BaselineRow(row.series, period_s, row.period, row.negative, row.stories))
     return baseline

@@ -239,6 +239,26 @@ def test_the_dossiers_twin_is_the_stored_alert_byte_for_byte(tmp_path: Path) -> 
         assert board.get(f"/api/alerts/{alert.id[:6]}.json").body == canonical(alert)
 
 
+def test_a_text_that_was_removed_is_said_to_be_on_the_dossier_and_in_every_twin_and_the_stored_bytes_stay(tmp_path: Path) -> None:
+    alert = an_opened_alert(evidence=[a_quote(document_id="d1"), a_quote(document_id="d2")])
+
+    def forget(store: Store) -> None:
+        with store.write() as connection:
+            store.insert(
+                connection, t.removals, [{"document_id": "d2", "content_hash": "c", "removed_ms": END_MS - HOUR_MS, "reason": "document"}]
+            )
+
+    with a_board(tmp_path, alerts=[alert], then=forget) as board:
+        page = board.get(f"/alerts/{alert.id}").text
+        twin = board.get(f"/api/alerts/{alert.id}.json")
+        listed = [board.get(path).json() for path in ("/api/alerts.json", "/api/board.json")]
+    removed_at = "2026-03-10T11:00:00Z"
+    assert page.count(f'Text removed on <time datetime="{removed_at}">') == 1
+    assert (twin.body, twin.headers["x-text-removed"]) == (canonical(alert), f"d2 {removed_at}")
+    for found in (listed[0]["alerts"], listed[1]["board"]["alerts"]):
+        assert [quote["text_removed_at"] for quote in found[0]["evidence"]] == [None, removed_at]
+
+
 def test_the_dossier_shows_the_mail_and_the_slack_message_that_would_go_out(board: Served) -> None:
     page = board.get("/alerts/a1b2c3d4e5f60718").text
     assert "The mail: [HIGH] Linlan Bank" in page

@@ -1,23 +1,29 @@
 """Score, fold and desk over a log in memory that does to them what Kafka may do: redeliver, reassign, crash, bring zombies."""
 
 import random
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from groundswell.errors import OwnershipLostError
-from groundswell.local_log import LocalLog
-from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS
+from groundswell.local_log import LocalLog, StagedRecord
+from groundswell.names import CONTRIBUTION_PARTITIONS, DAY_MS, LIVE_RUN, RAW_PARTITIONS
+from groundswell.store.history import attach
+from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
 from stream.shells.desk_worker import DeskWorker
+from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
-from stream.shells.instruments import open_run
+from stream.shells.instruments import open_run, update_manifest
 from stream.shells.publish import send_archive
 from stream.shells.score_worker import ScorePartition
 from stream.shells.stages import IntakeStage
+from stream.shells.verify import verify
 from stream.shells.wire import RawMessage, fold_messages
 from tests.kafka_run import embedded_rows, rows_of
-from tests.synthetic_news import instruments, sealed_log
+from tests.synthetic_news import BEGIN_MS, instruments, sealed_log
 
 RUN = "r"
 
@@ -25,7 +31,8 @@ RUN = "r"
 class Cluster:
     """Two topics in memory with their committed offsets, and the workers' memory, which a crash takes away."""
 
-    def __init__(self, store: Store, log: LocalLog, rng: random.Random) -> None:
+    def __init__(self, store: Store, log: LocalLog, rng: random.Random, *, run: str = RUN) -> None:
+        self.run = run
         self.store, self.rng, self.made = store, rng, instruments()
         self.raw: list[list[RawMessage]] = [[] for _ in range(RAW_PARTITIONS)]
         self.contributions: list[list[bytes]] = [[] for _ in range(CONTRIBUTION_PARTITIONS)]
@@ -34,9 +41,12 @@ class Cluster:
         self.score: dict[int, ScorePartition] = {}
         self.fold: dict[int, FoldPartition] = {}
         self.hours = SharedHours()
-        self.stage = IntakeStage(store, RUN, self.made.scorer, shared=True)
+        self.stage = IntakeStage(store, run, self.made.scorer, shared=True)
         self.delivered: list[list[list[bytes]]] = []  # what a zombie may send again
-        open_run(store, RUN, kind="backfill", instruments=self.made)
+        open_run(store, run, kind="backfill" if run == RUN else "live", instruments=self.made)
+        self.publish(log)
+
+    def publish(self, log: LocalLog) -> None:
         send_archive(log, self._publish, envelope_records=7)
 
     def _publish(self, partition: int, envelope: bytes) -> None:
@@ -71,7 +81,7 @@ class Cluster:
     def fold_step(self, partition: int, *, crash: bool) -> None:
         if partition not in self.fold:
             self.fold[partition] = FoldPartition.open(
-                self.store, RUN, partition, rules=self.made.rules, owner="f", log_id="c", hours=self.hours
+                self.store, self.run, partition, rules=self.made.rules, owner="f", log_id="c", hours=self.hours
             )
             self.fold_next[partition] = self.fold_acknowledged[partition]
         first = self.fold_next[partition]
@@ -105,10 +115,10 @@ def run_to_the_end(cluster: Cluster, *, crashes: float) -> None:
             cluster.send(rng.choice(cluster.delivered), to=rng.sample(range(CONTRIBUTION_PARTITIONS), 5))
         for partition in rng.sample(range(CONTRIBUTION_PARTITIONS), 8):
             cluster.fold_step(partition, crash=may_crash and rng.random() < crashes / 3)
-    desk = DeskWorker(cluster.store, RUN, cluster.made, owner="d")
+    desk = DeskWorker(cluster.store, cluster.run, cluster.made, owner="d")
     while desk.step() is not None:
         if rng.random() < crashes:
-            desk = DeskWorker(cluster.store, RUN, cluster.made, owner="d")
+            desk = DeskWorker(cluster.store, cluster.run, cluster.made, owner="d")
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +155,55 @@ def test_a_replaced_owner_can_store_nothing(log: LocalLog, tmp_path: Path) -> No
         zombie.take(cluster.raw[3][:4])
     assert rows_of(store, RUN) == before
     store.close()
+
+
+def test_a_history_reaches_every_partition_and_each_says_from_which_tick_on(log: LocalLog, tmp_path: Path) -> None:
+    """Backfilled to day 14; live until day 15.5 without it, then with it: the surge of day 16 falls into what would be forming time."""
+    store = Store(str(tmp_path / "store.db"))
+    past, early, late = parts_of(log, tmp_path, [BEGIN_MS + 14 * DAY_MS, BEGIN_MS + 15 * DAY_MS + DAY_MS // 2])
+    backfilled(store, past)
+    cluster = Cluster(store, early, random.Random(4), run=LIVE_RUN)
+    run_to_the_end(cluster, crashes=0.1)
+    history, _ = attach(store, "past")
+    cluster.publish(late)
+    with pytest.raises(OwnershipLostError):  # whoever worked without the history is fenced
+        run_to_the_end(cluster, crashes=0.0)
+    cluster.score, cluster.fold, cluster.raw_next = {}, {}, list(cluster.raw_acknowledged)
+    run_to_the_end(cluster, crashes=0.1)
+    with store.read() as connection:
+        alerts = alerts_of(connection, LIVE_RUN)
+
+    assert sorted(history.folded) == list(range(CONTRIBUTION_PARTITIONS))
+    assert [alert.series for alert in alerts if alert.opened_ms < BEGIN_MS + 19 * DAY_MS] == ["entity:brennick"]
+    checks = {check.name: check.shown for check in verify(store, LIVE_RUN, cluster.made)}
+    assert checks == {"balance": [], "facts": [], "increments": [], "alerts": []}
+    store.close()
+
+
+def parts_of(log: LocalLog, folder: Path, borders_ms: list[int]) -> list[LocalLog]:
+    """An archive cut at moments into archives of which no document is in two."""
+    found = []
+    told: set[bytes] = set()
+    for number, (start_ms, end_ms) in enumerate(pairwise([0, *borders_ms, 2**60])):
+        mine = [one for one in log.read(0, limit=100_000) if start_ms <= one.known_ms < end_ms and _name(one.body) not in told]
+        told |= {_name(one.body) for one in mine}
+        part = LocalLog(folder / f"part{number}.db")
+        part.stage("part", [StagedRecord(one.known_ms, str(n), one.source, one.body) for n, one in enumerate(mine)], lines=1, done=True)
+        part.seal()
+        found.append(part)
+    return found
+
+
+def _name(body: bytes) -> bytes:
+    found = re.search(rb'"source":"[^"]*".*"id":"[^"]*"', body)
+    return re.sub(rb'"title".*"id"', b"", found[0]) if found else body
+
+
+def backfilled(store: Store, log: LocalLog) -> None:
+    made = instruments()
+    open_run(store, "past", kind="backfill", instruments=made)
+    pipeline = EmbeddedPipeline(store, log, "past", made)
+    while pipeline.step():
+        pass
+    pipeline.finish()
+    update_manifest(store, "past", complete=True)
