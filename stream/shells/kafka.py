@@ -18,6 +18,8 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import faust
+from aiokafka.errors import IllegalStateError
+from faust.transport.drivers.aiokafka import Consumer
 from prometheus_client import CollectorRegistry
 
 from alerts.rules import Rules
@@ -54,7 +56,7 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
     """A Faust application that does only what we want of it. The application id is the consumer group."""
     folder = settings.data_dir / "faust" / f"{agent}-{settings.instance or 'worker'}"
     folder.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = faust.App(
         names.score_group(settings.run) if agent == "score" else names.fold_group(settings.run),
         broker=[f"kafka://{broker.strip()}" for broker in settings.bootstrap.split(",")],
         datadir=str(folder),
@@ -76,6 +78,25 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         producer_linger=0.002,
         producer_max_request_size=MESSAGE_BYTES_MAX,
     )
+    app.transport.Consumer = RewindingConsumer
+    return app
+
+
+class RewindingConsumer(Consumer):  # type: ignore[misc]
+    """Faust's consumer, which can also go back to a beginning.
+
+    What is fetched while a rebalance is under way is thrown away, and Faust then seeks to the committed offsets. aiokafka passes
+    over partitions without one: their first messages would be gone, until the process ends at the gap.
+    """
+
+    async def seek_to_committed(self) -> Any:
+        """Seek every partition to its committed offset, or to its first one where nothing has been committed."""
+        committed = await super().seek_to_committed()
+        unread = {partition: 0 for partition, offset in committed.items() if not offset}
+        if unread:
+            with contextlib.suppress(IllegalStateError):  # taken away meanwhile: the next assignment comes here again
+                await self.seek_wait(unread)
+        return committed
 
 
 def own_topic(app: Any, name: str, *, partitions: int) -> Any:
