@@ -78,11 +78,11 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         producer_linger=0.002,
         producer_max_request_size=MESSAGE_BYTES_MAX,
     )
-    app.transport.Consumer = RewindingConsumer
+    app.transport.Consumer = RewindingConsumer  # type: ignore[misc]
     return app
 
 
-class RewindingConsumer(Consumer):  # type: ignore[misc]
+class RewindingConsumer(Consumer):
     """Faust's consumer, which can also go back to a beginning.
 
     What is fetched while a rebalance is under way is thrown away, and Faust then seeks to the committed offsets. aiokafka passes

@@ -1,6 +1,6 @@
 """A consumer that threw messages away during a rebalance goes back for them, also where nothing has been acknowledged yet."""
 
-from typing import Any
+from typing import Any, cast
 
 from aiokafka.errors import IllegalStateError
 
@@ -24,10 +24,10 @@ class Thread:
         self.sought |= partitions
 
 
-def consumer(thread: Thread) -> Any:
+def consumer(thread: Thread) -> RewindingConsumer:
     """Only what seeks: a whole consumer brings a thread and an event loop of its own."""
     made = RewindingConsumer.__new__(RewindingConsumer)
-    made._thread = thread
+    made._thread = cast(Any, thread)
     return made
 
 
