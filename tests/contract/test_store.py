@@ -16,7 +16,7 @@ from groundswell.records import Admission, Decision, Drop, Heartbeat, Increment,
 from groundswell.store import derived, facts
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, advance, claim, progress_of
-from groundswell.store.store import HEAD, Store
+from groundswell.store.store import HEAD, SILENT_WRITE_S, Store
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
@@ -228,6 +228,26 @@ def test_a_takeover_in_mid_transaction_waits_for_it_and_goes_on_from_there(store
     assert taken[0].next_offset == 5
     with pytest.raises(OwnershipLostError), store.write() as connection:
         advance(connection, old, next_offset=6, time_ms=6, closed_tick=6)
+
+
+@pytest.mark.postgres
+def test_an_owner_that_stops_in_mid_transaction_does_not_keep_the_next_one_out(postgres_store_url: str) -> None:
+    store, heir = Store(postgres_store_url), Store(postgres_store_url)
+    stopped = claim(store, RUN, ROLE_FOLD, owner="stopped")
+
+    def stop_in_mid_transaction() -> None:
+        with store.write() as connection:
+            limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+            assert limit == f"{SILENT_WRITE_S}s"
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '200ms'")  # half a minute is long in a test
+            advance(connection, stopped, next_offset=5, time_ms=0, closed_tick=0)
+            assert claim(heir, RUN, ROLE_FOLD, owner="heir").next_offset == 0
+            advance(connection, stopped, next_offset=6, time_ms=0, closed_tick=0)
+
+    with pytest.raises(DependencyError, match="nothing of this transaction was stored"):
+        stop_in_mid_transaction()
+    store.close()
+    heir.close()
 
 
 def test_progress_of_another_log_is_refused(store: Store) -> None:
