@@ -334,8 +334,12 @@ class _Spool:
             self._remove()
             return
         fresh = self._mark.with_name(self._mark.name + ".new")
-        fresh.write_text(f"{self._log.log_id} {self._next}" if self._log is not None else "")
-        fresh.replace(self._mark)
+        try:
+            fresh.write_text(f"{self._log.log_id} {self._next}" if self._log is not None else "")
+            fresh.replace(self._mark)
+        except OSError as error:
+            # A full disk becomes free only if the spool is emptied. After a crash more of it is sent again, and recognised.
+            log.warning("how far the spool was sent could not be noted", reason=reason_of(error), waiting=self.waiting)
 
     def _remove(self) -> None:
         """Everything was sent: the next trouble begins a new file, so that the spool does not grow for ever."""

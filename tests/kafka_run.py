@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from sqlalchemy import select
 
@@ -21,8 +21,8 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
-from stream.shells.worker import EXIT_FINAL, AgentName, WorkerSettings
-from tests.kafka_worker import serve
+from stream.shells.worker import EXIT_FINAL, WorkerSettings
+from tests.kafka_worker import Role, serve
 from tests.synthetic_news import instruments
 
 COMPARED: Final = (
@@ -32,6 +32,7 @@ COMPARED: Final = (
 """Tables that are equal whatever shell has made them; positions are not, so admissions and drops are compared without."""
 
 POLL_S: Final = 0.1
+RESTART_AFTER_S: Final = 1.0  # as the supervisor waits
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.kafka_worker"])  # importing the libraries takes seconds, and five kills mean six starts
 
@@ -72,37 +73,59 @@ def embedded_rows(log: LocalLog, folder: Path, run: str) -> dict[str, list[tuple
 
 @dataclass
 class KafkaRun:
-    """Worker processes of one run; `with` stops what is left of them."""
+    """Worker processes of one run; `with` stops what is left of them.
+
+    Args:
+        bootstrap: Kafka, as the workers are told.
+        store: where this process looks at what they do.
+        run: whose workers.
+        folder: what they write, and what they say.
+        store_url: the store, as the workers are told; the same one unless something stands in between.
+    """
 
     kafka: KafkaAccess | str
     store: Store
     run: str
     folder: Path
+    store_url: str | None = None
+    ended: list[tuple[str, int]] = field(default_factory=list)  # (worker, exit code) of those that ended by themselves
     _running: dict[str, BaseProcess] = field(default_factory=dict)
     _started: int = 0
+    _ended_s: dict[str, float] = field(default_factory=dict)  # worker -> when it was found to have ended
 
-    def start(self, agent: AgentName, number: int) -> None:
+    def start(self, agent: Role, number: int) -> None:
         """Start a worker; one of the same agent and number must have ended."""
         name = f"{agent}-{number}"
         self._started += 1
-        settings = WorkerSettings(self.kafka, self.store.url, self.run, self.folder, instance=str(number))
+        self._ended_s.pop(name, None)
+        settings = WorkerSettings(self.kafka, self.store_url or self.store.url, self.run, self.folder, instance=str(number))
         said = self.folder / f"{name}-{self._started}.log"
         self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
         self._running[name].start()
 
-    def kill(self, agent: AgentName, number: int) -> None:
+    def kill(self, agent: Role, number: int) -> None:
         """SIGKILL a worker, and start it again as a supervisor would."""
         process = self._running[f"{agent}-{number}"]
         process.kill()
         process.join()
         self.start(agent, number)
 
-    def stop(self, agent: AgentName, number: int, *, within_s: float = 10.0) -> int | None:
-        """SIGTERM a worker; returns its exit code, None if it has not ended in time."""
+    def stop(self, agent: Role, number: int, *, within_s: float = 10.0) -> int | None:
+        """SIGTERM a worker, which is not started again; returns its exit code, None if it has not ended in time."""
         process = self._running[f"{agent}-{number}"]
         process.terminate()
         process.join(within_s)
-        return process.exitcode
+        code = process.exitcode
+        if code is not None:
+            del self._running[f"{agent}-{number}"]
+            process.close()
+        return code
+
+    def pid(self, agent: Role, number: int) -> int:
+        """Process id of a worker that runs."""
+        found = self._running[f"{agent}-{number}"].pid
+        assert found is not None
+        return found
 
     def end(self) -> None:
         """SIGKILL every worker that is left."""
@@ -116,19 +139,29 @@ class KafkaRun:
         """Poll until something is so; a worker that has ended is started again, as a supervisor would."""
         deadline = time.monotonic() + within_s
         while not done():
-            for name, process in list(self._running.items()):
-                code = process.exitcode
-                if code == EXIT_FINAL or (code is not None and time.monotonic() > deadline):
-                    message = f"worker {name} ended with code {code}:\n{self._said(name)}"
-                    raise AssertionError(message)
-                if code is not None:
-                    agent, _, number = name.partition("-")
-                    self.start("score" if agent == "score" else "fold", int(number))
+            self.start_again(last=time.monotonic() > deadline)
             if time.monotonic() > deadline:
                 said = "\n".join(self._said(name) for name in self._running)
                 message = f"{what}: not within {within_s} s; the workers said:\n{said}"
                 raise AssertionError(message)
             time.sleep(POLL_S)
+
+    def start_again(self, *, last: bool = False) -> None:
+        """Start workers that have ended by themselves, as a supervisor would; raises AssertionError for code 78, and for any at `last`."""
+        for name, process in list(self._running.items()):
+            code = process.exitcode
+            if code is None:
+                continue
+            if code == EXIT_FINAL or last:
+                message = f"worker {name} ended with code {code}:\n{self._said(name)}"
+                raise AssertionError(message)
+            if name not in self._ended_s:
+                self.ended.append((name, code))
+                self._ended_s[name] = time.monotonic()
+            if time.monotonic() - self._ended_s[name] < RESTART_AFTER_S:
+                continue
+            role, _, number = name.partition("-")
+            self.start(next(known for known in get_args(Role) if known == role), int(number))
 
     def _said(self, name: str) -> str:
         return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
@@ -153,13 +186,15 @@ class KafkaRun:
 
 
 @contextmanager
-def kafka_run(kafka: KafkaAccess | str, store_url: str, run: str, folder: Path) -> Iterator[KafkaRun]:
+def kafka_run(
+    kafka: KafkaAccess | str, store_url: str, run: str, folder: Path, *, workers_store_url: str | None = None
+) -> Iterator[KafkaRun]:
     """A run whose workers end with the block."""
     with ExitStack() as stack:
         store = Store(store_url)
         stack.callback(store.close)
         folder.mkdir(parents=True, exist_ok=True)
-        started = KafkaRun(kafka, store, run, folder)
+        started = KafkaRun(kafka, store, run, folder, workers_store_url)
         try:
             yield started
         finally:

@@ -1,7 +1,7 @@
 """A small synthetic archive with everything that can go wrong in it, and the instruments to run it; every word is invented."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -88,11 +88,16 @@ def _document(rng: random.Random, number: int, published_ms: int, *, said: str =
 def sealed_log(path: Path, *, days: int = DAYS, per_day: int = PER_DAY) -> LocalLog:
     """The archive as a sorted log, with a few records that nobody can read."""
     log = LocalLog(path)
-    found = list(documents(days=days, per_day=per_day))
+    staged = staged_records(documents(days=days, per_day=per_day))
+    log.stage("synthetic", staged, lines=len(staged), done=True)
+    log.seal()
+    return log
+
+
+def staged_records(found: Iterable[RawDocument]) -> list[StagedRecord]:
+    """Documents as an archive's records, and a few that nobody can read."""
     staged = [StagedRecord(d.known_ms or 0, f"{d.source}:{d.id}", d.source, encode(d)) for d in found]
     broken = (b"\xff\xfe no text", b'{"type":"document","source":3}', b"[]", b'{"records":[]}')
     for place, body in enumerate(broken):
         staged.append(StagedRecord(BEGIN_MS + (place + 2) * DAY_MS, f"broken{place}", "?", body))
-    log.stage("synthetic", staged, lines=len(staged), done=True)
-    log.seal()
-    return log
+    return staged

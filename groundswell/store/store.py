@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
 
 from groundswell.errors import DependencyError, UsageError, reason_of
 
@@ -18,6 +18,9 @@ HEAD: Final = "0003"
 """The newest migration; a test compares it with the files."""
 
 SQLITE_WAIT_S: Final = 30
+SILENT_WRITE_S: Final = 30
+"""How long an open writing transaction may say nothing to PostgreSQL. It holds the row of a partition, and a process that was stopped or
+cut off from the network must not keep the next owner out for ever."""
 
 Row = Mapping[str, Any]
 
@@ -93,8 +96,12 @@ class Store:
         """
         try:
             with self.engine.connect().execution_options(groundswell_write=True) as connection, connection.begin():
+                if not self.is_sqlite:
+                    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_WRITE_S}s'")
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, InternalError) as error:
+            if isinstance(error, InternalError) and not error.connection_invalidated:
+                raise  # not the server's doing
             reason = f"store {self.shown}: {reason_of(error.orig or error)}; nothing of this transaction was stored, try again"
             raise DependencyError(reason) from error
 

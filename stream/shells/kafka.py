@@ -19,7 +19,8 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
@@ -63,7 +64,7 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
     folder = settings.data_dir / "faust" / f"{agent}-{settings.instance or 'worker'}"
     folder.mkdir(parents=True, exist_ok=True)
     access = KafkaAccess.of(settings.kafka)
-    return faust.App(
+    app = faust.App(
         names.score_group(settings.run) if agent == "score" else names.fold_group(settings.run),
         broker=[f"kafka://{broker.strip()}" for broker in access.bootstrap.split(",")],
         broker_credentials=_credentials(access),
@@ -86,6 +87,25 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         producer_linger=0.002,
         producer_max_request_size=MESSAGE_BYTES_MAX,
     )
+    app.transport.Consumer = RewindingConsumer  # type: ignore[misc]
+    return app
+
+
+class RewindingConsumer(Consumer):
+    """Faust's consumer, which can also go back to a beginning.
+
+    What is fetched while a rebalance is under way is thrown away, and Faust then seeks to the committed offsets. aiokafka passes
+    over partitions without one: their first messages would be gone, until the process ends at the gap.
+    """
+
+    async def seek_to_committed(self) -> Any:
+        """Seek every partition to its committed offset, or to its first one where nothing has been committed."""
+        committed = await super().seek_to_committed()
+        unread = {partition: 0 for partition, offset in committed.items() if not offset}
+        if unread:
+            with contextlib.suppress(IllegalStateError):  # taken away meanwhile: the next assignment comes here again
+                await self.seek_wait(unread)
+        return committed
 
 
 def _credentials(access: KafkaAccess) -> Any:

@@ -16,7 +16,7 @@ from groundswell.records import Admission, Decision, Drop, Heartbeat, Increment,
 from groundswell.store import derived, facts
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, advance, claim, confirm, progress_of
-from groundswell.store.store import HEAD, Store
+from groundswell.store.store import HEAD, SILENT_WRITE_S, Store
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
@@ -265,6 +265,26 @@ def test_numbers_are_added_to_those_that_are_there(store: Store) -> None:
         store.add(connection, t.taken, [row("a", 40)], column="documents")
         store.add(connection, t.taken, [], column="documents")
         assert sorted(tuple(r) for r in connection.execute(select(t.taken.c.source, t.taken.c.documents))) == [("a", 42), ("b", 1)]
+
+
+@pytest.mark.postgres
+def test_an_owner_that_stops_in_mid_transaction_does_not_keep_the_next_one_out(postgres_store_url: str) -> None:
+    store, heir = Store(postgres_store_url), Store(postgres_store_url)
+    stopped = claim(store, RUN, ROLE_FOLD, owner="stopped")
+
+    def stop_in_mid_transaction() -> None:
+        with store.write() as connection:
+            limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+            assert limit == f"{SILENT_WRITE_S}s"
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '200ms'")  # half a minute is long in a test
+            advance(connection, stopped, next_offset=5, time_ms=0, closed_tick=0)
+            assert claim(heir, RUN, ROLE_FOLD, owner="heir").next_offset == 0
+            advance(connection, stopped, next_offset=6, time_ms=0, closed_tick=0)
+
+    with pytest.raises(DependencyError, match="nothing of this transaction was stored"):
+        stop_in_mid_transaction()
+    store.close()
+    heir.close()
 
 
 def test_progress_of_another_log_is_refused(store: Store) -> None:

@@ -225,6 +225,19 @@ def test_what_waited_is_sent_in_order_before_anything_new_and_the_spool_is_remov
     assert list(spool.parent.glob("spool.db*")) == []
 
 
+def test_a_spool_is_emptied_also_where_nothing_can_be_written_any_more(
+    kafka: str, run: str, make_topic: Callable[..., None], spool: Path, clock: ManualClock
+) -> None:
+    with kafka_sink(nobody(), run, spool, clock, wait_s=0.3) as away:
+        away.put([document("same", title=str(number)) for number in range(2_500)])
+    spool.with_name("spool.db.sent.new").mkdir()  # where the next mark would be written
+    make_topic()
+    with kafka_sink(kafka, run, spool, clock) as sink:
+        assert sink.tick() == 0
+    assert sum(len(ids(messages)) for messages in consumed(kafka, run).values()) == 2_500
+    assert not spool.exists()
+
+
 @pytest.mark.kafka
 def test_a_broker_that_goes_away_between_two_puts_loses_nothing(run: str, tmp_path: Path, clock: ManualClock) -> None:
     spool = tmp_path / "spool.db"
