@@ -20,6 +20,7 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.score_worker import HELD_RECORDS_MAX
 from stream.shells.worker import EXIT_FINAL, AgentName, WorkerSettings
 from tests.kafka_worker import serve
 from tests.synthetic_news import instruments
@@ -77,6 +78,7 @@ class KafkaRun:
     store: Store
     run: str
     folder: Path
+    held_records_max: int = HELD_RECORDS_MAX
     _running: dict[str, BaseProcess] = field(default_factory=dict)
     _started: int = 0
 
@@ -84,7 +86,9 @@ class KafkaRun:
         """Start a worker; one of the same agent and number must have ended."""
         name = f"{agent}-{number}"
         self._started += 1
-        settings = WorkerSettings(self.bootstrap, self.store.url, self.run, self.folder, instance=str(number))
+        settings = WorkerSettings(
+            self.bootstrap, self.store.url, self.run, self.folder, instance=str(number), held_records_max=self.held_records_max
+        )
         said = self.folder / f"{name}-{self._started}.log"
         self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
         self._running[name].start()
@@ -129,6 +133,10 @@ class KafkaRun:
                 raise AssertionError(message)
             time.sleep(POLL_S)
 
+    def has_said(self, agent: AgentName, number: int, words: str) -> bool:
+        """Whether a worker has logged these words, in any of its lives."""
+        return words in self._said(f"{agent}-{number}")
+
     def _said(self, name: str) -> str:
         return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
 
@@ -152,13 +160,13 @@ class KafkaRun:
 
 
 @contextmanager
-def kafka_run(bootstrap: str, store_url: str, run: str, folder: Path) -> Iterator[KafkaRun]:
+def kafka_run(bootstrap: str, store_url: str, run: str, folder: Path, *, held_records_max: int = HELD_RECORDS_MAX) -> Iterator[KafkaRun]:
     """A run whose workers end with the block."""
     with ExitStack() as stack:
         store = Store(store_url)
         stack.callback(store.close)
         folder.mkdir(parents=True, exist_ok=True)
-        started = KafkaRun(bootstrap, store, run, folder)
+        started = KafkaRun(bootstrap, store, run, folder, held_records_max)
         try:
             yield started
         finally:

@@ -380,10 +380,6 @@ class World:
                 moved |= self.fold_takes(who, partition, 30) or me.lives > lives
         return moved
 
-    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every derived row and every fact, by table."""
-        return rows_of(self.store)
-
     def published(self) -> int:
         """Records that the log holds, punctuations not counted."""
         return sum(len(msgspec.json.decode(message.body)["records"]) for messages in self.raw for message in messages)
