@@ -21,6 +21,7 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.score_worker import HELD_RECORDS_MAX
 from stream.shells.worker import EXIT_FINAL, WorkerSettings
 from tests.kafka_worker import Role, serve
 from tests.synthetic_news import instruments
@@ -89,6 +90,7 @@ class KafkaRun:
     folder: Path
     store_url: str | None = None
     ended: list[tuple[str, int]] = field(default_factory=list)  # (worker, exit code) of those that ended by themselves
+    held_records_max: int = HELD_RECORDS_MAX
     _running: dict[str, BaseProcess] = field(default_factory=dict)
     _started: int = 0
     _ended_s: dict[str, float] = field(default_factory=dict)  # worker -> when it was found to have ended
@@ -98,7 +100,14 @@ class KafkaRun:
         name = f"{agent}-{number}"
         self._started += 1
         self._ended_s.pop(name, None)
-        settings = WorkerSettings(self.kafka, self.store_url or self.store.url, self.run, self.folder, instance=str(number))
+        settings = WorkerSettings(
+            self.kafka,
+            self.store_url or self.store.url,
+            self.run,
+            self.folder,
+            instance=str(number),
+            held_records_max=self.held_records_max,
+        )
         said = self.folder / f"{name}-{self._started}.log"
         self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
         self._running[name].start()
@@ -163,6 +172,10 @@ class KafkaRun:
             role, _, number = name.partition("-")
             self.start(next(known for known in get_args(Role) if known == role), int(number))
 
+    def has_said(self, agent: Role, number: int, words: str) -> bool:
+        """Whether a worker has logged these words, in any of its lives."""
+        return words in self._said(f"{agent}-{number}")
+
     def _said(self, name: str) -> str:
         return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
 
@@ -187,14 +200,20 @@ class KafkaRun:
 
 @contextmanager
 def kafka_run(
-    kafka: KafkaAccess | str, store_url: str, run: str, folder: Path, *, workers_store_url: str | None = None
+    kafka: KafkaAccess | str,
+    store_url: str,
+    run: str,
+    folder: Path,
+    *,
+    workers_store_url: str | None = None,
+    held_records_max: int = HELD_RECORDS_MAX,
 ) -> Iterator[KafkaRun]:
     """A run whose workers end with the block."""
     with ExitStack() as stack:
         store = Store(store_url)
         stack.callback(store.close)
         folder.mkdir(parents=True, exist_ok=True)
-        started = KafkaRun(kafka, store, run, folder, workers_store_url)
+        started = KafkaRun(kafka, store, run, folder, workers_store_url, held_records_max=held_records_max)
         try:
             yield started
         finally:

@@ -41,6 +41,7 @@ PARTS: Final = 4
 LEAD_RECORDS: Final = 12
 PIECE_BYTES: Final = 2_500
 ROUNDS_MAX: Final = 3_000
+DEATHS_AT_THE_END: Final = 8
 
 Death = tuple[int, bool] | None
 """After how many more commits a process dies, and whether it dies after the next one or before it."""
@@ -357,9 +358,11 @@ class World:
         end_ms = self.now_ms + 3 * DAY_MS  # no clock was ever set so far ahead
         for place in range(RAW):
             self.raw[place].append(RawMessage(len(self.raw[place]), end_ms, punctuation(None if self.live else end_ms)))
-        for _ in range(ROUNDS_MAX):
+        for number in range(ROUNDS_MAX):
             if not self._round():
                 break
+            if number < DEATHS_AT_THE_END:  # a partition that has said its last word must not be forgotten
+                self.kill(self.fold[number % 2], self.fold_owner)
         with self.store.read() as connection:
             folded = {row.part: row.time_ms for row in progress_of(connection, RUN, ROLE_FOLD)}
         assert folded == dict.fromkeys(range(PARTS), end_ms), "everything is read, and time has come to the end everywhere"
@@ -377,12 +380,8 @@ class World:
         for who, me in enumerate(self.fold):
             for partition in sorted(me.believes):
                 lives = me.lives
-                moved |= self.fold_takes(who, partition, 30) or me.lives > lives
+                moved |= self.fold_takes(who, partition, 6) or me.lives > lives
         return moved
-
-    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every derived row and every fact, by table."""
-        return rows_of(self.store)
 
     def published(self) -> int:
         """Records that the log holds, punctuations not counted."""

@@ -265,6 +265,13 @@ def test_the_readme_names_the_data_that_the_shipped_models_were_trained_on_with_
     assert named == trained
 
 
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {(name, test) for name in PAGES for test in re.findall(r"`(test_\w+)`", text_of(name))}
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert not {(name, test) for name, test in named if not re.search(rf"^(?:(?:async )?def )?{test}\b", tests, flags=re.MULTILINE)}
+
+
 def test_files_named_in_contributing_exist() -> None:
     rows = table_rows(text_of("CONTRIBUTING.md"))
     assert len(rows) >= 8

@@ -7,14 +7,12 @@ rebalances, zombies and restarts. The judge at the end of each is `reference`, w
 
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -22,61 +20,25 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Connection, func, select
 
 from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE
-from groundswell.records import Arrival, Contribution, Position, Stamped
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, Claim, progress_of
-from groundswell.store.store import Store
-from stream.operators.admit import BEGINNING_MS, ClosedTick, StampClock, tick_of
-from stream.pipeline import Fold, Folded
+from stream.operators.admit import tick_of
 from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import DeskStage, IntakeStage, store_folded
-from stream.shells.wire import RawBatch, RawMessage, fold_messages, open_envelope
+from stream.shells.wire import RawBatch, fold_messages
 from tests import builders as b
-from tests.time_model import PARTS, RAW, RULES, RUN, Breakable, Death, News, Pieces, World, empty_store, rows_of
+from tests.time_model import PARTS, RAW, RUN, Breakable, Death, News, Pieces, World, rows_of
+from tests.time_reference import reference_rows
 
 LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 QUICK: Final = settings(
-    max_examples=3_000 if LONG else 60,
+    max_examples=3_000 if LONG else 30,
     stateful_step_count=80 if LONG else 40,
     deadline=None,
     derandomize=not LONG,
     suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,
 )
-
-
-# --- the reference -------------------------------------------------------------------------------------------------------------
-def stamped(partition: int, messages: Sequence[RawMessage], *, live: bool) -> list[Stamped]:
-    """The records of a raw partition: each is known at its own stamp, or at the highest before it."""
-    records, time_ms = [], BEGINNING_MS
-    for message in messages:
-        envelope = open_envelope(message.body)
-        assert envelope is not None
-        for index, record in enumerate(envelope.records):
-            own_ms = message.append_ms if live else msgspec.json.decode(record)["known_ms"]
-            time_ms = max(time_ms, own_ms)
-            records.append(Stamped(Position(partition, message.offset, index), time_ms, bytes(record)))
-        time_ms = max(time_ms, message.append_ms if live else envelope.time_ms or BEGINNING_MS)
-    return records
-
-
-def reference(store: Store, log: Sequence[Sequence[RawMessage]], *, live: bool) -> None:
-    """Everything that is in the log, sorted by known time and folded once."""
-    made, folded, fold = b.instruments(RULES), Folded(), Fold(RULES)
-    desk = DeskStage(store, RUN, RULES, made.display, made.versions, ("console",))
-    records = sorted((r for p, messages in enumerate(log) for r in stamped(p, messages, live=live)), key=lambda r: (r.known_ms, r.position))
-    taken, _ = IntakeStage(store, RUN, made.scorer).take(records, StampClock())
-    ticks: dict[int, tuple[list[Contribution], list[Arrival]]] = defaultdict(lambda: ([], []))
-    for _, contribution in taken.contributions:
-        ticks[tick_of(contribution.known_ms)][0].append(contribution)
-    for arrival in taken.arrivals:
-        ticks[tick_of(arrival.known_ms)][1].append(arrival)
-    with store.write() as connection:
-        for tick, (contributions, arrivals) in sorted(ticks.items()):
-            in_order = sorted(contributions, key=lambda c: (c.known_ms, c.document_id))
-            desk.decide(connection, tick, fold.step(ClosedTick(tick, in_order, arrivals), folded))
-        store_folded(store, connection, RUN, folded)
 
 
 # --- the model -----------------------------------------------------------------------------------------------------------------
@@ -241,14 +203,7 @@ class TimeModel(RuleBasedStateMachine):
     def judge(self) -> None:
         world = self.world
         world.drain()
-        path = Path(self.folder.name) / "reference.db"
-        path.write_bytes(empty_store().read_bytes())
-        store = Store(str(path))
-        try:
-            reference(store, world.raw, live=world.live)
-            expected, found = rows_of(store), world.rows()
-        finally:
-            store.close()
+        expected, found = reference_rows(Path(self.folder.name), world), rows_of(world.store)
         assert expected["alerts"], "an example without alerts proves nothing of the desk"
         different = b.differences(expected, found)
         assert not different, different
