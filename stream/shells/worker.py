@@ -29,7 +29,7 @@ from groundswell.errors import (
 )
 from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger, set_up_logs
-from groundswell.masking import password_of_url
+from groundswell.masking import passwords_of_url
 from stream.shells.instruments import Instruments
 
 AgentName = Literal["score", "fold"]
@@ -83,7 +83,7 @@ class WorkerSettings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no line of a log may hold."""
-        return (KafkaAccess.of(self.kafka).password, password_of_url(self.store_url))
+        return (KafkaAccess.of(self.kafka).password, *passwords_of_url(self.store_url))
 
 
 _CODES: Final[Mapping[type[GroundswellError], int]] = {
