@@ -58,7 +58,7 @@ class Probe(NamedTuple):
 
     name: str
     run: Callable[[], str]  # says what it found, or raises
-    repair: str  # said when it raises
+    repair: str  # said when it raises; empty: the error itself says it, after its last semicolon
 
 
 def checks(settings: Settings, *, rooms: Sequence[Probe] = (), clock: Clock | None = None) -> list[Check]:
@@ -79,7 +79,9 @@ def _tried(probe: Probe) -> Check:
     try:
         return Check(probe.name, True, probe.run(), "")
     except Exception as error:  # a broken part may raise anything, and the rest is still to be tried
-        return Check(probe.name, False, mask_url(reason_of(error).strip()), probe.repair)
+        said = mask_url(reason_of(error).strip())
+        found, _, step = said.rpartition("; ")
+        return Check(probe.name, False, said, probe.repair) if probe.repair or not found else Check(probe.name, False, found, step)
 
 
 def _probes(settings: Settings, clock: Clock) -> Iterator[Probe]:
@@ -90,8 +92,7 @@ def _probes(settings: Settings, clock: Clock) -> Iterator[Probe]:
     yield Probe("clock", partial(_clock, data, clock), "set the machine's clock by NTP; known times are stamped with it")
     yield Probe("store", partial(_store, settings.store.url), _store_repair(settings.store.url))
     if settings.kafka.bootstrap:
-        step = "do what is found there; `groundswell worker` makes topics that are missing, wrong ones go first"
-        yield Probe("kafka", partial(_kafka, KafkaAccess.from_settings(settings.kafka)), step)
+        yield Probe("kafka", partial(_kafka, KafkaAccess.from_settings(settings.kafka)), "")
     if settings.mail.host:
         yield Probe(
             "mail", partial(_mail, settings.mail), "ask the mail team for host, port and encryption; set mail.host, mail.port, mail.tls"
@@ -199,7 +200,8 @@ def _kafka(kafka: KafkaAccess | str, run: str = LIVE_RUN) -> str:
     except KafkaError as error:
         raise access.refused(error) from error
     how = f" ({access.protocol}{f', login {access.username}' if access.login else ''})" if access.encrypted or access.login else ""
-    return _fail("; ".join(wrong)) if wrong else f"{access.bootstrap}{how}, {', '.join(seen)}"
+    step = "; `groundswell worker` makes topics that are missing, wrong ones go first"
+    return _fail("; ".join(wrong) + step) if wrong else f"{access.bootstrap}{how}, {', '.join(seen)}"
 
 
 def _topics(admin: Any, run: str) -> tuple[list[str], list[str]]:

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote
 
-__all__ = ["MASK", "mask_secrets", "mask_url", "password_of_url", "spellings"]
+__all__ = ["MASK", "mask_secrets", "mask_url", "passwords_of_url", "spellings"]
 
 MASK: Final = "***"
 SECRET_CHARACTERS_MIN: Final = 4
 """Shorter ones are not looked for: hiding every "a" would hide what a line says, and guards nothing."""
+
+_IN_ACCOUNT: Final = re.compile(r"://[^:/?#@]*:(\S*)@")  # some drivers take a raw / or @ in a password
+_IN_QUERY: Final = re.compile(r"[?&][^=&#]*(?:password|secret|token)[^=&#]*=([^&#]*)", re.IGNORECASE)
 
 
 def mask_url(url: str) -> str:
@@ -18,20 +21,18 @@ def mask_url(url: str) -> str:
     >>> mask_url("postgresql://desk:pa@ss@db/groundswell?sslpassword=x&a=1")
     'postgresql://desk:***@db/groundswell?sslpassword=***&a=1'
     """
-    url = re.sub(r"(://[^:/?#@]*):\S*@", rf"\1:{MASK}@", url)  # some drivers take a raw / or @ in a password
-    return re.sub(r"([?&][^=&#]*(?:password|secret|token)[^=&#]*=)[^&#]*", rf"\1{MASK}", url, flags=re.IGNORECASE)
+    for form in (_IN_ACCOUNT, _IN_QUERY):
+        url = form.sub(lambda found: found[0][: found.start(1) - found.start()] + MASK + found[0][found.end(1) - found.start() :], url)
+    return url
 
 
-def password_of_url(url: str) -> str:
-    """The password in a URL, decoded; empty where it has none or is no URL.
+def passwords_of_url(url: str) -> tuple[str, ...]:
+    """The passwords in a URL, decoded: that of the account, and those in its query.
 
-    >>> password_of_url("postgresql://desk:pa%40ss@db/groundswell"), password_of_url("var/desk.db")
-    ('pa@ss', '')
+    >>> passwords_of_url("postgresql://desk:pa%40ss@db/groundswell?sslpassword=x"), passwords_of_url("var/desk.db")
+    (('pa@ss', 'x'), ())
     """
-    try:
-        return unquote(urlsplit(url).password or "")
-    except ValueError:
-        return ""
+    return tuple(unquote(found[1]) for form in (_IN_ACCOUNT, _IN_QUERY) for found in form.finditer(url) if found[1])
 
 
 def spellings(secrets: Iterable[str]) -> tuple[str, ...]:

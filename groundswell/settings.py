@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from groundswell.errors import reason_of
-from groundswell.masking import MASK, mask_url, password_of_url
+from groundswell.masking import MASK, mask_url, passwords_of_url
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
@@ -381,7 +381,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Every secret that is set, for the guard of the logs; the password in the store's URL too."""
     shown = [setting.key.split(".") for setting in settings_list() if setting.secret]
     found = [getattr(getattr(settings, section), name) for section, name in shown]
-    return tuple(filter(None, [*found, password_of_url(settings.store.url)]))
+    return tuple(filter(None, [*found, *passwords_of_url(settings.store.url)]))
 
 
 def _value(settings: Settings, setting: Setting) -> str:

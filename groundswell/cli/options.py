@@ -52,9 +52,20 @@ def settings() -> "Settings":
 
 
 def open_store(url: str | None) -> "Store":
-    """The store that was asked for, else that of the settings."""
+    """The store that was asked for, else that of the settings.
+
+    Raises:
+        UsageError: a password on the command line.
+    """
+    from groundswell.masking import mask_url, passwords_of_url
     from groundswell.store.store import Store
 
+    if url and passwords_of_url(url):
+        reason = (
+            f"--store {mask_url(url)}: everybody on this machine can read a password on a command line; set GROUNDSWELL_STORE_URL, or "
+            "GROUNDSWELL_STORE_URL_FILE, or leave the password to PGPASSFILE"
+        )
+        raise UsageError(reason)
     return Store(url or settings().store.url)
 
 
@@ -103,8 +114,8 @@ def duration_ms(text: str, *, name: str) -> int:
     return int(text[:-1]) * units[text[-1]]
 
 
-def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str]) -> int:
-    """Print rows as a table, JSON lines or CSV; returns how many."""
+def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str], whole: bool = False) -> int:
+    """Print rows as a table, JSON lines or CSV; returns how many. Long cells of a table are cut, unless they are asked for `whole`."""
     with open(output, "w", encoding="utf-8", newline="") if output else _stdout() as out:
         if form == "jsonl":
             return sum(1 for row in rows if out.write(msgspec.json.encode(row).decode() + "\n"))
@@ -112,7 +123,7 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | No
             writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
             writer.writeheader()
             return sum(1 for row in rows if writer.writerow({name: _cell(row[name]) for name in columns}) is not None)
-        shown = [[_shown(row[name]) for name in columns] for row in rows]
+        shown = [[_shown(row[name], whole=whole) for name in columns] for row in rows]
         widths = [max(len(line[i]) for line in [columns, *shown]) for i in range(len(columns))]
         for line in [columns, *shown]:
             out.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
@@ -138,11 +149,11 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, *, whole: bool) -> str:
     if value is None:
         return "-"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if whole or len(text) <= 80 else text[:79] + "…"
 
 
 def _demo_companies(run: str | None) -> list[Path]:

@@ -302,6 +302,6 @@ def doctor(form: str, output: str | None) -> None:
     ]
     found = checks(o.settings(), rooms=rooms)
     rows = [{"check": c.name, "ok": "yes" if c.ok else "NO", "found": c.detail, "to do": c.repair} for c in found]
-    o.print_rows(rows, form=form, output=output, columns=["check", "ok", "found", "to do"])
+    o.print_rows(rows, form=form, output=output, columns=["check", "ok", "found", "to do"], whole=True)
     if not all(c.ok for c in found):
         sys.exit(1)

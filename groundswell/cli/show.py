@@ -130,7 +130,11 @@ def _free_port(host: str, wanted: int) -> int:
 @o.store_option
 def board(port: int | None, run: str | None, store_url: str | None) -> None:
     """Serve the board over a store; it listens on this machine alone unless board.host says otherwise."""
+    from groundswell.logs import set_up_logs
+    from groundswell.settings import secrets_of
+
     settings = o.settings()
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=secrets_of(settings))
     store = o.open_store(store_url)
     url = serve_board(settings, port=port, store=store, run=run, log_path=None, display=o.display())
     click.echo(f"Board:  {url}   (Ctrl-C ends it)")

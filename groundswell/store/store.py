@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalError, NoSuchModuleError, OperationalError
 
 from groundswell.errors import DependencyError, UsageError, reason_of
+from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
 
 HEAD: Final = "0003"
 """The newest migration; a test compares it with the files."""
@@ -39,6 +40,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = sqlalchemy_url(url)
         self.engine = _engine(self.url)
+        self._secrets = spellings(passwords_of_url(self.url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._inserts: dict[tuple[str, bool], tuple[str, tuple[str, ...] | None]] = {}
         try:
@@ -52,12 +54,13 @@ class Store:
             with self.engine.connect() as connection:
                 version = _version(connection)
         except OperationalError as error:
-            step = "can the file be written?" if self.is_sqlite else "is the server running and the database created?"
-            reason = f"store {self.shown}: {reason_of(error.orig or error)}; {step}"
-            raise DependencyError(reason) from error
+            server = "is the server running and the database created, and are name, password and sslmode of store.url right?"
+            raise DependencyError(self._said(error, "can the file be written?" if self.is_sqlite else server)) from error
         except DatabaseError as error:
-            reason = f"store {self.shown}: {reason_of(error.orig or error)}; give the path of a store, or of a file that does not exist yet"
-            raise UsageError(reason) from error
+            if lacks_right(error):
+                raise DependencyError(self._said(error, self._rights)) from error
+            file = "give the path of a store, or of a file that does not exist yet"
+            raise UsageError(self._said(error, file if self.is_sqlite else "correct store.url")) from error
         if version == HEAD:
             return
         if version is not None and version > HEAD:
@@ -65,45 +68,77 @@ class Store:
             raise UsageError(reason)
         from groundswell.store.migrate import upgrade
 
-        upgrade(self.engine)
+        try:
+            upgrade(self.engine)
+        except DatabaseError as error:
+            if not lacks_right(error):
+                raise
+            step = (
+                f"its schema is {version or 'not made yet'}, this release needs {HEAD}, and {self._account} may not change it: run "
+                "`groundswell doctor` once as the owner of the tables, then deploy/postgres/roles.sql again"
+            )
+            raise DependencyError(self._said(error, step)) from error
 
     @property
     def shown(self) -> str:
-        """The URL without its password, for messages and logs."""
-        return make_url(self.url).render_as_string(hide_password=True)
+        """The URL without any password, for messages and logs."""
+        return mask_url(make_url(self.url).render_as_string(hide_password=True))
+
+    @property
+    def _account(self) -> str:
+        return make_url(self.url).username or "this account"
+
+    @property
+    def _rights(self) -> str:
+        return f"{self._account} lacks a right: run this as a role that deploy/postgres/roles.sql lists for its part"
+
+    def _said(self, error: DBAPIError, step: str) -> str:
+        """What the database said, without the secrets of the URL, and what to do."""
+        said = " ".join(reason_of(error.orig or error).split())  # psycopg writes several lines
+        return f"store {self.shown}: {mask_secrets(said, self._secrets)}; {step}"
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent snapshot.
 
         Raises:
-            DependencyError: the database went away.
+            DependencyError: the database went away, or the account lacks a right.
         """
         options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         try:
             with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
-        except OperationalError as error:
-            reason = f"store {self.shown}: {reason_of(error.orig or error)}; it cannot be read now, try again"
-            raise DependencyError(reason) from error
+        except DatabaseError as error:
+            told = self._refused(error, "it cannot be read now, try again")
+            if told is None:
+                raise
+            raise told from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction: all of it or nothing.
 
         Raises:
-            DependencyError: the database went away; nothing was stored.
+            DependencyError: the database went away, or the account lacks a right; nothing was stored.
         """
         try:
             with self.engine.connect().execution_options(groundswell_write=True) as connection, connection.begin():
                 if not self.is_sqlite:
                     connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_WRITE_S}s'")
                 yield connection
-        except (OperationalError, InternalError) as error:
-            if isinstance(error, InternalError) and not error.connection_invalidated:
-                raise  # not the server's doing
-            reason = f"store {self.shown}: {reason_of(error.orig or error)}; nothing of this transaction was stored, try again"
-            raise DependencyError(reason) from error
+        except DatabaseError as error:
+            told = self._refused(error, "nothing of this transaction was stored, try again")
+            if told is None:
+                raise
+            raise told from error
+
+    def _refused(self, error: DatabaseError, step: str) -> DependencyError | None:
+        """What a failed transaction means: a right is missing or the database is away; None for a fault in the statement."""
+        if lacks_right(error):
+            return DependencyError(self._said(error, self._rights))
+        # The server ends a transaction that is silent for too long with an InternalError, and the connection with it.
+        is_away = isinstance(error, OperationalError) or (isinstance(error, InternalError) and error.connection_invalidated)
+        return DependencyError(self._said(error, step)) if is_away else None
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool = True) -> int:
         """Insert rows; where a key exists, keep the stored row (`keep`) or raise.
@@ -153,6 +188,11 @@ class Store:
         self.engine.dispose()
 
 
+def lacks_right(error: DBAPIError) -> bool:
+    """Whether PostgreSQL refused because the account may not do this."""
+    return getattr(error.orig, "sqlstate", None) == "42501"  # insufficient_privilege
+
+
 def sqlalchemy_url(url: str) -> str:
     """A SQLAlchemy URL from what people write.
 
@@ -174,14 +214,18 @@ def _engine(url: str) -> Engine:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
             # timeout: a reader or the desk may hold the file for a moment; isolation_level None leaves BEGIN to us.
-            engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S, "isolation_level": None})
+            engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S, "isolation_level": None}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(url, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError) as error:
-        reason = f"store {url.split('@')[-1]!r}: {reason_of(error)}; write a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+            # hide_parameters: an error's text would carry the documents of the batch into the log.
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        # A password that is not encoded may stand where a port should, and then in what is said of the port.
+        said = "a part of it is none" if isinstance(error, ValueError) else reason_of(error)
+        step = "write a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE, a password with %2F for / and %40 for @"
+        reason = f"store {mask_url(url.split('@')[-1])!r}: {said}; {step}"
         raise UsageError(reason) from error
     reason = f"store {parsed.get_backend_name()!r}: only sqlite and postgresql are known"
     raise UsageError(reason)

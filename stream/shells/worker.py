@@ -26,7 +26,7 @@ from groundswell.errors import (
 )
 from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger
-from groundswell.masking import password_of_url
+from groundswell.masking import passwords_of_url
 from stream.shells.score_worker import HELD_BYTES_MAX, HELD_RECORDS_MAX
 
 AgentName = Literal["score", "fold"]
@@ -83,7 +83,7 @@ class WorkerSettings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no line of a log may hold."""
-        return (KafkaAccess.of(self.kafka).password, password_of_url(self.store_url))
+        return (KafkaAccess.of(self.kafka).password, *passwords_of_url(self.store_url))
 
 
 _CODES: Final[Mapping[type[GroundswellError], int]] = {

@@ -1,0 +1,158 @@
+"""Each role of deploy/postgres/roles.sql can do its part on a real server, and no more; what it lacks is said with the next step."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from groundswell.errors import DependencyError
+from groundswell.names import TICK_MS
+from groundswell.store import schema as t
+from groundswell.store.store import HEAD, Store
+from stream.shells.desk_worker import DeskWorker
+from stream.shells.publish import publish_archive
+from stream.shells.topics import prepare_run
+from tests.kafka_run import embedded_rows, kafka_run, rows_of
+from tests.peers import plain_url
+from tests.synthetic_news import instruments, sealed_log
+
+SCRIPT: Final = (Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.sql").read_text("utf-8")
+PARTS: Final = ("owner", "worker", "desk", "keeper", "board")
+RUN: Final = "roles"
+
+
+@pytest.fixture
+def url_of(postgres_store_url: str) -> Iterator[Callable[[str], str]]:
+    """The URL by which a part opens the store; the owner has made the tables, and the script was run before and after."""
+    tail, password = secrets.token_hex(4), secrets.token_hex(12)
+
+    def url(part: str) -> str:
+        return make_url(postgres_store_url).set(username=f"{part}_{tail}", password=password).render_as_string(hide_password=False)
+
+    with psycopg.connect(plain_url(postgres_store_url), autocommit=True) as admin:
+        admin.execute(SCRIPT.encode())
+        for part in PARTS:
+            login, role = sql.Identifier(f"{part}_{tail}"), sql.Identifier(f"groundswell_{part}")
+            admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(login, password, role))
+        admin.execute(sql.SQL("ALTER ROLE {} SET role = groundswell_owner").format(sql.Identifier(f"owner_{tail}")))
+        with pytest.raises(DependencyError, match=rf"not made yet, this release needs {HEAD}, and worker_{tail} may not change it: run"):
+            Store(url("worker"))
+        Store(url("owner")).close()
+        admin.execute(SCRIPT.encode())
+        yield url
+        for part in PARTS:
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(f"{part}_{tail}")))
+
+
+@pytest.fixture
+def opened(url_of: Callable[[str], str]) -> Iterator[Callable[[str], Store]]:
+    with ExitStack() as stack:
+        yield lambda part: stack.enter_context(closing(Store(url_of(part))))
+
+
+def may_not(store: Store, statement: str) -> str:
+    """The error of a statement that is refused; what was refused has the account and the script in it."""
+    with pytest.raises(DependencyError, match=r"permission denied|must be owner") as caught, store.write() as connection:
+        connection.execute(text(statement))
+    assert "deploy/postgres/roles.sql" in str(caught.value)
+    assert str(make_url(store.url).password) not in str(caught.value)
+    return str(caught.value)
+
+
+def test_worker_desk_keeper_and_board_each_do_their_part_without_owning_a_table(
+    kafka: str, url_of: Callable[[str], str], opened: Callable[[str], Store], tmp_path: Path
+) -> None:
+    log = sealed_log(tmp_path / "log.db")
+    prepare_run(opened("worker"), kafka, RUN, kind="backfill", instruments=instruments())
+    publish_archive(log, kafka, RUN, store=opened("keeper"), envelope_records=50)
+    with kafka_run(kafka, url_of("worker"), RUN, tmp_path / "work") as run:
+        run.start("score", 0)
+        run.start("fold", 0)
+        expected = embedded_rows(log, tmp_path, RUN)
+        end_ms = (log.last_known_ms() or 0) + 2 * TICK_MS
+        run.wait(lambda: run.folded_through(end_ms), what="folding the archive", within_s=120)
+    desk = DeskWorker(opened("desk"), RUN, instruments(), owner="test", targets=("console",))
+    while desk.step() is not None:
+        pass
+    with opened("desk").write() as connection:
+        sent = connection.execute(t.outbox.update().values(state="sent"))
+        assert sent.rowcount >= 3, "the desk's sender settles its messages"
+    found = rows_of(opened("board"), RUN)
+    assert len(expected["alerts"]) >= 3
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+
+
+@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board"])
+def test_nobody_but_the_owner_changes_the_tables(opened: Callable[[str], Store], part: str) -> None:
+    store = opened(part)
+    for statement in ("DROP TABLE drops", "ALTER TABLE alerts ADD COLUMN x int", "TRUNCATE alerts", "CREATE TABLE mine (x int)"):
+        may_not(store, statement)
+
+
+def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> None:
+    store = opened("board")
+    with store.read() as connection:
+        for table in t.metadata.sorted_tables:
+            connection.execute(text(f"SELECT count(*) FROM {table.name}"))
+    for table in t.metadata.sorted_tables:
+        may_not(store, f"DELETE FROM {table.name}")
+        may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+@pytest.mark.parametrize(
+    ("part", "statements"),
+    [
+        ("worker", ["DELETE FROM documents", "UPDATE scores SET topic = ''", "UPDATE drops SET reason = ''", "DELETE FROM runs",
+                    "INSERT INTO alerts DEFAULT VALUES", "UPDATE outbox SET state = 'sent'", "INSERT INTO removals DEFAULT VALUES"]),
+        ("desk", ["UPDATE alerts SET severity = 'low'", "DELETE FROM outbox", "INSERT INTO documents DEFAULT VALUES",
+                  "UPDATE increments SET documents = 0", "UPDATE runs SET kind = 'x'", "INSERT INTO candidates DEFAULT VALUES"]),
+    ],
+)  # fmt: skip
+def test_a_part_writes_its_own_tables_and_what_is_written_once_stays(
+    opened: Callable[[str], Store], part: str, statements: list[str]
+) -> None:
+    store = opened(part)
+    for statement in statements:
+        may_not(store, statement)
+
+
+def test_every_table_has_somebody_who_writes_it(opened: Callable[[str], Store]) -> None:
+    with opened("owner").read() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT grantee, table_name FROM information_schema.role_table_grants "
+                "WHERE privilege_type = 'INSERT' AND grantee LIKE 'groundswell\\_%' AND table_schema = 'public'"
+            )
+        )
+        writers = {(str(grantee).removeprefix("groundswell_"), str(table)) for grantee, table in rows}
+    tables = {table.name for table in t.metadata.sorted_tables}
+    assert {table for part, table in writers if part == "keeper"} == tables, "add a new table to deploy/postgres/roles.sql"
+
+
+def test_an_older_schema_is_left_to_its_owner(opened: Callable[[str], Store], url_of: Callable[[str], str]) -> None:
+    with opened("owner").write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with pytest.raises(DependencyError, match=rf"its schema is 0001, this release needs {HEAD}, and board_\w+ may not change it: run"):
+        Store(url_of("board"))
+
+
+def test_a_wrong_password_and_a_server_without_tls_are_told_without_the_password(url_of: Callable[[str], str]) -> None:
+    url = make_url(url_of("board"))
+    wrong = url.set(password="hunter2-is-wrong").render_as_string(hide_password=False)
+    with pytest.raises(
+        DependencyError, match=r"password authentication failed.*are name, password and sslmode of store.url right"
+    ) as caught:
+        Store(wrong)
+    assert "hunter2" not in str(caught.value)
+    asked = url.update_query_dict({"sslmode": "require"}).render_as_string(hide_password=False)
+    with pytest.raises(DependencyError, match=r"SSL.*sslmode of store.url right") as caught:
+        Store(asked)
+    assert str(url.password) not in str(caught.value)
