@@ -211,10 +211,10 @@ def lose_answers(trial: Trial, _: Fault) -> None:
     """Brokers take contributions, their answers are lost, and the score worker dies before it could send them, and time, again."""
     number = trial.rng.randrange(2)
     hit = trial.owned("score", number)
-    trial.struck()
     trial.world.brokers.network("deaf")
     try:
         trial.feed()
+        trial.struck()
         trial.pause(trial.rng.uniform(0.3, 1.5))
         trial.run.kill("score", number)
     finally:
@@ -228,9 +228,9 @@ STRIKES: Final = (
     Fault("suspend", f"SIGSTOP of a fold, score or desk process for {SILENT_S:.0f} s (a session is over after {GIVEN_UP_AFTER_S:.0f}), "
           "then SIGCONT: a zombie", 6, 1, suspend),
     Fault("join", "a worker more, then one less by SIGTERM", 10, 0, join_and_leave),
-    Fault("broker", "SIGKILL of a broker that is not the controller; started again later", 3, 1, kill_broker),
-    Fault("controller", "SIGKILL of the controller; started again later", 3, 0, kill_controller),
-    Fault("all-brokers", "SIGKILL of all three brokers at once; started again", 2, 0, restart_brokers),
+    Fault("broker", "SIGKILL of a broker that is not the controller; started again later", 2, 1, kill_broker),
+    Fault("controller", "SIGKILL of the controller; started again later", 2, 0, kill_controller),
+    Fault("all-brokers", "SIGKILL of all three brokers at once; started again", 1, 0, restart_brokers),
     Fault("leaders", "another leader for every partition", 3, 0, move_leaders),
     Fault("database-restart", "PostgreSQL restarted (fast shutdown)", 3, 0, end_database(signal.SIGINT)),
     Fault("database-crash", "PostgreSQL ended without a shutdown (SIGQUIT)", 3, 1, end_database(signal.SIGQUIT)),
