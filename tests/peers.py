@@ -311,8 +311,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgres_cluster() -> Iterator[str]:
-    """A real PostgreSQL server on a free loopback port with empty storage; yields the SQLAlchemy URL of its first database."""
+def postgres_cluster(*, certificate: Path | None = None) -> Iterator[str]:
+    """A real PostgreSQL server on a free loopback port with empty storage; yields the SQLAlchemy URL of its first database.
+
+    Args:
+        certificate: a file with key and certificate; with it the server offers TLS.
+    """
     programs, user = postgres_programs(), server_user()
     if programs is None:
         message = f"PostgreSQL {postgres_missing()}"
@@ -321,6 +325,13 @@ def postgres_cluster() -> Iterator[str]:
         password, port, log = secrets.token_hex(16), free_port(), folder / "server.log"
         initialise(programs, folder, password=password, user=user)
         settings = ["listen_addresses=127.0.0.1", f"port={port}", "unix_socket_directories=", "max_connections=100", "timezone=UTC"]
+        if certificate is not None:
+            shown = folder / "server.pem"
+            shown.touch(mode=0o600)
+            shown.write_bytes(certificate.read_bytes())
+            if user is not None:
+                shutil.chown(shown, user)
+            settings += ["ssl=on", f"ssl_cert_file={shown}", f"ssl_key_file={shown}"]
         unsafe_and_quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]  # storage that is thrown away at the end
         chosen = [word for setting in [*settings, *unsafe_and_quick] for word in ("-c", setting)]
         command = [str(programs / "postgres"), "-D", str(folder / "data"), *chosen]

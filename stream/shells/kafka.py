@@ -39,7 +39,7 @@ from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import Instruments, open_run
 from stream.shells.score_worker import ScorePartition, in_batches, lead_of
 from stream.shells.stages import IntakeStage
-from stream.shells.topics import TopicIds, is_live, topic_ids
+from stream.shells.topics import TopicIds, check_rights, is_live, topic_ids
 from stream.shells.wire import MESSAGE_BYTES_MAX, RawMessage, fold_messages, punctuation
 from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within
 
@@ -416,6 +416,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
     """The application with its one agent."""
     store, ids = Store(settings.store_url), topic_ids(settings.kafka, settings.run)
+    check_rights(settings.kafka, settings.run, role=names.ROLE_SCORE if agent == "score" else names.ROLE_FOLD)
     if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
         open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()

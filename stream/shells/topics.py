@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from groundswell import names
 from groundswell.errors import ContinuityError, DependencyError, NotFoundError, UsageError
@@ -135,6 +135,37 @@ def _fold_row(run: str, part: int, log_id: str) -> dict[str, Any]:
         "run": run, "role": names.ROLE_FOLD, "part": part, "epoch": 0, "owner": "", "revision": 0,
         "next_offset": 0, "time_ms": NEVER_TICK, "closed_tick": NEVER_TICK, "log_id": log_id,
     }  # fmt: skip
+
+
+def check_rights(kafka: KafkaAccess | str, run: str, *, role: str) -> None:
+    """Ask the broker whether a worker may do its part: without these rights aiokafka waits for ever and says nothing.
+
+    Args:
+        kafka: the brokers.
+        run: whose topics; they exist.
+        role: names.ROLE_SCORE or names.ROLE_FOLD.
+
+    Raises:
+        DependencyError: a right is missing, or the broker does not answer.
+    """
+    raw, contributions = names.raw_topic(run), names.contribution_topic(run)
+    score = role == names.ROLE_SCORE
+    needed = {raw: {"READ", "WRITE"}, contributions: {"WRITE"}} if score else {contributions: {"READ"}}
+    with _admin(kafka) as admin:
+        for topic in admin.describe_topics(list(needed)):
+            # None: a broker so old that it does not tell.
+            missing = needed[topic["name"]] - set(topic["authorized_operations"] or needed[topic["name"]])
+            if topic["error_code"] == TopicAuthorizationFailedError.errno or missing:
+                reason = f"no {' and no '.join(sorted(missing or needed[topic['name']]))} on topic {topic['name']}"
+                raise TopicAuthorizationFailedError(reason)
+        group = names.score_group(run) if score else names.fold_group(run)
+        try:
+            admin.list_group_offsets(group)
+        except GroupAuthorizationFailedError as error:
+            reason = f"no READ on group {group}"
+            raise GroupAuthorizationFailedError(reason) from error
+        except KafkaError:
+            pass  # nobody has used a group yet, or its place moves: the worker waits for that itself
 
 
 class _admin:  # noqa: N801 - used like a function

@@ -107,6 +107,8 @@ def test_data_of_a_cluster_of_another_size_is_not_touched(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert "holds a cluster that was made with --nodes 3: start it so" in done.stderr
     assert identity.read_text() == "3 c3ludGhldGljLWNsdXN0ZQ\n"
+    identity.write_text("1 c3ludGhldGljLWNsdXN0ZQ secure\n")
+    assert "holds a cluster that was made with --nodes 1 --secure: start it so" in start("--port", "0", "--data", str(tmp_path)).stderr
 
 
 # --- real peers -----------------------------------------------------------------------------------------------------------

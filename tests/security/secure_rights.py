@@ -20,19 +20,15 @@ def listed() -> list[tuple[str, str, bool, str, list[str]]]:
 
 def give_out(admin: KafkaAccess) -> None:
     """Let every login do what the page says, and nothing else; asking twice changes nothing."""
-    acls = [
-        ACL(
-            f"User:{who}",
-            "*",
-            ACLOperation[operation],
-            ACLPermissionType.ALLOW,
-            ResourcePattern(
-                ResourceType[kind.upper()], name, ACLResourcePatternType.PREFIXED if begins else ACLResourcePatternType.LITERAL
-            ),
-        )
-        for who, kind, begins, name, operations in listed()
-        for operation in operations
-    ]
+    for who, kind, begins, name, operations in listed():
+        allow(admin, who, kind, name, operations, begins=begins)
+
+
+def allow(admin: KafkaAccess, who: str, kind: str, name: str, operations: list[str], *, begins: bool = False) -> None:
+    """Let a login do something to a topic or a group, or to all whose names begin so."""
+    pattern = ACLResourcePatternType.PREFIXED if begins else ACLResourcePatternType.LITERAL
+    place = ResourcePattern(ResourceType[kind.upper()], name, pattern)
+    acls = [ACL(f"User:{who}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, place) for operation in operations]
     client: Any = KafkaAdminClient(**admin.for_kafka_python())
     try:
         told = client.create_acls(acls)

@@ -12,6 +12,7 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from deploy.kafka import secure
 from groundswell.errors import DependencyError
 from groundswell.names import TICK_MS
 from groundswell.store import schema as t
@@ -20,7 +21,7 @@ from stream.shells.desk_worker import DeskWorker
 from stream.shells.publish import publish_archive
 from stream.shells.topics import prepare_run
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
-from tests.peers import plain_url
+from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
 
 SCRIPT: Final = (Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.sql").read_text("utf-8")
@@ -156,3 +157,21 @@ def test_a_wrong_password_and_a_server_without_tls_are_told_without_the_password
     with pytest.raises(DependencyError, match=r"SSL.*sslmode of store.url right") as caught:
         Store(asked)
     assert str(url.password) not in str(caught.value)
+
+
+@pytest.mark.postgres
+def test_tls_to_the_server_is_what_the_url_asks_for(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    for folder in (ours, other):
+        folder.mkdir()
+        secure.make_authority(folder)
+    with postgres_cluster(certificate=secure.make_certificate(ours, "database")) as url:
+
+        def asking(**query: str) -> str:
+            return make_url(url).update_query_dict(query).render_as_string(hide_password=False)
+
+        with closing(Store(asking(sslmode="verify-full", sslrootcert=str(ours / "ca.pem")))) as store, store.read() as connection:
+            encrypted = connection.execute(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")).scalar_one()
+        assert encrypted
+        with pytest.raises(DependencyError, match=r"certificate verify failed.*are name, password and sslmode of store.url right"):
+            Store(asking(sslmode="verify-full", sslrootcert=str(other / "ca.pem")))

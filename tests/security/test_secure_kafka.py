@@ -27,11 +27,11 @@ from groundswell.store.store import Store
 from ingest.sink import KafkaSink
 from stream.shells.kafka import make_app
 from stream.shells.publish import RawProducer, publish_archive
-from stream.shells.topics import create_topics, prepare_run, topic_ids
+from stream.shells.topics import check_rights, create_topics, prepare_run, topic_ids
 from stream.shells.worker import AgentName, WorkerSettings
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
 from tests.peers import SecureKafka
-from tests.security.secure_rights import give_out, listed
+from tests.security.secure_rights import allow, give_out, listed
 from tests.synthetic_news import instruments, sealed_log
 
 Client = Callable[[KafkaAccess, Path], None]
@@ -231,3 +231,22 @@ def test_what_a_login_may_not_do_is_said_with_where_its_rights_are_listed(secure
         topic_ids(secure_kafka.access("crawler"), names.LIVE_RUN)
     with pytest.raises(DependencyError, match=r"give crawler what docs/security.md lists"):
         create_topics(secure_kafka.access("crawler"), "made-by-a-crawler")
+
+
+@pytest.mark.parametrize(
+    ("role", "lacks"),
+    [
+        (names.ROLE_SCORE, r"no READ on topic groundswell.raw.lame"),
+        (names.ROLE_FOLD, r"no READ on group groundswell-fold.lame"),
+    ],
+)
+def test_a_worker_that_lacks_a_right_is_told_instead_of_waiting_for_ever(
+    secure_kafka: SecureKafka, rights: None, role: str, lacks: str
+) -> None:
+    create_topics(secure_kafka.access("worker"), "lame")
+    allow(secure_kafka.access("admin"), "crawler", "topic", names.raw_topic("lame"), ["WRITE", "DESCRIBE_CONFIGS"])
+    allow(secure_kafka.access("admin"), "crawler", "topic", names.contribution_topic("lame"), ["READ", "WRITE"])
+    with pytest.raises(DependencyError, match=rf"{lacks}; the login lacks a right: give crawler what"):
+        check_rights(secure_kafka.access("crawler"), "lame", role=role)
+    for each in (names.ROLE_SCORE, names.ROLE_FOLD):
+        check_rights(secure_kafka.access("worker"), "lame", role=each)
