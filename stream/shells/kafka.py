@@ -12,7 +12,7 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -31,7 +31,7 @@ from groundswell.kafka_access import KafkaAccess
 from groundswell.logs import logger
 from groundswell.metrics import Metrics, serve_metrics
 from groundswell.probes import Probes
-from groundswell.store.progress import NEVER_TICK
+from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.backfill import KIND
@@ -64,7 +64,7 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
     folder = settings.data_dir / "faust" / f"{agent}-{settings.instance or 'worker'}"
     folder.mkdir(parents=True, exist_ok=True)
     access = KafkaAccess.of(settings.kafka)
-    app = faust.App(
+    return faust.App(
         names.score_group(settings.run) if agent == "score" else names.fold_group(settings.run),
         broker=[f"kafka://{broker.strip()}" for broker in access.bootstrap.split(",")],
         broker_credentials=_credentials(access),
@@ -87,25 +87,46 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         producer_linger=0.002,
         producer_max_request_size=MESSAGE_BYTES_MAX,
     )
-    app.transport.Consumer = RewindingConsumer  # type: ignore[misc]
-    return app
 
 
 class RewindingConsumer(Consumer):
-    """Faust's consumer, which can also go back to a beginning.
+    """Faust's consumer, which begins where the store needs it to: at the lower one of two offsets, Kafka's and the store's.
 
-    What is fetched while a rebalance is under way is thrown away, and Faust then seeks to the committed offsets. aiokafka passes
-    over partitions without one: their first messages would be gone, until the process ends at the gap.
+    Kafka's is never above the store's, unless the store was restored from a backup: then the topic is read again from there on.
+    It may be missing: what is fetched while a rebalance is under way is thrown away, and aiokafka passes over partitions of which
+    nothing has been acknowledged when it seeks back. Their first messages would be gone, until the process ends at the gap.
+
+    Args:
+        needed: {partition: lowest offset that the store has not done}; asked in a thread.
     """
 
+    def __init__(self, *args: Any, needed: Callable[[], Mapping[int, int]], **kwargs: Any) -> None:
+        self._needed = needed
+        super().__init__(*args, **kwargs)
+
     async def seek_to_committed(self) -> Any:
-        """Seek every partition to its committed offset, or to its first one where nothing has been committed."""
+        """Seek every partition; returns {partition: where it begins}."""
         committed = await super().seek_to_committed()
-        unread = {partition: 0 for partition, offset in committed.items() if not offset}
-        if unread:
+        try:
+            needed = await asyncio.to_thread(self._needed)
+        except GroundswellError as error:
+            end_process(error, place="seeking")
+        begin = {tp: min(offset or 0, needed.get(tp.partition, 0)) for tp, offset in committed.items()}
+        back = {tp: offset for tp, offset in begin.items() if not offset or offset < (committed[tp] or 0)}
+        if any(committed[tp] for tp in back):
+            _log.warning("the store is behind what was acknowledged: reading again", partitions=sorted(tp.partition for tp in back))
+        if back:
             with contextlib.suppress(IllegalStateError):  # taken away meanwhile: the next assignment comes here again
-                await self.seek_wait(unread)
-        return committed
+                await self.seek_wait(back)
+        return dict(committed) | back
+
+
+def needed_offsets(store: Store, run: str, agent: AgentName) -> dict[int, int]:
+    """{partition: next offset} of a role; a partition without a row is needed from its beginning."""
+    with store.read() as connection:
+        return {
+            row.part: row.next_offset for row in progress_of(connection, run, names.ROLE_SCORE if agent == "score" else names.ROLE_FOLD)
+        }
 
 
 def _credentials(access: KafkaAccess) -> Any:
@@ -420,6 +441,7 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
         open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()
+    app.transport.Consumer = partial(RewindingConsumer, needed=partial(needed_offsets, store, settings.run, agent))
     metrics = Metrics(CollectorRegistry()) if settings.metrics_port else None
     if metrics is not None:
         serve_metrics(metrics, settings.metrics_host, settings.metrics_port, probes=probes)
