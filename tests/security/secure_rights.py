@@ -1,11 +1,23 @@
 """The rights at Kafka that docs/security.md lists, given out on a real broker."""
 
 import re
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
 
 from groundswell.kafka_access import KafkaAccess
 
@@ -29,9 +41,13 @@ def allow(admin: KafkaAccess, who: str, kind: str, name: str, operations: list[s
     pattern = ACLResourcePatternType.PREFIXED if begins else ACLResourcePatternType.LITERAL
     place = ResourcePattern(ResourceType[kind.upper()], name, pattern)
     acls = [ACL(f"User:{who}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, place) for operation in operations]
-    client: Any = KafkaAdminClient(**admin.for_kafka_python())
-    try:
+    given = ACLFilter(
+        f"User:{who}", "*", ACLOperation.ANY, ACLPermissionType.ALLOW, ResourcePatternFilter(place.resource_type, name, pattern)
+    )
+    with closing(KafkaAdminClient(**admin.for_kafka_python())) as client:
         told = client.create_acls(acls)
-    finally:
-        client.close()
-    assert len(told["succeeded"]) == len(acls), told["failed"]
+        assert len(told["succeeded"]) == len(acls), told["failed"]
+        waited, deadline = threading.Event(), time.monotonic() + 20
+        while not {acl.operation for acl in acls} <= {acl.operation for acl in client.describe_acls(given)[0]}:
+            assert time.monotonic() < deadline, "the controller has the rights, and the broker does not learn of them"
+            waited.wait(0.02)
