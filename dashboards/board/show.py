@@ -62,6 +62,9 @@ def trust_json(trust: Trust) -> dict[str, Any]:
         "unbalanced": trust.unbalanced,
         "documents": trust.documents,
         "in_flight": trust.in_flight,
+        "held_back": None
+        if trust.held_back is None
+        else {"partition": trust.held_back.partition, "behind_s": (trust.held_back.behind_ms or 0) // 1000, "owner": trust.held_back.owner},
         "conditions": [{"kind": c.kind, "subject": c.subject, "since": iso(c.since_ms), "reason": c.reason} for c in trust.conditions],
     }
 

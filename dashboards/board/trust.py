@@ -18,9 +18,13 @@ from groundswell.store.conditions import Condition, open_conditions
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
 from groundswell.store.progress import progress_of
 from groundswell.store.query import Balance, balance_of, closed_ms, total
+from groundswell.store.times import HeldBack, held_back
 
 SAID_ALREADY = ("behind", "balance")
 """Kinds of conditions that the first line finds out by itself."""
+
+HELD_BACK_MS = 60_000
+"""A raw partition that is this far behind the furthest one is named: workers and crawlers let time pass in each every 2 s."""
 
 LATE_MS = 120_000
 """A live run whose data end longer ago than this is behind."""
@@ -45,6 +49,7 @@ class Trust:
     unbalanced: dict[str, int]  # {source: documents missing (+) or counted twice (-)}
     documents: int  # fetched, all sources
     in_flight: int
+    held_back: HeldBack | None = None  # of a live run: the raw partition that all others wait for, where that takes too long
     conditions: tuple[Condition, ...] = ()  # of a live run's installation, those that the rest of the line does not say
 
     @property
@@ -55,7 +60,7 @@ class Trust:
     @property
     def sound(self) -> bool:
         """Nothing to be said against this screen."""
-        return self.data_until_ms is not None and not (self.late or self.blind or self.unbalanced or self.conditions)
+        return self.data_until_ms is not None and not (self.late or self.blind or self.unbalanced or self.held_back or self.conditions)
 
 
 class Watch:
@@ -73,7 +78,8 @@ class Watch:
         """Changes whenever a page of this run could say something new."""
         score = [(claim.epoch, claim.revision) for claim in progress_of(connection, self.run, ROLE_SCORE)]
         held = [(condition.kind, condition.subject) for condition in open_conditions(connection)]
-        return f"{self.run}:{closed_ms(connection, self.run)}:{score}:{held}:{self._log_end()}"
+        waits = _held_back(connection, self.run)
+        return f"{self.run}:{closed_ms(connection, self.run)}:{score}:{held}:{waits and waits.partition}:{self._log_end()}"
 
     def _log_end(self) -> int | None:
         return self._log.last_known_ms() if self._log else None
@@ -129,5 +135,11 @@ class Watch:
             unbalanced={row.source: row.balance for row in balances if row.balance},
             documents=everything.fetched,
             in_flight=everything.in_flight,
+            held_back=_held_back(connection, self.run) if kind == "live" else None,
             conditions=tuple(c for c in open_conditions(connection) if c.kind not in SAID_ALREADY) if kind == "live" else (),
         )
+
+
+def _held_back(connection: Connection, run: str) -> HeldBack | None:
+    found = held_back(connection, run)
+    return found if found is not None and (found.behind_ms is None or found.behind_ms > HELD_BACK_MS) else None

@@ -20,11 +20,11 @@ from groundswell.clock import Clock
 from groundswell.errors import GroundswellError, reason_of
 from groundswell.local_log import LocalLog
 from groundswell.logs import logger
-from groundswell.metrics import Metrics
+from groundswell.metrics import BALANCE_TERMS, Metrics
 from groundswell.names import TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import Condition, end, hold, open_conditions, settle, told
-from groundswell.store.query import balance_of, closed_ms
+from groundswell.store.query import balance_of, closed_ms, total
 from groundswell.store.store import Store
 from stream.shells.supervisor import Report, Said
 
@@ -98,9 +98,13 @@ class Lookout:
         if now_ms < self._balance_due_ms:
             return None
         self._balance_due_ms = now_ms + BALANCE_EVERY_MS
-        rows = [row for row in balance_of(connection, self.run, log=self.log) if row.balance]
-        if rows and self.log is not None:  # the log may have grown between the two counts that a balance takes of it
-            rows = [row for row in balance_of(connection, self.run, log=self.log) if row.balance]
+        balances = balance_of(connection, self.run, log=self.log)
+        if self.log is not None and any(row.balance for row in balances):
+            balances = balance_of(connection, self.run, log=self.log)  # the log may have grown between the two counts of it
+        if self.metrics is not None:
+            everything = total(balances)
+            self.metrics.observe_balance({term: getattr(everything, term) for term in BALANCE_TERMS})
+        rows = [row for row in balances if row.balance]
         return {self.run: ", ".join(f"{row.source} {row.balance:+d}" for row in rows[:10])} if rows else {}
 
     async def _tell(self, condition: Condition, now_ms: int) -> bool:

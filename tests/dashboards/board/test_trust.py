@@ -4,10 +4,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dashboards.board.show import trust_json
-from dashboards.board.trust import LATE_MS, Watch
+from dashboards.board.trust import HELD_BACK_MS, LATE_MS, Watch
 from groundswell.local_log import LocalLog
 from groundswell.metrics import BALANCE_TERMS, Metrics
-from groundswell.names import HOUR_MS, TICK_MS
+from groundswell.names import HOUR_MS, RAW_PARTITIONS, ROLE_SCORE, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import hold
 from groundswell.store.store import Store
@@ -72,6 +72,22 @@ def test_what_operators_have_to_know_stands_in_the_first_line_of_a_live_run(stor
     assert not trust.sound
     assert before != after, "the page is drawn again"
     assert trust_json(trust)["conditions"][0]["subject"] == WIRE
+
+
+@pytest.mark.parametrize(("behind_ms", "named"), [(HELD_BACK_MS, False), (HELD_BACK_MS + 1, True)])
+def test_the_raw_partition_that_all_wait_for_is_named(store: Store, behind_ms: int, *, named: bool) -> None:
+    fill(store, None, run="live", kind="live")
+    with store.write() as connection:
+        row = dict(connection.execute(t.progress.select().where(t.progress.c.role == ROLE_SCORE)).mappings().one())
+        moved = row | {"owner": "host:7", "time_ms": END_MS}
+        connection.execute(t.progress.delete().where(t.progress.c.role == ROLE_SCORE))
+        rows = [moved | {"part": part, "time_ms": END_MS - (behind_ms if part == 3 else 0)} for part in range(RAW_PARTITIONS)]
+        connection.execute(t.progress.insert(), rows)
+    with store.read() as connection:
+        trust = Watch("live", None).trust(connection, now_ms=END_MS)
+    store.close()
+    assert (trust.held_back is not None) is named
+    assert trust_json(trust)["held_back"] == ({"partition": 3, "behind_s": HELD_BACK_MS // 1000, "owner": "host:7"} if named else None)
 
 
 def test_what_the_log_holds_beyond_the_read_offset_is_in_flight_and_not_missing(store: Store, tmp_path: Path) -> None:

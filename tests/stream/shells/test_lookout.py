@@ -116,6 +116,7 @@ def test_a_document_without_a_fate_is_told_of_at_the_next_count(scene: Scene) ->
     with scene.store.read() as connection:
         reasons = {c.kind: c.reason for c in open_conditions(connection)}
     assert reasons["balance"] == "Harbour Wire +1"
+    assert scene.metrics.registry.get_sample_value("groundswell_balance_documents", {"term": "balance"}) == 1
 
 
 def test_a_target_that_refuses_is_tried_again_at_the_next_look(scene: Scene) -> None:
