@@ -136,6 +136,12 @@ class KafkaRun:
         assert found is not None
         return found
 
+    def exit_code(self, agent: Role, number: int, *, within_s: float) -> int | None:
+        """What a worker ends with by itself; None if it has not in time."""
+        process = self._running[f"{agent}-{number}"]
+        process.join(within_s)
+        return process.exitcode
+
     def end(self) -> None:
         """SIGKILL every worker that is left."""
         for process in self._running.values():
