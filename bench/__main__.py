@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.beside import beside_a_backfill
 from bench.demo import first_impressions
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
@@ -18,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "demo": first_impressions,
     "plain-loop": against_a_plain_loop,
     "full-store": in_a_full_store,
+    "beside": beside_a_backfill,
     "kafka": beside_a_bare_loop,
     "scoring": scoring,
     "gpu": on_a_gpu,

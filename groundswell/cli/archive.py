@@ -1,5 +1,6 @@
 """Commands over files: backfill, score."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ import click
 
 from groundswell.cli import options as o
 from groundswell.errors import UsageError
+
+BACKFILL_NICE = 10
+"""An archive can wait; a live document cannot."""
 
 
 @click.command()
@@ -32,11 +36,13 @@ def backfill(
     """Run archives (jsonl, csv, parquet, each also .gz) through the pipeline into a run of their own.
 
     Never pings. Can be stopped and resumed by the same command; a second call changes nothing. Bad lines are reported on
-    standard error, counted as drops, and stop nothing. Exit code 3: partly done, run it again.
+    standard error, counted as drops, and stop nothing. Runs at a lower priority than live work on the same machine.
+    Exit code 3: partly done, run it again.
     """
     from groundswell.clock import SystemClock
     from stream.shells import backfill as shell
 
+    os.nice(BACKFILL_NICE)
     options = shell.ArchiveOptions(
         assume_lag_ms=o.duration_ms(assume_lag, name="--assume-lag"),
         strict=strict,
