@@ -19,8 +19,19 @@ HEAD: Final = "0002"
 
 SQLITE_WAIT_S: Final = 30
 SILENT_WRITE_S: Final = 30
-"""How long an open writing transaction may say nothing to PostgreSQL. It holds the row of a partition, and a process that was stopped or
-cut off from the network must not keep the next owner out for ever."""
+"""How long an open writing transaction may say nothing to PostgreSQL. It holds rows, and a process that was stopped or cut off from the
+network must not keep others from them for ever."""
+
+# `idle_in_transaction_session_timeout` alone is not enough: a client that stops among the rows of one insert (psycopg sends them as a
+# pipeline) is "active" for the server. Whoever has waited for its rows so long ends it.
+_LIMITS: Final = "SET LOCAL idle_in_transaction_session_timeout = '{0}s'; SET LOCAL lock_timeout = '{0}s'"
+_END_SILENT: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+AND backend_xid IS NOT NULL AND wait_event = 'ClientRead' AND query_start < now() - interval '{0} s'
+"""
+
+LOCK_NOT_AVAILABLE: Final = "55P03"
 
 Row = Mapping[str, Any]
 
@@ -30,14 +41,16 @@ class Store:
 
     Args:
         url: "sqlite:///file.db", a bare path, or "postgresql+psycopg://user@host/database".
+        silent_write_s: how long an open writing transaction may say nothing to PostgreSQL, and how long others wait for its rows.
 
     Raises:
         UsageError: the URL names no store that this project knows.
         DependencyError: the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, silent_write_s: int = SILENT_WRITE_S) -> None:
         self.url = sqlalchemy_url(url)
+        self._silent_write_s = silent_write_s
         self.engine = _engine(self.url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._inserts: dict[tuple[str, bool], tuple[str, tuple[str, ...] | None]] = {}
@@ -97,13 +110,24 @@ class Store:
         try:
             with self.engine.connect().execution_options(groundswell_write=True) as connection, connection.begin():
                 if not self.is_sqlite:
-                    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_WRITE_S}s'")
+                    connection.exec_driver_sql(_LIMITS.format(self._silent_write_s))
                 yield connection
         except (OperationalError, InternalError) as error:
             if isinstance(error, InternalError) and not error.connection_invalidated:
                 raise  # not the server's doing
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                self.end_silent_writers()
             reason = f"store {self.shown}: {reason_of(error.orig or error)}; nothing of this transaction was stored, try again"
             raise DependencyError(reason) from error
+
+    def end_silent_writers(self) -> int:
+        """Cut off from PostgreSQL whoever holds rows and has said nothing for `silent_write_s`; they store nothing any more.
+
+        Returns:
+            How many there were.
+        """
+        with self.engine.begin() as connection:
+            return int(connection.exec_driver_sql(_END_SILENT.format(self._silent_write_s)).scalar_one())
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool = True) -> int:
         """Insert rows; where a key exists, keep the stored row (`keep`) or raise.
