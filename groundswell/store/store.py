@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,19 @@ HEAD: Final = "0003"
 
 SQLITE_WAIT_S: Final = 30
 SILENT_WRITE_S: Final = 30
-"""How long an open writing transaction may say nothing to PostgreSQL. It holds the row of a partition, and a process that was stopped or
-cut off from the network must not keep the next owner out for ever."""
+"""How long an open writing transaction may say nothing to PostgreSQL. It holds rows, and a process that was stopped or cut off from the
+network must not keep others from them for ever."""
+
+# `idle_in_transaction_session_timeout` alone is not enough: a client that stops among the rows of one insert (psycopg sends them as a
+# pipeline) is "active" for the server. Whoever has waited for its rows so long ends it.
+_LIMITS: Final = "SET LOCAL idle_in_transaction_session_timeout = '{0}s'; SET LOCAL lock_timeout = '{0}s'"
+_END_SILENT: Final = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+AND backend_xid IS NOT NULL AND wait_event = 'ClientRead' AND query_start < now() - interval '{0} s'
+"""
+
+LOCK_NOT_AVAILABLE: Final = "55P03"
 
 Row = Mapping[str, Any]
 
@@ -31,14 +42,16 @@ class Store:
 
     Args:
         url: "sqlite:///file.db", a bare path, or "postgresql+psycopg://user@host/database".
+        silent_write_s: how long an open writing transaction may say nothing to PostgreSQL, and how long others wait for its rows.
 
     Raises:
         UsageError: the URL names no store that this project knows.
         DependencyError: the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, silent_write_s: int = SILENT_WRITE_S) -> None:
         self.url = sqlalchemy_url(url)
+        self._silent_write_s = silent_write_s
         self.engine = _engine(self.url)
         self._secrets = spellings(passwords_of_url(self.url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
@@ -124,9 +137,12 @@ class Store:
         try:
             with self.engine.connect().execution_options(groundswell_write=True) as connection, connection.begin():
                 if not self.is_sqlite:
-                    connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_WRITE_S}s'")
+                    connection.exec_driver_sql(_LIMITS.format(self._silent_write_s))
                 yield connection
         except DatabaseError as error:
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                with suppress(DatabaseError):  # a login may lack the right to end another one's sessions
+                    self.end_silent_writers()
             told = self._refused(error, "nothing of this transaction was stored, try again")
             if told is None:
                 raise
@@ -139,6 +155,15 @@ class Store:
         # The server ends a transaction that is silent for too long with an InternalError, and the connection with it.
         is_away = isinstance(error, OperationalError) or (isinstance(error, InternalError) and error.connection_invalidated)
         return DependencyError(self._said(error, step)) if is_away else None
+
+    def end_silent_writers(self) -> int:
+        """Cut off from PostgreSQL whoever holds rows and has said nothing for `silent_write_s`; they store nothing any more.
+
+        Returns:
+            How many there were.
+        """
+        with self.engine.begin() as connection:
+            return int(connection.exec_driver_sql(_END_SILENT.format(self._silent_write_s)).scalar_one())
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool = True) -> int:
         """Insert rows; where a key exists, keep the stored row (`keep`) or raise.

@@ -1,10 +1,12 @@
 """What every store promises, on SQLite and on PostgreSQL alike."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 from sqlalchemy import inspect, select
 
@@ -16,11 +18,12 @@ from groundswell.records import Admission, Decision, Drop, Heartbeat, Increment,
 from groundswell.store import derived, facts
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, advance, claim, confirm, progress_of
-from groundswell.store.store import HEAD, SILENT_WRITE_S, Store
+from groundswell.store.store import HEAD, Store
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
 from tests import builders as b
+from tests import peers
 
 RUN = "r1"
 ASTRAL = "𝔘𝔫𝔦 临澜银行 café 🚀 ' \" % :x ?"
@@ -269,14 +272,11 @@ def test_numbers_are_added_to_those_that_are_there(store: Store) -> None:
 
 @pytest.mark.postgres
 def test_an_owner_that_stops_in_mid_transaction_does_not_keep_the_next_one_out(postgres_store_url: str) -> None:
-    store, heir = Store(postgres_store_url), Store(postgres_store_url)
+    store, heir = Store(postgres_store_url, silent_write_s=1), Store(postgres_store_url)
     stopped = claim(store, RUN, ROLE_FOLD, owner="stopped")
 
     def stop_in_mid_transaction() -> None:
         with store.write() as connection:
-            limit = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
-            assert limit == f"{SILENT_WRITE_S}s"
-            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '200ms'")  # half a minute is long in a test
             advance(connection, stopped, next_offset=5, time_ms=0, closed_tick=0)
             assert claim(heir, RUN, ROLE_FOLD, owner="heir").next_offset == 0
             advance(connection, stopped, next_offset=6, time_ms=0, closed_tick=0)
@@ -284,6 +284,22 @@ def test_an_owner_that_stops_in_mid_transaction_does_not_keep_the_next_one_out(p
     with pytest.raises(DependencyError, match="nothing of this transaction was stored"):
         stop_in_mid_transaction()
     store.close()
+    heir.close()
+
+
+@pytest.mark.postgres
+def test_a_writer_that_stops_among_the_rows_of_an_insert_is_cut_off_by_whoever_has_waited_for_them(
+    postgres_store_url: str,
+) -> None:
+    heir, row = Store(postgres_store_url, silent_write_s=1), {"run": RUN, "source": "wire", "documents": 1}
+    with psycopg.connect(peers.plain_url(postgres_store_url)) as stopped, contextlib.suppress(psycopg.OperationalError), stopped.pipeline():
+        stopped.execute("INSERT INTO fetched (run, source, documents) VALUES (%(run)s, %(source)s, %(documents)s)", row)
+        stopped.pgconn.send_flush_request()  # here, before the rest of its rows, it stops
+        stopped.pgconn.flush()
+        with pytest.raises(DependencyError, match="lock timeout"), heir.write() as connection:
+            heir.insert(connection, t.fetched, [row])
+        with heir.write() as connection:  # as the worker that was started again does
+            heir.insert(connection, t.fetched, [row])
     heir.close()
 
 

@@ -282,6 +282,6 @@ def test_a_worker_that_breaks_a_promise_is_caught(broken: Breakable, caught_by: 
     class Broken(TimeModel):
         parts = broken
 
-    once = settings(QUICK, max_examples=60, derandomize=True, phases=[Phase.generate], database=None)
+    once = settings(QUICK, max_examples=500, derandomize=True, phases=[Phase.generate], database=None)
     with pytest.raises(Exception, match=caught_by):
         run_state_machine_as_test(Broken, settings=once)
