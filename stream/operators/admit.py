@@ -85,23 +85,26 @@ class Gate:
             ContinuityError: an item lies before the partition's own time although its tick was not folded: a broken promise of the log.
         """
         for contribution in contributions:
-            if self._is_open(partition, contribution.known_ms):
-                self.held[tick_of(contribution.known_ms)][0].append(contribution)
+            tick = tick_of(contribution.known_ms)
+            if tick > self.closed_tick:
+                self._check(partition, contribution.known_ms)
+                self.held[tick][0].append(contribution)
                 self.records_held += 1
-        for arrival in arrivals:
-            if self._is_open(partition, arrival.known_ms):
-                self.held[tick_of(arrival.known_ms)][1].append(arrival)
+        time_ms = self.times_ms[partition]
+        for arrival in arrivals:  # every partition meets every arrival: no call for each
+            tick = arrival.known_ms // TICK_MS
+            if tick > self.closed_tick:
+                if arrival.known_ms < time_ms:
+                    self._check(partition, arrival.known_ms)
+                self.held[tick][1].append(arrival)
 
-    def _is_open(self, partition: int, known_ms: int) -> bool:
-        if tick_of(known_ms) <= self.closed_tick:
-            return False
+    def _check(self, partition: int, known_ms: int) -> None:
         if known_ms < self.times_ms[partition]:
             reason = (
                 f"raw partition {partition}: an item known at {known_ms} came after the partition's time {self.times_ms[partition]}; "
                 "the log is out of order: check the topic's message.timestamp.type, then restart"
             )
             raise ContinuityError(reason)
-        return True
 
     def advance(self, partition: int, time_ms: int) -> None:
         """Move a raw partition's time forward; times never move back."""
