@@ -2,10 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, ColumnElement, Connection, Text, and_, bindparam, exists, func, literal_column, not_, or_, select, true
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from groundswell.codec import decode, encode
 from groundswell.names import TICK_MS
@@ -124,10 +140,9 @@ def write_heartbeats(store: Store, connection: Connection, heartbeats: Iterable[
 def known_contents(connection: Connection, run: str, document_ids: Sequence[str]) -> dict[str, dict[str, Position]]:
     """{document id: {content hash: first position}} of the run, for these documents."""
     known: dict[str, dict[str, Position]] = {}
-    a = t.admissions.c
+    statement = _contents_by_document(connection.dialect.name)
     for chunk in _chunks(sorted(set(document_ids))):
-        columns = a.document_id, a.content_hash, a.part, a.position, a.place
-        rows = _looked_up(connection, a.document_id, chunk, *columns, where=a.run == run)
+        rows = connection.execute(statement, {"keys": chunk, "run": run})
         for document_id, content_hash, part, position, place in rows:
             contents = known.setdefault(document_id, {})
             here = Position(part, position, place)
@@ -139,9 +154,9 @@ def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, mo
     """{(document id, content hash): score} for what this model has scored already."""
     wanted = set(keys)
     found: dict[tuple[str, str], Score] = {}
-    s = t.scores.c
+    statement = _scores_by_document(connection.dialect.name)
     for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
-        rows = _looked_up(connection, s.document_id, chunk, s.document_id, s.content_hash, s.body, where=s.model_id == model_id)
+        rows = connection.execute(statement, {"keys": chunk, "model_id": model_id})
         for document_id, content_hash, body in rows:
             if (document_id, content_hash) in wanted:
                 found[document_id, content_hash] = decode(body, Score)
@@ -249,19 +264,30 @@ def tick_before(connection: Connection, run: str, tick: int, *, history: bool = 
     return connection.execute(select(func.max(a.tick)).where(heard, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
 
 
-def _looked_up(
-    connection: Connection, key: ColumnElement[str], keys: list[str], *columns: ColumnElement[Any], where: ColumnElement[bool]
-) -> Iterable[Any]:
-    """Rows by an indexed key, in no order.
+@cache
+def _contents_by_document(dialect: str) -> Select[Any]:
+    a = t.admissions.c
+    columns = a.document_id, a.content_hash, a.part, a.position, a.place
+    return _lookup(dialect, a.document_id, *columns, where=a.run == bindparam("run"))
+
+
+@cache
+def _scores_by_document(dialect: str) -> Select[Any]:
+    s = t.scores.c
+    return _lookup(dialect, s.document_id, s.document_id, s.content_hash, s.body, where=s.model_id == bindparam("model_id"))
+
+
+def _lookup(dialect: str, key: ColumnElement[str], *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Select[Any]:
+    """A statement for the rows of many `keys`, in no order; made once, since a small batch costs less than making it.
 
     PostgreSQL is told to look each key up. From a list it makes a plan of its own, which psycopg prepares while the table is small: it
     compares every row of the run with every key, and stays until the table is analysed.
     """
-    if connection.dialect.name != "postgresql":
-        return connection.execute(select(*columns).where(key.in_(keys), where))
-    wanted = func.unnest(bindparam(None, keys, type_=ARRAY(Text))).table_valued("key", name="wanted").render_derived()
+    if dialect != "postgresql":
+        return select(*columns).where(key.in_(bindparam("keys", expanding=True)), where)
+    wanted = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key", name="wanted").render_derived()
     found = select(*columns).where(key == wanted.c.key, where).offset(literal_column("0")).lateral("found")  # the offset keeps it apart
-    return connection.execute(select(found).select_from(wanted).join(found, true()))
+    return select(found).select_from(wanted).join(found, true())
 
 
 def _chunks(keys: list[str]) -> Iterable[list[str]]:
