@@ -25,6 +25,7 @@ COMPANIES, SOURCES = 400, 40
 COPIES: Final = 0.25  # share of documents that repeat a title
 NEGATIVES: Final = 0.1
 ENVELOPE_RECORDS: Final = 64
+SERIES: Final = 2  # that a document counts in
 
 
 class CheapScorer:

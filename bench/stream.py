@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import func, select
 
-from bench.material import documents, end_ms, instruments, publish, serve_cheap
+from bench.material import ENVELOPE_RECORDS, SERIES, documents, end_ms, instruments, publish, serve_cheap
 from bench.pipeline import Ratio
 from bench.rival_runs import BYTEWAX, QUIX, Rival, install, seconds
 from groundswell.codec import decode_raw, records_of
@@ -32,7 +32,6 @@ from tests.peers import fresh_database, kafka_cluster, postgres_cluster
 DOCUMENTS = 30_000
 PER_S = 50.0  # on the known axis
 ROUNDS = 3
-SERIES = 2  # that a document counts in
 WITHIN_S = 400
 PROMISE = "ours: every row once, whatever process, broker or database dies (docs/faults.md)"
 Tables = dict[str, list[dict[str, Any]]]
@@ -53,7 +52,10 @@ def of_the_stream(folder: Path, count: int = DOCUMENTS, rounds: int = ROUNDS) ->
                 jobs[f"{rival.name}{facts}"] = _job(rival, folder, bootstrap, server, run, counts=SERIES * count, facts=facts)
         found, failed = _in_turn(jobs, rounds)
     inserted = sum(map(len, rows.values()))
-    what = f"{count:,} documents in envelopes of 64, {PER_S:.0f}/s on the known axis, {inserted / count:.1f} rows a document"
+    what = (
+        f"{count:,} documents in envelopes of {ENVELOPE_RECORDS}, {PER_S:.0f}/s on the known axis, {inserted / count:.1f} rows a document, "
+        f"medians of {rounds} runs"
+    )
     lines = [
         Ratio(
             "documents per second through Kafka, score, fold and store",
