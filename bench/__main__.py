@@ -4,15 +4,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 
 from bench.beside import beside_a_backfill
 from bench.demo import first_impressions
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
+from bench.latency import of_a_live_run
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.replays import ROOT, commit_of, machine
+from bench.resources import of_a_burst
 from bench.scoring import scoring
+from bench.stream import of_the_stream
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
@@ -21,6 +25,9 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "full-store": in_a_full_store,
     "beside": beside_a_backfill,
     "kafka": beside_a_bare_loop,
+    "stream": of_the_stream,
+    "latency": of_a_live_run,
+    "resources": of_a_burst,
     "scoring": scoring,
     "gpu": on_a_gpu,
 }
@@ -29,7 +36,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
 HEAD = """# Benchmarks
 
 Each section is written by `python -m bench NAME`, all of them by `make bench`. Each ratio is of medians of {rounds} runs that alternate
-within one process. Ratios carry over to other machines better than seconds do; the seconds are beside them.
+within one process, unless a line says otherwise. Ratios carry over to other machines better than seconds do; the seconds are beside them.
 """
 TABLE = "| what | against | ratio | wanted | figures |\n|---|---|---|---|---|\n"
 
@@ -45,7 +52,7 @@ def main() -> None:
         for name in asked:
             found = BENCHMARKS[name](Path(temporary) / name)
             rows = [
-                f"| {r.what} | {r.against} | **{r.ratio:.2g}** | {r.bound} | {r.detail} |"
+                f"| {r.what} | {r.against} | {shown(r.ratio)} | {r.bound} | {r.detail} |"
                 for r in (found if isinstance(found, list) else [found])
             ]
             print("\n".join(rows), flush=True)
@@ -54,6 +61,11 @@ def main() -> None:
             said = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}.\n\n{TABLE}" + "\n".join(rows)
             kept = sections(PAGE.read_text(encoding="utf-8")) | {name: said}
             PAGE.write_text(page(kept), encoding="utf-8")
+
+
+def shown(ratio: float) -> str:
+    """A ratio, or that there is none."""
+    return "-" if isnan(ratio) else f"**{ratio:.2g}**"
 
 
 def sections(text: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.score_worker import HELD_RECORDS_MAX
 from stream.shells.worker import EXIT_FINAL, WorkerSettings
-from tests.kafka_worker import Role, serve
+from tests.kafka_worker import Role, WorkerMain, serve
 from tests.synthetic_news import instruments
 
 COMPARED: Final = (
@@ -82,6 +82,7 @@ class KafkaRun:
         run: whose workers.
         folder: what they write, and what they say.
         store_url: the store, as the workers are told; the same one unless something stands in between.
+        main: what a worker process does; a benchmark brings its own instruments.
     """
 
     kafka: KafkaAccess | str
@@ -91,6 +92,7 @@ class KafkaRun:
     store_url: str | None = None
     ended: list[tuple[str, int]] = field(default_factory=list)  # (worker, exit code) of those that ended by themselves
     held_records_max: int = HELD_RECORDS_MAX
+    main: WorkerMain = serve
     _running: dict[str, BaseProcess] = field(default_factory=dict)
     _started: int = 0
     _ended_s: dict[str, float] = field(default_factory=dict)  # worker -> when it was found to have ended
@@ -109,7 +111,7 @@ class KafkaRun:
             held_records_max=self.held_records_max,
         )
         said = self.folder / f"{name}-{self._started}.log"
-        self._running[name] = CONTEXT.Process(target=serve, args=(settings, agent, said), name=name)
+        self._running[name] = CONTEXT.Process(target=self.main, args=(settings, agent, said), name=name)
         self._running[name].start()
 
     def kill(self, agent: Role, number: int) -> None:
@@ -213,13 +215,14 @@ def kafka_run(
     *,
     workers_store_url: str | None = None,
     held_records_max: int = HELD_RECORDS_MAX,
+    main: WorkerMain = serve,
 ) -> Iterator[KafkaRun]:
     """A run whose workers end with the block."""
     with ExitStack() as stack:
         store = Store(store_url)
         stack.callback(store.close)
         folder.mkdir(parents=True, exist_ok=True)
-        started = KafkaRun(kafka, store, run, folder, workers_store_url, held_records_max=held_records_max)
+        started = KafkaRun(kafka, store, run, folder, workers_store_url, held_records_max=held_records_max, main=main)
         try:
             yield started
         finally:

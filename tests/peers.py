@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -311,11 +311,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def postgres_cluster(*, certificate: Path | None = None) -> Iterator[str]:
+def postgres_cluster(*, certificate: Path | None = None, more: Sequence[str] = ()) -> Iterator[str]:
     """A real PostgreSQL server on a free loopback port with empty storage; yields the SQLAlchemy URL of its first database.
 
     Args:
         certificate: a file with key and certificate; with it the server offers TLS.
+        more: server settings, each "name=value".
     """
     programs, user = postgres_programs(), server_user()
     if programs is None:
@@ -333,7 +334,7 @@ def postgres_cluster(*, certificate: Path | None = None) -> Iterator[str]:
                 shutil.chown(shown, user)
             settings += ["ssl=on", f"ssl_cert_file={shown}", f"ssl_key_file={shown}"]
         unsafe_and_quick = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]  # storage that is thrown away at the end
-        chosen = [word for setting in [*settings, *unsafe_and_quick] for word in ("-c", setting)]
+        chosen = [word for setting in [*settings, *unsafe_and_quick, *more] for word in ("-c", setting)]
         command = [str(programs / "postgres"), "-D", str(folder / "data"), *chosen]
         url = f"postgresql+psycopg://groundswell:{password}@127.0.0.1:{port}/postgres"
         # SIGINT is PostgreSQL's fast shutdown: open connections are closed, not waited for.

@@ -2,10 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from groundswell.codec import decode, encode
 from groundswell.names import TICK_MS
@@ -27,10 +43,14 @@ def write_intake(
     documents: Iterable[Document] = (),
     scores: Iterable[Score] = (),
     drops: Iterable[Drop] = (),
-) -> None:
-    """Insert what a batch brought; rows that are there already are kept as they are."""
+) -> int:
+    """Insert what a batch brought; rows that are there already are kept as they are.
+
+    Returns:
+        How many scores were new.
+    """
     store.insert(connection, t.documents, [msgspec.structs.asdict(document) for document in documents])
-    store.insert(connection, t.scores, [_score_row(score) for score in scores])
+    scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])
     store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
     store.insert(
         connection,
@@ -41,6 +61,7 @@ def write_intake(
             for drop in drops
         ],
     )
+    return scored
 
 
 def count_taken(store: Store, connection: Connection, run: str, read: Iterable[tuple[Position, Document] | Drop], *, since: int) -> None:
@@ -119,11 +140,9 @@ def write_heartbeats(store: Store, connection: Connection, heartbeats: Iterable[
 def known_contents(connection: Connection, run: str, document_ids: Sequence[str]) -> dict[str, dict[str, Position]]:
     """{document id: {content hash: first position}} of the run, for these documents."""
     known: dict[str, dict[str, Position]] = {}
-    a = t.admissions.c
+    statement = _contents_by_document(connection.dialect.name)
     for chunk in _chunks(sorted(set(document_ids))):
-        rows = connection.execute(
-            select(a.document_id, a.content_hash, a.part, a.position, a.place).where(a.run == run, a.document_id.in_(chunk))
-        )
+        rows = connection.execute(statement, {"keys": chunk, "run": run})
         for document_id, content_hash, part, position, place in rows:
             contents = known.setdefault(document_id, {})
             here = Position(part, position, place)
@@ -135,9 +154,9 @@ def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, mo
     """{(document id, content hash): score} for what this model has scored already."""
     wanted = set(keys)
     found: dict[tuple[str, str], Score] = {}
-    s = t.scores.c
+    statement = _scores_by_document(connection.dialect.name)
     for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
-        rows = connection.execute(select(s.document_id, s.content_hash, s.body).where(s.document_id.in_(chunk), s.model_id == model_id))
+        rows = connection.execute(statement, {"keys": chunk, "model_id": model_id})
         for document_id, content_hash, body in rows:
             if (document_id, content_hash) in wanted:
                 found[document_id, content_hash] = decode(body, Score)
@@ -243,6 +262,32 @@ def tick_before(connection: Connection, run: str, tick: int, *, history: bool = 
     a = t.admissions.c
     heard = heard_of(connection, run, history=history)
     return connection.execute(select(func.max(a.tick)).where(heard, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
+
+
+@cache
+def _contents_by_document(dialect: str) -> Select[Any]:
+    a = t.admissions.c
+    columns = a.document_id, a.content_hash, a.part, a.position, a.place
+    return _lookup(dialect, a.document_id, *columns, where=a.run == bindparam("run"))
+
+
+@cache
+def _scores_by_document(dialect: str) -> Select[Any]:
+    s = t.scores.c
+    return _lookup(dialect, s.document_id, s.document_id, s.content_hash, s.body, where=s.model_id == bindparam("model_id"))
+
+
+def _lookup(dialect: str, key: ColumnElement[str], *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Select[Any]:
+    """A statement for the rows of many `keys`, in no order; made once, since a small batch costs less than making it.
+
+    PostgreSQL is told to look each key up. From a list it makes a plan of its own, which psycopg prepares while the table is small: it
+    compares every row of the run with every key, and stays until the table is analysed.
+    """
+    if dialect != "postgresql":
+        return select(*columns).where(key.in_(bindparam("keys", expanding=True)), where)
+    wanted = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key", name="wanted").render_derived()
+    found = select(*columns).where(key == wanted.c.key, where).offset(literal_column("0")).lateral("found")  # the offset keeps it apart
+    return select(found).select_from(wanted).join(found, true())
 
 
 def _chunks(keys: list[str]) -> Iterable[list[str]]:

@@ -169,14 +169,14 @@ class Store:
         """Insert rows; where a key exists, keep the stored row (`keep`) or raise.
 
         Returns:
-            How many rows were given.
+            How many rows were inserted; those that were there already are not counted.
         """
-        if rows:
-            statement, places = self._insert_statement(table, keep=keep)
-            # Past SQLAlchemy's own parameter handling, which costs as much per row as SQLite's insert does.
-            given = [tuple(row[name] for name in places) for row in rows] if places else list(rows)
-            connection.exec_driver_sql(statement, given)
-        return len(rows)
+        if not rows:
+            return 0
+        statement, places = self._insert_statement(table, keep=keep)
+        # Past SQLAlchemy's own parameter handling, which costs as much per row as SQLite's insert does.
+        given = [tuple(row[name] for name in places) for row in rows] if places else list(rows)
+        return connection.exec_driver_sql(statement, given).rowcount
 
     def _insert_statement(self, table: Table, *, keep: bool) -> tuple[str, tuple[str, ...] | None]:
         """The driver's own text of an insert, and the order of its parameters where they are positional."""

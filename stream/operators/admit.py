@@ -51,7 +51,7 @@ class ClosedTick:
 
     tick: int
     contributions: list[Contribution]
-    arrivals: list[Arrival]
+    arrivals: list[Arrival]  # at most one for each source and language, at the tick's start
 
     @property
     def end_ms(self) -> int:
@@ -71,12 +71,14 @@ class Gate:
     partitions: int
     closed_tick: int = -(2**62)
     times_ms: list[int] = field(init=False)
-    held: dict[int, tuple[list[Contribution], list[Arrival]]] = field(init=False)
+    held: dict[int, tuple[list[Contribution], dict[tuple[str, str], int]]] = field(init=False)
+    """Of each open tick its contributions, and how many documents each source and language brought: every partition hears of them all,
+    so that a record for each would be most of what fold holds."""
     records_held: int = 0
 
     def __post_init__(self) -> None:
         self.times_ms = [BEGINNING_MS] * self.partitions
-        self.held = defaultdict(lambda: ([], []))
+        self.held = defaultdict(lambda: ([], {}))
 
     def offer(self, partition: int, *, contributions: list[Contribution] = [], arrivals: list[Arrival] = []) -> None:  # noqa: B006 - never changed
         """Take items of one raw partition.
@@ -85,23 +87,27 @@ class Gate:
             ContinuityError: an item lies before the partition's own time although its tick was not folded: a broken promise of the log.
         """
         for contribution in contributions:
-            if self._is_open(partition, contribution.known_ms):
-                self.held[tick_of(contribution.known_ms)][0].append(contribution)
+            tick = tick_of(contribution.known_ms)
+            if tick > self.closed_tick:
+                self._check(partition, contribution.known_ms)
+                self.held[tick][0].append(contribution)
                 self.records_held += 1
-        for arrival in arrivals:
-            if self._is_open(partition, arrival.known_ms):
-                self.held[tick_of(arrival.known_ms)][1].append(arrival)
+        time_ms = self.times_ms[partition]
+        for arrival in arrivals:  # every partition meets every arrival: no call for each
+            tick = arrival.known_ms // TICK_MS
+            if tick > self.closed_tick:
+                if arrival.known_ms < time_ms:
+                    self._check(partition, arrival.known_ms)
+                heard, key = self.held[tick][1], (arrival.source, arrival.language)
+                heard[key] = heard.get(key, 0) + arrival.documents
 
-    def _is_open(self, partition: int, known_ms: int) -> bool:
-        if tick_of(known_ms) <= self.closed_tick:
-            return False
+    def _check(self, partition: int, known_ms: int) -> None:
         if known_ms < self.times_ms[partition]:
             reason = (
                 f"raw partition {partition}: an item known at {known_ms} came after the partition's time {self.times_ms[partition]}; "
                 "the log is out of order: check the topic's message.timestamp.type, then restart"
             )
             raise ContinuityError(reason)
-        return True
 
     def advance(self, partition: int, time_ms: int) -> None:
         """Move a raw partition's time forward; times never move back."""
@@ -122,12 +128,12 @@ class Gate:
             return
         closed = tick_of(self.time_ms) - 1
         for tick in sorted(tick for tick in self.held if tick <= closed):
-            contributions, arrivals = self.held.pop(tick)
+            contributions, heard = self.held.pop(tick)
             self.records_held -= len(contributions)
             self.closed_tick = tick
             yield ClosedTick(
                 tick,
                 sorted(contributions, key=lambda c: (c.known_ms, c.document_id, c.series)),
-                sorted(arrivals, key=lambda a: (a.known_ms, a.source, a.language)),
+                [Arrival(source, language, tick * TICK_MS, documents) for (source, language), documents in sorted(heard.items())],
             )
         self.closed_tick = max(self.closed_tick, closed)

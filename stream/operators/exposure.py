@@ -86,7 +86,10 @@ class Exposure:
         """Take a closed tick's arrivals; call `roll` first."""
         self._now.clear()
         for arrival in arrivals:
-            self._sources.setdefault(arrival.source, Rhythm()).hear(tick)
+            rhythm = self._sources.get(arrival.source)
+            if rhythm is None:
+                rhythm = self._sources[arrival.source] = Rhythm()
+            rhythm.hear(tick)
             self._open[arrival.source, arrival.language] += arrival.documents
 
     def roll(self, tick: int) -> Iterator[tuple[list[SourceHour], list[HourExposure]]]:

@@ -41,6 +41,8 @@ def clean(text: str) -> str:
     """
     if "<" in text or "&" in text:
         text = html.unescape(_TAG.sub(" ", text))
+    if text.isascii() and text.isprintable():  # most texts: nothing is unseen, nothing composes, and blanks are spaces
+        return " ".join(text.split())
     text = _UNSEEN.sub("", text.replace("\r", " ").replace("\n", " ").replace("\t", " "))
     return _BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
@@ -58,9 +60,16 @@ def detect_language(text: str, claimed: str | None) -> str | None:
     >>> detect_language("特斯拉召回 Model 3", None), detect_language("Fed holds rates", "EN-us"), detect_language("12 %", None)
     ('zh', 'en', None)
     """
-    letters = sum(map(str.isalpha, text))
-    if not letters:
+    if not any(map(str.isalpha, text)):
         return None
+    return _script(text) or _claimed(claimed) or _identified(_NOISE.sub(" ", text).strip())
+
+
+def _script(text: str) -> str | None:
+    """The language that the script names; None for Latin text."""
+    if text.isascii():  # most texts: all letters are Latin
+        return None
+    letters = sum(map(str.isalpha, text))
     han = len(_HAN.findall(text))
     other = len(_KANA_HANGUL.findall(text))
     if other and other + han >= HAN_SHARE_MIN * letters:
@@ -69,10 +78,13 @@ def detect_language(text: str, claimed: str | None) -> str | None:
         return "zh"
     if len(_LATIN.findall(text)) < letters / 2:
         return "other"
+    return None
+
+
+def _claimed(claimed: str | None) -> str | None:
+    """The language that the source claims, if Latin text can be in it."""
     code = (claimed or "").lower().replace("_", "-").split("-")[0]
-    if code and code != "zh":
-        return code
-    return _identified(_NOISE.sub(" ", text).strip())
+    return code if code != "zh" else None
 
 
 def _identified(text: str) -> str:

@@ -96,9 +96,11 @@ class IntakeStage:
         admissions, drops, switches = [admission for admission, _ in admitted], opened.drops + refused, before.switches
         with self.store.write() as connection:
             once = _once(document for _, document in opened.documents)
-            write_intake(self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops)
+            scored = write_intake(
+                self.store, connection, self.run, admissions=admissions, documents=once, scores=fresh.values(), drops=drops
+            )
             write_heartbeats(self.store, connection, opened.heartbeats)
-            if self.shared:
+            if self.shared and scored < len(fresh):  # another process has scored some of them meanwhile, and its scores count
                 scores |= stored_scores(connection, fresh, model_id=self.scorer.model_id)
             switch = self._switch(admitted, before)
             if switch is not None:
@@ -108,8 +110,8 @@ class IntakeStage:
                 claim = self._move(connection, claim, batch, opened, next_offset=next_offset, time_ms=clock.time_ms)
                 claim = replace(claim, follows_death=True) if marked else claim
         self.switches = switches
-        scored = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
-        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, scored), claim
+        counted = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
+        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, counted), claim
 
     def _isolate(self, batch: Sequence[Stamped], clock: StampClock, claim: Claim | None) -> Isolated | None:
         """Record by record where the last owner may have died of one of these."""

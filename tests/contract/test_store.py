@@ -60,13 +60,21 @@ def test_an_insert_keeps_the_row_that_is_there(store: Store) -> None:
         assert store.insert(connection, t.fetched, rows) == 2
         assert (
             store.insert(connection, t.fetched, [{"run": RUN, "source": "a", "documents": 99}, {"run": RUN, "source": "c", "documents": 3}])
-            == 2
+            == 1
         )
         assert store.insert(connection, t.fetched, []) == 0
 
     with store.read() as connection:
         stored = list(connection.execute(select(t.fetched.c.source, t.fetched.c.documents).order_by(t.fetched.c.source)))
     assert [tuple(row) for row in stored] == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_an_insert_of_many_rows_counts_those_that_were_not_there(store: Store) -> None:
+    rows = [{"run": RUN, "source": f"s{number}", "documents": number} for number in range(3_000)]
+    with store.write() as connection:
+        assert store.insert(connection, t.fetched, rows[:1_000]) == 1_000
+        assert store.insert(connection, t.fetched, rows) == 2_000
+        assert store.insert(connection, t.fetched, rows) == 0
 
 
 def test_an_insert_of_what_is_written_once_refuses_a_second(store: Store) -> None:

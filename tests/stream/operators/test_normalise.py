@@ -54,6 +54,11 @@ def test_text_is_cleaned(given_text: str, expected: str) -> None:
     assert clean(given_text) == expected
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_is_cleaned_like_any_other(text: str) -> None:
+    assert clean(f"{text} \u4e2d") == f"{clean(text)} \u4e2d".strip()  # the last character keeps it off the short way
+
+
 @given(st.text())
 def test_clean_text_is_one_line_without_anything_unseen(text: str) -> None:
     cleaned = clean(text)
