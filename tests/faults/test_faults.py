@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.catalogue import STRIKES
-from tests.faults.disk import crawl_onto_a_full_disk, small_disk
 from tests.faults.material import Twists, make_material
 from tests.faults.trial import Outcome, Trial, World, expected_rows, world
 from tests.kafka_run import embedded_rows
@@ -56,26 +55,13 @@ def test_a_run_that_is_struck_again_and_again_ends_with_every_row_of_an_undistur
     assert_clean(outcome)
 
 
-def test_twisted_records_and_a_crawler_on_a_full_disk_lead_to_the_rows_of_the_embedded_shell(peers: World) -> None:
+def test_twisted_records_lead_to_the_rows_of_the_embedded_shell(peers: World) -> None:
     twists = Twists(duplicates=True, clocks=True, old=True, poison=True)
     material = make_material(peers.folder / "twisted", shares=3, twists=twists)
     expected = expected_rows(material, peers.folder / "twisted")
     with Trial.begin(peers, material, "short-twisted") as trial:
         trial.feed()
         outcome = trial.finish(expected)
-    assert_clean(outcome)
-
-
-def test_a_crawler_on_a_full_disk_stops_with_an_error_and_loses_nothing(peers: World) -> None:
-    material = make_material(peers.folder / "disk", shares=1, twists=Twists(readable=True))
-    expected = expected_rows(material, peers.folder / "disk")
-    with small_disk(peers.folder / "full") as disk:
-        if disk is None:
-            pytest.skip("only root may mount a small disk")
-        with Trial.begin(peers, material, "short-disk") as trial:
-            (refusal,) = crawl_onto_a_full_disk(trial, disk)
-            outcome = trial.finish(expected)
-    assert "free space on the disk" in refusal
     assert_clean(outcome)
 
 
