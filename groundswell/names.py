@@ -71,6 +71,9 @@ DIGEST_WORDS: Final = 64  # words of a MinHash digest; a stored digest of anothe
 # --- what is reported ---------------------------------------------------------------------------------------------------
 LANGUAGES: Final = ("en", "zh")
 KINDS: Final = ("news", "report", "filing", "comment")
+HEARD_OUTCOMES: Final = ("scored", "edited")
+"""What says that a source is alive: something new. One that only repeats itself is silent, and a delivery twice changes nothing."""
+
 SENTIMENTS: Final = ("negative", "neutral", "positive")
 TOPICS: Final = (
     "earnings_dividends",

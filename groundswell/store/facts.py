@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from groundswell.codec import decode, encode
-from groundswell.names import TICK_MS
+from groundswell.names import HEARD_OUTCOMES, TICK_MS
 from groundswell.records import Admission, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
 from groundswell.store.history import history_of
@@ -230,7 +230,7 @@ def arrival_ticks(connection: Connection, run: str, *, since_tick: int, through_
     a = t.admissions.c
     rows = connection.execute(
         select(a.source, a.tick)
-        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome.in_(HEARD_OUTCOMES))
         .distinct()
         .order_by(a.source, a.tick)
     )
@@ -244,7 +244,7 @@ def arrivals_between(
     a = t.admissions.c
     rows = connection.execute(
         select(a.source, a.language, func.count())
-        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome != "dropped")
+        .where(heard_of(connection, run, history=history), a.tick.between(since_tick, through_tick), a.outcome.in_(HEARD_OUTCOMES))
         .group_by(a.source, a.language)
     )
     return sorted((source, language or "", documents) for source, language, documents in rows)
@@ -254,14 +254,14 @@ def first_tick(connection: Connection, run: str, *, history: bool = True) -> int
     """The run's first tick with an arrival; with `history`, that of its history."""
     a = t.admissions.c
     heard = heard_of(connection, run, history=history)
-    return connection.execute(select(func.min(a.tick)).where(heard, a.outcome != "dropped")).scalar_one_or_none()
+    return connection.execute(select(func.min(a.tick)).where(heard, a.outcome.in_(HEARD_OUTCOMES))).scalar_one_or_none()
 
 
 def tick_before(connection: Connection, run: str, tick: int, *, history: bool = True) -> int | None:
     """The last tick with an arrival before a tick."""
     a = t.admissions.c
     heard = heard_of(connection, run, history=history)
-    return connection.execute(select(func.max(a.tick)).where(heard, a.tick < tick, a.outcome != "dropped")).scalar_one_or_none()
+    return connection.execute(select(func.max(a.tick)).where(heard, a.tick < tick, a.outcome.in_(HEARD_OUTCOMES))).scalar_one_or_none()
 
 
 @cache

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, s
 from groundswell.codec import encode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
-from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
+from groundswell.names import DAY_MS, HEARD_OUTCOMES, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK
 from groundswell.store.runs import HISTORY, is_complete
@@ -123,7 +123,7 @@ def _check(connection: Connection, run: str, *, live: Mapping[str, Any], other: 
 
 def _first_tick(connection: Connection, fold: Mapping[int, int]) -> int:
     a = t.admissions.c
-    mine = select(func.min(a.tick)).where(a.run == LIVE_RUN, a.outcome != "dropped")
+    mine = select(func.min(a.tick)).where(a.run == LIVE_RUN, a.outcome.in_(HEARD_OUTCOMES))
     first: int | None = connection.execute(mine).scalar_one_or_none()
     if first is None or not fold or min(fold.values()) == NEVER_TICK:
         reason = "run 'live': it has not closed its first tick yet; wait until it has scored a document and a minute has passed"

@@ -33,7 +33,7 @@ with what the embedded shell makes of the same records, undisturbed, and the bal
   worked off: median, and the longest. A worker that stands still for two minutes would be ended by its own watch.
 - **ended**: exit codes of workers that ended by themselves and were started again (75 a peer is away, 76 the partition has another owner).
 
-What is published twice counts as a duplicate, and its source is heard twice: exposure follows. The embedded shell is given the same.
+What is published twice counts as a duplicate and changes nothing else; the embedded shell is given the same, for its admissions.
 """
 TABLE: Final = (
     "| name | fault | times | in work | lost | doubled | balance | seconds | ended | when, commit |\n"

@@ -74,11 +74,10 @@ def test_a_crawlers_clock_changes_nothing_but_the_field_that_says_what_it_was(tm
     assert len({row[-1] for row in after["documents"]}) > 1_000
 
 
-def test_what_is_delivered_twice_is_a_duplicate_and_changes_no_window_and_no_decision(tmp_path: Path) -> None:
+def test_what_is_delivered_twice_is_a_duplicate_and_changes_nothing_else(tmp_path: Path) -> None:
     once, twice = (make_material(tmp_path / str(on), shares=6, twists=Twists(duplicates=on)) for on in (False, True))
     before, after = embedded_rows(once.log, tmp_path / "False", "r"), embedded_rows(twice.log, tmp_path / "True", "r")
-    for table in ("increments", "stories", "baselines", "documents", "scores", "decisions", "incidents"):
-        assert before[table] == after[table], table
+    assert {table for table in before if before[table] != after[table]} <= {"admissions", "drops"}
     more = [row for row in after["admissions"] if row not in set(before["admissions"])]
     assert len(more) == len(after["admissions"]) - len(before["admissions"]) > 200
     assert {row[3] for row in more} == {"duplicate"}
