@@ -90,7 +90,7 @@ class Burst:
     def _start(self, workers: KafkaRun) -> dict[str, int]:
         for role in ROLES:
             workers.start(role, 0)
-        pids = {role: workers.pid(role, 0) for role in ROLES}
+        pids: dict[str, int] = {role: workers.pid(role, 0) for role in ROLES}
         for pid in pids.values():
             pin(pid, WORKERS)
         return pids
