@@ -3,7 +3,7 @@
 One score, one fold and one desk process, a broker that stamps by append time, and the crawler's own sink in this process. PostgreSQL
 notes when each transaction was committed (`track_commit_timestamp`): the times are those of the rows, not of somebody who polls.
 A tick is 15 s and is closed when every raw partition has passed it, for which crawlers and score workers send punctuations every two
-seconds: that, not work, is most of the time to a folded tick. An alert is stored by the desk, which looks every 0.1 s here.
+seconds: that, not work, is most of the time to a folded tick. An alert is stored by the desk, which then looks for folded ticks every half second.
 """
 
 import time
@@ -167,7 +167,7 @@ def _lines(store: Store, phase: Phase, *, most: float, over: float) -> list[Rati
             "a tick, 15 s",
             percentile(folded, 95) / TICK_MS,
             "printed",
-            f"{percentiles(folded)} s; no alert came; the desk decides a folded tick within a tenth of a second",
+            f"{percentiles(folded)} s; no alert came; a desk looks for folded ticks every half second",
         ),
     ]
 
