@@ -3,8 +3,8 @@
 One score, one fold and one desk process, a broker that stamps by append time, and the crawler's own sink in this process. PostgreSQL
 notes when each transaction was committed (`track_commit_timestamp`): the times are those of the rows, not of somebody who polls.
 A tick is 15 s and is closed when every raw partition has passed it, for which crawlers and score workers send punctuations every two
-seconds: that, not work, is most of the time to a folded tick. An alert is stored by the desk, which then looks for folded ticks every
-half second.
+seconds: that, not work, is most of the time to a folded tick. An alert would be stored by the desk, which then looks for folded ticks
+every half second.
 """
 
 import time

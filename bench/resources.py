@@ -117,6 +117,9 @@ class Burst:
         for role in ROLES:
             second, last = self.watch.quarter(role, 2), self.watch.quarter(role, 4)
             detail = f"{last / 2**20:,.0f} against {second / 2**20:,.0f} MiB; {what}"
+            if role == "fold":
+                grown, hours = 2 * (last - second) / self.count, self.count / PER_S / 3_600
+                detail += f"; {grown:,.0f} bytes a document: windows hold a day of known time, of which the burst is {hours:.1f} hours"
             lines.append(Ratio(f"memory of {role}, last quarter of a burst", "its second quarter", last / second, "flat: about 1", detail))
         lines.append(
             Ratio(
@@ -150,7 +153,7 @@ def of_open_state(folder: Path, count: int) -> list[Ratio]:
     """Memory of documents that wait for their tick, and of what remains when it is folded, measured in a process of their own."""
     with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
         held, kept = pool.submit(measure_open_state, folder / "open.db", count).result()
-    remains = "leaders of stories, and windows: bounded by series and time, not by documents"
+    remains = "leaders of stories, at most 1,000 a series, and windows, a day of known time"
     return [
         Ratio(
             "memory of 1,000,000 documents whose tick is open, in fold",
@@ -164,7 +167,7 @@ def of_open_state(folder: Path, count: int) -> list[Ratio]:
             "what was open",
             kept / held,
             "printed",
-            f"{kept / 2**20:,.0f} of {held / 2**20:,.0f} MiB: {remains}",
+            f"{kept / 2**20:,.0f} of {held / 2**20:,.0f} MiB, with what the process has not given back: {remains}",
         ),
     ]
 

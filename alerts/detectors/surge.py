@@ -9,7 +9,7 @@ turned very far), enough distinct stories from enough independent owners, and a 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
@@ -41,13 +41,27 @@ class Seeing(Protocol):
         """Seeing time over the horizon of an hour (a day) of the week, and of all of them."""
 
 
+class _Row(NamedTuple):
+    """What a window has to remember of an increment until it leaves: a day of them is most of what fold holds."""
+
+    tick: int
+    fresh: tuple[tuple[str, int, int], ...]  # (story, fresh documents, negative ones among them)
+    negatives: list[list[str | int]]
+
+    @classmethod
+    def of(cls, row: Increment) -> Self:
+        """The part of an increment that counts here: fresh documents."""
+        counted = ((story, [sum(each) for each in zip(*owners.values(), strict=True)]) for story, owners in row.members.items())
+        return cls(row.tick, tuple((story, sums[FRESH], sums[FRESH_NEGATIVE]) for story, sums in counted if sums[FRESH]), row.negatives)
+
+
 @dataclass
 class _Window:
     """Distinct fresh stories of the last `ticks` ticks, counted as rows enter and leave."""
 
     period_s: int
     baseline: Baseline
-    rows: deque[Increment] = field(default_factory=deque)
+    rows: deque[_Row] = field(default_factory=deque)
     stories: Counter[str] = field(default_factory=Counter)
     negative: Counter[str] = field(default_factory=Counter)
     open_stories: set[str] = field(default_factory=set)  # of the calendar period that is still open
@@ -58,23 +72,19 @@ class _Window:
     def ticks(self) -> int:
         return self.period_s * 1_000 // TICK_MS
 
-    def enter(self, row: Increment) -> None:
+    def enter(self, row: _Row) -> None:
         self.rows.append(row)
         self._count(row, 1)
-        for story, owners in row.members.items():
-            if any(counts[FRESH] for counts in owners.values()):
-                self.open_stories.add(story)
-            if any(counts[FRESH_NEGATIVE] for counts in owners.values()):
-                self.open_negative.add(story)
+        self.open_stories.update(story for story, _, _ in row.fresh)
+        self.open_negative.update(story for story, _, negative in row.fresh if negative)
 
     def leave(self, tick: int) -> None:
         while self.rows and self.rows[0].tick <= tick - self.ticks:
             self._count(self.rows.popleft(), -1)
 
-    def _count(self, row: Increment, sign: int) -> None:
-        for story, owners in row.members.items():
-            for counter, place in ((self.stories, FRESH), (self.negative, FRESH_NEGATIVE)):
-                counts = sum(counts[place] for counts in owners.values())
+    def _count(self, row: _Row, sign: int) -> None:
+        for story, fresh, negative in row.fresh:
+            for counter, counts in ((self.stories, fresh), (self.negative, negative)):
                 if counts:
                     counter[story] += sign * counts
                     if not counter[story]:
@@ -112,9 +122,10 @@ class SurgeDetector:
         """Take a closed tick's rows of this series, and yield what they lead to."""
         negative = {HOUR_S: False, DAY_S: False}
         for row in rows:
+            kept = _Row.of(row)
             for period_s, window in self._windows.items():
                 if not (row.daily and period_s == HOUR_S):
-                    window.enter(row)
+                    window.enter(kept)
                     negative[period_s] |= bool(row.negatives)
         for period_s, window in self._windows.items():
             window.leave(tick)
@@ -134,6 +145,7 @@ class SurgeDetector:
             window.open_stories, window.open_negative = set(), set()
         hour, day = tick * TICK_MS // HOUR_MS, tick * TICK_MS // DAY_MS
         for increment in rows:
+            counted = _Row.of(increment)
             for period_s, window in self._windows.items():
                 if increment.daily and period_s == HOUR_S:
                     continue
@@ -141,10 +153,10 @@ class SurgeDetector:
                 if increment.tick * TICK_MS // (period_s * 1_000) < opened:  # its calendar period is closed already
                     kept = window.open_stories, window.open_negative
                     window.open_stories, window.open_negative = set(), set()
-                    window.enter(increment)
+                    window.enter(counted)
                     window.open_stories, window.open_negative = kept
                 else:
-                    window.enter(increment)
+                    window.enter(counted)
         for window in self._windows.values():
             window.leave(tick)
 
