@@ -37,9 +37,7 @@ def test_a_source_is_blind_from_its_patience_on_and_seen_again_when_it_speaks(st
     with store.write() as connection:
         row = dict(connection.execute(t.admissions.select().where(t.admissions.c.source == FORUM)).mappings().first() or {})
         tick = END_MS // TICK_MS
-        connection.execute(
-            t.admissions.insert().values(row | {"position": 9_999, "known_ms": END_MS, "tick": tick, "outcome": "edited"})
-        )
+        connection.execute(t.admissions.insert().values(row | {"position": 9_999, "known_ms": END_MS, "tick": tick, "outcome": "edited"}))
     close(store, "r", until_ms=END_MS + TICK_MS, next_offset=10_000)
     with store.read() as connection:
         after = watch.trust(connection, now_ms=END_MS)
