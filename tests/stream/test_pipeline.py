@@ -59,10 +59,10 @@ def test_known_time_is_the_logs_and_never_falls() -> None:
     assert [document.known_ms for _, document in opened.documents] == [1_000, 1_000]
 
 
-def test_arrivals_add_up_what_was_heard_and_drops_say_nothing() -> None:
-    heard = [admission(), admission(outcome="duplicate"), admission(outcome="edited", language=None), admission(outcome="dropped")]
+def test_arrivals_add_up_what_is_new_and_drops_and_repetitions_say_nothing() -> None:
+    told = [admission(), admission(), admission(outcome="duplicate"), admission(outcome="edited", language=None), admission(outcome="dropped")]
 
-    assert arrivals_of(heard) == [Arrival("wire", "en", 5, 2), Arrival("wire", "", 5, 1)]
+    assert arrivals_of(told) == [Arrival("wire", "en", 5, 2), Arrival("wire", "", 5, 1)]
 
 
 def test_duplicates_and_edits_add_nothing() -> None:
