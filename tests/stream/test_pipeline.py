@@ -60,7 +60,8 @@ def test_known_time_is_the_logs_and_never_falls() -> None:
 
 
 def test_arrivals_add_up_what_is_new_and_drops_and_repetitions_say_nothing() -> None:
-    told = [admission(), admission(), admission(outcome="duplicate"), admission(outcome="edited", language=None), admission(outcome="dropped")]
+    new = [admission(), admission(), admission(outcome="edited", language=None)]
+    told = [*new, admission(outcome="duplicate"), admission(outcome="dropped")]
 
     assert arrivals_of(told) == [Arrival("wire", "en", 5, 2), Arrival("wire", "", 5, 1)]
 
