@@ -258,5 +258,4 @@ def sources_json(health: Sequence[SourceHealth], balances: Sequence[Balance], dr
 
 
 def _balance_json(row: Balance) -> dict[str, Any]:
-    names = ("source", "fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance")
-    return {name: getattr(row, name) for name in names}
+    return {"source": row.source} | row.terms

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from groundswell.local_log import LocalLog
-from groundswell.metrics import BALANCE_TERMS, Metrics
+from groundswell.metrics import Metrics
 from groundswell.names import ROLE_SCORE, TICK_MS
 from groundswell.silence import Rhythm
 from groundswell.store.conditions import Condition, open_conditions
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
 from groundswell.store.progress import progress_of
-from groundswell.store.query import Balance, balance_of, closed_ms, total
+from groundswell.store.query import Balance, closed_ms, settled_balance, total
 from groundswell.store.times import HeldBack, held_back
 
 SAID_ALREADY = ("behind", "balance")
@@ -89,18 +89,14 @@ class Watch:
         with self._lock:
             key, now = self.version(connection), self._monotonic()
             if key != self._balance_of and (fresh or now >= self._balance_due):
-                self._balances = balance_of(connection, self.run, log=self._log)
-                if any(row.balance for row in self._balances):
-                    # The log may have grown between the two counts that a balance takes of it.
-                    self._balances = balance_of(connection, self.run, log=self._log)
+                self._balances = settled_balance(connection, self.run, log=self._log)
                 took = self._monotonic() - now
                 self._balance_of, self._balance_due = key, now + max(BALANCE_S, COST_FACTOR * took)
             return self._balances
 
     def report(self, connection: Connection, metrics: Metrics) -> None:
         """Show the balance of all sources together in the process's metrics."""
-        everything = total(self.balances(connection))
-        metrics.observe_balance({term: getattr(everything, term) for term in BALANCE_TERMS})
+        metrics.observe_balance(total(self.balances(connection)).terms)
 
     def health(self, connection: Connection, *, at_ms: int) -> list[SourceHealth]:
         """Every source of the run."""

@@ -72,9 +72,8 @@ def _report(done: Any) -> None:
     for line in done.bad_lines:
         click.echo(f"bad line: {line.reason}", err=True)
     sums = total(done.rows)
-    terms = {name: getattr(sums, name) for name in ("fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance")}
     state = "was complete already, nothing changed" if done.already else "complete"
-    click.echo(f"run {done.run} {state}: " + ", ".join(f"{name} {value}" for name, value in terms.items()))
+    click.echo(f"run {done.run} {state}: " + ", ".join(f"{name} {value}" for name, value in sums.terms.items()))
     for row in done.rows:
         if row.balance:
             click.echo(f"  balance {row.balance:+d} in source {row.source}", err=True)

@@ -73,7 +73,7 @@ def show(run: str, store_url: str | None) -> None:
     click.echo(f"run {run}")
     click.echo(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
     click.echo("\nbalance")
-    rows = [{name: getattr(row, name) for name in BALANCE_COLUMNS} for row in (*balances, total(balances))]
+    rows = [{"source": row.source} | row.terms for row in (*balances, total(balances))]
     o.print_rows(rows, form="table", output=None, columns=BALANCE_COLUMNS)
     click.echo("\nprogress")
     o.print_rows((_progress(claim) for claim in claims), form="table", output=None, columns=PROGRESS_COLUMNS)

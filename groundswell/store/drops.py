@@ -10,6 +10,7 @@ from groundswell.errors import NotFoundError, UsageError
 from groundswell.metrics import DROP_REASONS
 from groundswell.records import Position
 from groundswell.store import schema as t
+from groundswell.store.facts import place_row
 from groundswell.store.store import Store
 
 ADVICE: Final = {
@@ -40,7 +41,12 @@ class StoredDrop:
     @property
     def place(self) -> str:
         """Where it stands, as commands write it."""
-        return f"{self.position.partition}:{self.position.offset}:{self.position.index}"
+        return place_of(self.position)
+
+
+def place_of(position: Position) -> str:
+    """A position as commands write it; `position_of` reads it back."""
+    return f"{position.partition}:{position.offset}:{position.index}"
 
 
 def position_of(place: str) -> Position:
@@ -105,16 +111,16 @@ def drop_at(connection: Connection, run: str, position: Position) -> tuple[Store
     where = d.part == position.partition, d.position == position.offset, d.place == position.index
     row = connection.execute(_with_marks().add_columns(d.body).where(d.run == run, *where)).one_or_none()
     if row is None:
-        place = f"{position.partition}:{position.offset}:{position.index}"
-        reason = f"drop {place} of run {run!r}: nothing was dropped there; `groundswell drops list --run {run}` prints the places"
+        reason = (
+            f"drop {place_of(position)} of run {run!r}: nothing was dropped there; `groundswell drops list --run {run}` prints the places"
+        )
         raise NotFoundError(reason)
     return _stored(row), bytes(row.body)
 
 
 def mark_drops(store: Store, connection: Connection, run: str, positions: Iterable[Position], **times_ms: int) -> None:
     """Remember in the caller's transaction what was done with drops: `replayed_ms` or `removed_ms`; the other one is kept."""
-    rows: list[dict[str, Any]] = [{"run": run, "part": p.partition, "position": p.offset, "place": p.index} for p in positions]
-    store.upsert(connection, t.drop_marks, [row | times_ms for row in rows])
+    store.upsert(connection, t.drop_marks, [place_row(run, position) | times_ms for position in positions])
 
 
 def _reason_like(reason: str) -> ColumnElement[bool]:

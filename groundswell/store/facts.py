@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     Text,
     and_,
     bindparam,
@@ -56,7 +57,7 @@ def write_intake(
         connection,
         t.drops,
         [
-            _place(run, drop.position)
+            place_row(run, drop.position)
             | {"known_ms": drop.known_ms, "source": _storable(drop.source), "reason": _storable(drop.reason), "body": drop.body}
             for drop in drops
         ],
@@ -93,12 +94,19 @@ def _bounded(number: int) -> int:
     return min(max(number, 0), 2**62)
 
 
-def _place(run: str, position: Position) -> dict[str, Any]:
+def place_row(run: str, position: Position) -> dict[str, Any]:
+    """The key of a row that stands for one raw record of one run."""
     return {"run": run, "part": position.partition, "position": position.offset, "place": position.index}
 
 
+def in_span(table: Table, run: str, part: int, first: int, last: int) -> ColumnElement[bool]:
+    """Rows of such a table between two offsets of one raw partition, both inclusive."""
+    c = table.c
+    return and_(c.run == run, c.part == part, c.position.between(first, last))
+
+
 def _admission_row(run: str, admission: Admission) -> dict[str, Any]:
-    return _place(run, admission.position) | {
+    return place_row(run, admission.position) | {
         "known_ms": admission.known_ms,
         "tick": admission.known_ms // TICK_MS,
         "source": admission.source,

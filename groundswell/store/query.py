@@ -222,6 +222,11 @@ class Balance(msgspec.Struct, frozen=True):
         """Zero, or something was lost (positive) or counted twice (negative)."""
         return self.fetched - self.scored - self.duplicate - self.edited - self.dropped - self.in_flight
 
+    @property
+    def terms(self) -> dict[str, int]:
+        """Every term by its name, in the order in which they are shown, and what they sum to."""
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "source"} | {"balance": self.balance}
+
 
 def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None) -> list[Balance]:
     """The balance of each source, sorted.
@@ -259,6 +264,12 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
     d = t.drops.c
     count("dropped", _pairs(connection, select(d.source, func.count()).where(d.run == run).group_by(d.source)))
     return [Balance(source, **found) for source, found in sorted(terms.items())]
+
+
+def settled_balance(connection: Connection, run: str, *, log: LocalLog | None) -> list[Balance]:
+    """`balance_of`, counted once more where it is not zero: the log may have grown between the two counts that it takes of it."""
+    rows = balance_of(connection, run, log=log)
+    return balance_of(connection, run, log=log) if any(row.balance for row in rows) else rows
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from groundswell.errors import reason_of
 from groundswell.logs import logger
 from groundswell.records import Document, Position, Score, Stamped
 from groundswell.store import schema as t
+from groundswell.store.facts import in_span, place_row
 from groundswell.store.store import Store
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
@@ -106,8 +107,8 @@ def clear_marks(connection: Connection, run: str, batch: Sequence[Stamped]) -> b
 
 
 def _span(run: str, batch: Sequence[Stamped]) -> ColumnElement[bool]:
-    s, first, last = t.suspects.c, batch[0].position, batch[-1].position
-    return and_(s.run == run, s.part == first.partition, s.position.between(first.offset, last.offset))
+    first, last = batch[0].position, batch[-1].position
+    return in_span(t.suspects, run, first.partition, first.offset, last.offset)
 
 
 def _move_mark(store: Store, run: str, before: Position | None, to: Position | None, deaths: int) -> None:
@@ -117,5 +118,4 @@ def _move_mark(store: Store, run: str, before: Position | None, to: Position | N
             here = and_(s.run == run, s.part == before.partition, s.position == before.offset, s.place == before.index)
             connection.execute(delete(t.suspects).where(here))
         if to is not None:
-            row = {"run": run, "part": to.partition, "position": to.offset, "place": to.index, "deaths": deaths}
-            store.upsert(connection, t.suspects, [row])
+            store.upsert(connection, t.suspects, [place_row(run, to) | {"deaths": deaths}])

@@ -55,6 +55,9 @@ LOOK_AGAIN_S: Final = 1.0  # whether partitions that wait for fold may go on
 HELD_WARNING: Final = 100_000
 """Contributions that one partition holds back before a line says which raw partition is behind."""
 
+ROLES: Final[Mapping[AgentName, str]] = {"score": names.ROLE_SCORE, "fold": names.ROLE_FOLD}
+"""Agent -> what its progress rows are called."""
+
 T = TypeVar("T")
 _log = logger("groundswell.kafka")
 
@@ -124,9 +127,7 @@ class RewindingConsumer(Consumer):
 def needed_offsets(store: Store, run: str, agent: AgentName) -> dict[int, int]:
     """{partition: next offset} of a role; a partition without a row is needed from its beginning."""
     with store.read() as connection:
-        return {
-            row.part: row.next_offset for row in progress_of(connection, run, names.ROLE_SCORE if agent == "score" else names.ROLE_FOLD)
-        }
+        return {row.part: row.next_offset for row in progress_of(connection, run, ROLES[agent])}
 
 
 def _credentials(access: KafkaAccess) -> Any:
@@ -437,7 +438,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:
     """The application with its one agent."""
     store, ids = Store(settings.store_url), topic_ids(settings.kafka, settings.run)
-    check_rights(settings.kafka, settings.run, role=names.ROLE_SCORE if agent == "score" else names.ROLE_FOLD)
+    check_rights(settings.kafka, settings.run, role=ROLES[agent])
     if not is_live(settings.run):  # a run is made with one set of instruments; the live one says which with every alert
         open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()

@@ -16,15 +16,15 @@ from sqlalchemy import Connection, func, select
 
 from alerts.notify.base import Notifier
 from alerts.notify.notice import notice
-from groundswell.clock import Clock
+from groundswell.clock import Clock, SystemClock
 from groundswell.errors import GroundswellError, reason_of
 from groundswell.local_log import LocalLog
 from groundswell.logs import logger
-from groundswell.metrics import BALANCE_TERMS, Metrics
+from groundswell.metrics import Metrics
 from groundswell.names import TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import Condition, end, hold, open_conditions, settle, told
-from groundswell.store.query import balance_of, closed_ms, total
+from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
 from stream.shells.supervisor import Report, Said
 
@@ -98,12 +98,9 @@ class Lookout:
         if now_ms < self._balance_due_ms:
             return None
         self._balance_due_ms = now_ms + BALANCE_EVERY_MS
-        balances = balance_of(connection, self.run, log=self.log)
-        if self.log is not None and any(row.balance for row in balances):
-            balances = balance_of(connection, self.run, log=self.log)  # the log may have grown between the two counts of it
+        balances = settled_balance(connection, self.run, log=self.log)
         if self.metrics is not None:
-            everything = total(balances)
-            self.metrics.observe_balance({term: getattr(everything, term) for term in BALANCE_TERMS})
+            self.metrics.observe_balance(total(balances).terms)
         rows = [row for row in balances if row.balance]
         return {self.run: ", ".join(f"{row.source} {row.balance:+d}" for row in rows[:10])} if rows else {}
 
@@ -151,7 +148,6 @@ def behind(run: str, until_ms: int | None, *, now_ms: int) -> dict[str, str]:
 
 def supervisor_report(store: Store, subject: str) -> Report:
     """What a supervisor says, as conditions of its machine; a store that is away stops no supervisor."""
-    from groundswell.clock import SystemClock
 
     def report(said: Said, reason: str) -> None:
         now_ms = SystemClock().now_ms()

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from sqlalchemy import and_, select, union_all
+from sqlalchemy import select, union_all
 
 from groundswell.errors import ContinuityError
 from groundswell.metrics import Metrics
 from groundswell.names import CONTRIBUTION_PARTITIONS, ENVELOPE_BYTES_MAX, RAW_PARTITIONS, ROLE_SCORE
 from groundswell.records import Admission, Contribution, Stamped
 from groundswell.store import schema as t
+from groundswell.store.facts import in_span
 from groundswell.store.progress import Claim, claim
 from groundswell.store.times import documents_since, folded_ms
 from stream.operators.admit import BEGINNING_MS, StampClock
@@ -171,8 +172,7 @@ class ScorePartition:
         """{(offset, index): known_ms} of what was admitted or dropped in a span of offsets."""
         spans = []
         for table in (t.admissions, t.drops):
-            c = table.c
-            mine = and_(c.run == self.claim.run, c.part == self.claim.part, c.position.between(first, last))
+            c, mine = table.c, in_span(table, self.claim.run, self.claim.part, first, last)
             spans.append(select(c.position, c.place, c.known_ms).where(mine))
         with self.stage.store.read() as connection:
             return {(position, place): known_ms for position, place, known_ms in connection.execute(union_all(*spans))}

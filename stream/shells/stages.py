@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
 from alerts.desk import DeskState, Incident
 from alerts.dossier import compose
@@ -27,7 +27,7 @@ from groundswell.store.derived import (
     insert_rows,
     insert_stories,
 )
-from groundswell.store.facts import count_taken, counted_documents, known_contents, stored_scores, write_heartbeats, write_intake
+from groundswell.store.facts import count_taken, counted_documents, in_span, known_contents, stored_scores, write_heartbeats, write_intake
 from groundswell.store.progress import Claim, advance, confirm
 from groundswell.store.store import Store
 from models.scorer import Scorer
@@ -220,7 +220,7 @@ def _stored_drops(connection: Connection, run: str, batch: Sequence[Stamped]) ->
     if not batch:
         return {}
     d, first, last = t.drops.c, batch[0].position, batch[-1].position
-    mine = and_(d.run == run, d.part == first.partition, d.position.between(first.offset, last.offset))
+    mine = in_span(t.drops, run, first.partition, first.offset, last.offset)
     rows = connection.execute(select(d.part, d.position, d.place, d.reason).where(mine))
     return {Position(part, position, place): reason for part, position, place, reason in rows}
 

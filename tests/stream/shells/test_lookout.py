@@ -137,10 +137,12 @@ def test_what_a_supervisor_says_is_stored_and_taken_back_when_all_is_well(scene:
     assert scene.look() == []
 
 
-def test_a_supervisor_whose_store_is_away_goes_on(tmp_path: Path) -> None:
+def test_a_supervisor_whose_store_is_away_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(str(tmp_path / "s.db"))
     store.close()
     (tmp_path / "s.db").unlink()
     (tmp_path / "s.db").mkdir()
 
-    supervisor_report(store, "host")("crash_loop", "reason")  # only logged
+    supervisor_report(store, "host")("crash_loop", "reason")
+
+    assert "the condition could not be stored" in caplog.text
