@@ -28,6 +28,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: Annotated[str, Meta(min_length=1, max_length=200)]  # stored with every document; never reuse it for another feed
     owner: Annotated[str, Meta(min_length=1, max_length=200)]  # who stands behind it; independence is counted in owners
     url: str
+    type: str = "feed"  # how it is read: a name in ingest/types
+    how: dict[str, Any] = {}  # what that type has to be told, a table [source.how]
     kind: Kind = "news"
     language: str | None = None  # what the feed's own claim is replaced by, where it is wrong or missing
     tier: Annotated[int, Meta(ge=1, le=3)] = 2  # 1 official or primary, 2 established press, 3 anything else

@@ -1,8 +1,8 @@
-"""The crawler: polls sources when they are due and hands what is new to a sink. A thin shell around feed, polite and fetch."""
+"""The crawler: polls sources when they are due and hands what is new to a sink. How one poll goes is in `ingest/poll.py`."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,16 +11,16 @@ import msgspec
 from groundswell.clock import Clock
 from groundswell.errors import DependencyError, reason_of
 from groundswell.logs import logger
-from groundswell.metrics import Metrics, PollResult
-from groundswell.records import Heartbeat, RawDocument
+from groundswell.metrics import Metrics
+from groundswell.records import Heartbeat
 from ingest.catalogue import Source
-from ingest.feed import Parsed, parse
 from ingest.fetch import Fetched, Fetcher, RefusedError
-from ingest.memory import Memory, item_id
-from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Answer, Robots, SourceState, after, validators
+from ingest.memory import Memory
+from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Robots
+from ingest.poll import Get, ask
 from ingest.sink import Sink
 
-__all__ = ["Crawler", "Poll"]
+__all__ = ["Crawler"]
 
 POLLS_AT_ONCE: Final = 8
 TICK_MS: Final = 2_000  # how often the sink may say that time goes on
@@ -28,16 +28,6 @@ LOOK_AROUND_S: Final = 0.5
 ROBOTS_HOSTS_MAX: Final = 1_000
 
 log = logger(__name__)
-
-
-class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """What one poll of one source led to."""
-
-    heartbeat: Heartbeat
-    result: PollResult
-    documents: list[RawDocument] = []  # the new ones
-    items: list[str] = []  # every item of the answer: what a feed still shows is not forgotten
-    state: SourceState
 
 
 class Crawler:
@@ -147,7 +137,8 @@ class Crawler:
             DependencyError: the sink or the memory refuses; the source is asked again in a quarter of an hour.
         """
         async with self._hosts[_host(source.url)]:
-            poll = await self._ask(source)
+            state = self._states[source.name]
+            poll = await ask(source, state, get=self._getter(source), memory=self._memory, clock=self._clock)
         try:
             async with self._sink_lock:
                 await asyncio.to_thread(self._sink.put, [*poll.documents, poll.heartbeat])
@@ -166,41 +157,14 @@ class Crawler:
         say("polled", source=source.name, result=poll.result, fetched=beat.fetched, new=beat.new, reason=beat.reason, next_in_s=wait_s)
         return beat
 
-    async def _ask(self, source: Source) -> Poll:
-        state = self._states[source.name]
-
+    def _getter(self, source: Source) -> Get:
         async def permit(url: str) -> None:
             await self._permit(url, allow_private=source.allow_private)
 
-        fetched = await self._fetcher.get(state.address, permit=permit, headers=validators(state), allow_private=source.allow_private)
-        now_ms = self._clock.now_ms()
-        parsed = None
-        if 200 <= fetched.status < 300:
-            parsed = await asyncio.to_thread(parse, fetched.body, fetched.headers, source=source, fetched_ms=now_ms)
-        # The oldest first: feeds list the newest first, and a log is read in its order.
-        items = {item_id(record): record for record in reversed(parsed.records)} if parsed else {}
-        unseen = self._memory.unseen(source, list(items))
-        documents = [record for item, record in items.items() if item in unseen]
-        readable = parsed is not None and parsed.is_feed
-        answer = Answer(
-            status=fetched.status,
-            # An answer that is no feed (a login page, a notice) must not be confirmed as "not modified" for ever.
-            headers=fetched.headers if readable or parsed is None else {k: v for k, v in fetched.headers.items() if k not in _VALIDATORS},
-            moved_to=fetched.moved_to if readable or fetched.status == 304 else None,
-            ttl_s=parsed.ttl_s if parsed else None,
-            update_s=parsed.update_s if parsed else None,
-        )
-        ok = readable or fetched.status == 304
-        heartbeat = Heartbeat(
-            source=source.name,
-            fetched_ms=now_ms,
-            ok=ok,
-            fetched=parsed.entries if parsed else 0,
-            new=len(documents),
-            reason=None if ok else _reason(fetched, parsed),
-        )
-        changed = after(state, answer, source=source, now_ms=now_ms)
-        return Poll(heartbeat=heartbeat, result=_result(fetched, ok, len(documents)), documents=documents, items=list(items), state=changed)
+        async def get(url: str, headers: Mapping[str, str]) -> Fetched:
+            return await self._fetcher.get(url, permit=permit, headers=headers, allow_private=source.allow_private)
+
+        return get
 
     # --- robots.txt ---------------------------------------------------------------------------------------------------
     async def _permit(self, url: str, *, allow_private: bool) -> None:
@@ -231,22 +195,7 @@ class Crawler:
         return Robots.of(found.status, found.body, now_ms=self._clock.now_ms())
 
 
-_VALIDATORS: Final = ("etag", "last-modified")
-
-
 def _host(url: str) -> str:
     """Scheme, host and port: what robots.txt and a crawl delay belong to."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
-
-
-def _reason(fetched: Fetched, parsed: Parsed | None) -> str:
-    if parsed is not None:
-        return parsed.problem or "not a feed"
-    return fetched.reason or f"HTTP {fetched.status}"
-
-
-def _result(fetched: Fetched, ok: bool, new: int) -> PollResult:
-    if ok:
-        return "not_modified" if fetched.status == 304 else "new" if new else "nothing_new"
-    return "refused" if fetched.refused or 400 <= fetched.status < 500 else "failed"

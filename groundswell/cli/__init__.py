@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("groundswell.cli.train", "fine-tune an encoder by a recipe and make a bundle of it"),
     "evaluate": ("groundswell.cli.evaluate", "figures of a model on labelled texts, with intervals, beside the control model"),
     "models": ("groundswell.cli.models", "which models there are and which is in force; promote, roll back, compare two"),
+    "sources": ("groundswell.cli.sources", "the sources that are read: list them, and how they do"),
     "entities": ("groundswell.cli.entities", "the company catalogue: list it, and test what it finds in a text and why"),
     "series": ("groundswell.cli.read", "windows of series, as of any moment"),
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
