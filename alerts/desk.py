@@ -136,7 +136,7 @@ class DeskState:
 
 def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:
     """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    is_topic = not candidate.series.startswith("entity:")
+    is_topic = candidate.series.startswith("topic:")
     return candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic, candidate.series, candidate.window_s
 
 
@@ -151,4 +151,4 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
-    return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))
+    return sorted(candidates, key=lambda c: (c.series.startswith("topic:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))

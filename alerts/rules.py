@@ -40,6 +40,18 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.p_open_hour if window_s < 86_400 else self.p_open_day
 
 
+class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes a risk of a company worth a word although it is not many; alerts/rules.toml says why."""
+
+    flags: frozenset[str]
+    watched: frozenset[str]
+    quiet_days: int
+    stories_min: int
+    owners_min: int
+    one_owner_stories_min: int
+    forming_days: int
+
+
 class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Budget and life of incidents."""
 
@@ -53,6 +65,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides whether an analyst hears of something."""
 
     surge: SurgeRules
+    sighting: SightingRules
     desk: DeskRules
 
     @property

@@ -94,6 +94,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     partly_blind: bool
     without: int
     without_fires: bool
+    quiet_days: int
 
 
 def render(
@@ -200,6 +201,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         partly_blind=alert.exposure_ppm < 990_000,
         without=alert.without_largest,
         without_fires=alert.without_largest_fires,
+        quiet_days=alert.quiet_days,
     )
 
 
@@ -255,6 +257,9 @@ def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -
     if kind == "topic":
         topic, _, language = rest.rpartition(":")
         return clean(str(phrases.topic(topic, language)), limit=NAME_CHARS)
+    if kind == "flag" and ":" in rest:
+        flag, _, company = rest.partition(":")
+        return clean(str(phrases.risk(entity_name(company), flag)), limit=NAME_CHARS)
     return clean(rest.replace("_", " "), limit=NAME_CHARS) or clean(series, limit=NAME_CHARS)
 
 

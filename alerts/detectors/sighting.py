@@ -1,0 +1,106 @@
+"""Sighting: a company is said to be in trouble of a listed kind, for the first time in a while.
+
+One credible report of a default counts for more than thirty sour comments, and no count of negative stories sees it. The series is
+what is said of one risk of one company (`flag:default_bankruptcy:SVB`), whatever its tone. At ticks that bring a fresh story of it:
+
+    stories within a day corroborate each other?   no -> nothing
+    another sighting within the quiet days?        no -> candidate "open";  yes -> "hold", once a day: it keeps an incident alive
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from alerts.detectors.baseline import BaselineRow
+from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, Seeing, strongest
+from alerts.detectors.tails import negative_binomial_tail
+from alerts.rules import Rules, SightingRules
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.records import Candidate, Increment
+
+STORIES_BEFORE: Final = 0.5
+"""Stories that are taken to have been in the quiet days when there were none."""
+
+
+@dataclass
+class SightingDetector:
+    """One risk of one company. State is rebuilt from stored rows: increments of a day, candidates of the quiet days."""
+
+    series: str
+    rules: Rules
+    _rows: deque[tuple[int, list[list[str | int]]]] = field(default_factory=deque)  # (tick, fresh documents)
+    _last_tick: int | None = None  # of the last candidate
+
+    def __post_init__(self) -> None:
+        _, self._flag, self._company = self.series.split(":", 2)
+
+    def step(self, tick: int, rows: Iterable[Increment], seeing: Seeing) -> Iterator[Candidate]:
+        """Take a closed tick's rows of this series, and yield what they lead to."""
+        fresh = [document for row in rows for document in row.negatives]
+        self._leave(tick)
+        if fresh:
+            self._rows.append((tick, fresh))
+            candidate = self._evaluate(tick, seeing)
+            if candidate:
+                self._last_tick = tick
+                yield candidate
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:  # noqa: ARG002 - a detector's signature
+        """Nothing: what was before a sighting is its earlier candidates."""
+        return None
+
+    def restore(self, *, baseline: Iterable[BaselineRow], rows: Iterable[Increment], last: Iterable[Candidate], tick: int) -> None:  # noqa: ARG002
+        """Rebuild from stored rows: increments of the last day, and the last candidate of the quiet days, up to `tick`."""
+        for row in rows:
+            if row.negatives:
+                self._rows.append((row.tick, row.negatives))
+        for candidate in last:
+            self._last_tick = candidate.tick
+        self._leave(tick)
+
+    def _leave(self, tick: int) -> None:
+        while self._rows and self._rows[0][0] <= tick - DAY_TICKS:
+            self._rows.popleft()
+
+    def _evaluate(self, tick: int, seeing: Seeing) -> Candidate | None:
+        rules, first = self.rules.sighting, seeing.first_hour
+        if self._flag not in rules.flags or first is None or tick * TICK_MS < first * HOUR_MS + rules.forming_days * DAY_MS:
+            return None
+        documents = [document for _, fresh in self._rows for document in fresh]
+        owners = {str(document[2]) for document in documents if document[3]}
+        stories = {str(document[1]) for document in documents}
+        if not corroborated(len(stories), owners=len(owners), watched=self._company in rules.watched, rules=rules):
+            return None
+        since = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
+        if since is not None and since < DAY_MS:
+            return None
+        before = STORIES_BEFORE / rules.quiet_days
+        return Candidate(
+            candidate_id=content_id(self.series, str(DAY_S), str(tick)),
+            series=self.series,
+            window_s=DAY_S,
+            tick=tick,
+            known_until_ms=(tick + 1) * TICK_MS,
+            statistic=len(stories),
+            expected_milli=round(before * 1_000),
+            limit=1 if self._company in rules.watched else rules.stories_min if owners else rules.one_owner_stories_min,
+            p_ppt=round(negative_binomial_tail(len(stories), mean=before, dispersion=self.rules.surge.dispersion) * 1e12),
+            share_p_ppt=FULL_PPM * FULL_PPM,
+            by="count",
+            stories=len(stories),
+            owners=len({str(document[2]) for document in documents}),
+            owners_known=bool(owners),
+            baseline_share_ppm=0,
+            exposure_ppm=FULL_PPM,
+            level="open" if since is None or since > rules.quiet_days * DAY_MS else "hold",
+            evidence=strongest(documents),
+            kind="sighting",
+        )
+
+
+def corroborated(stories: int, *, owners: int, watched: bool, rules: SightingRules) -> bool:
+    """Whether so many distinct stories of so many known owners are enough to be believed."""
+    if watched and owners:
+        return True
+    return stories >= rules.one_owner_stories_min or (stories >= rules.stories_min and owners >= rules.owners_min)
