@@ -6,6 +6,7 @@
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
         else                                                    -> alert
+    an incident that was told: has it grown, or become another thing?  -> an update of it, at most three a day
 
 Pure: state in, state out. What the desk knows is what its incident rows say.
 """
@@ -26,6 +27,17 @@ DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What was last said of an incident: an update has to say more."""
+
+    update: int  # 0 = the first alert
+    series: list[str]  # of every alert of it
+    statistic: int
+    owners: int
+    day: int
+    today: int  # updates on that day
+
+
 class Incident(msgspec.Struct, kw_only=True):
     """Candidates that speak of one event. One row each; the desk's whole memory."""
 
@@ -35,6 +47,7 @@ class Incident(msgspec.Struct, kw_only=True):
     opened_tick: int
     last_tick: int  # of its last candidate
     alert_tick: int | None = None  # when it was sent, if it was
+    told: Told | None = None  # what has been said of it
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class Opening:
 
     incident: Incident
     candidates: list[Candidate]
+    update: int = 0  # 0 = the incident's first
 
 
 @dataclass
@@ -76,9 +90,38 @@ class DeskState:
                 if verdict == "alert":
                     incident.alert_tick = tick
                     openings[incident.incident] = [candidate]
+            elif news := self._news_of(incident, candidate, tick):
+                verdict, reason = "alert", f"update: {news}"
+                openings[incident.incident] = [candidate]
             decisions.append(_decision(candidate, incident.incident, verdict, reason))
         by_id = {incident.incident: incident for incident in self.incidents}
-        return decisions, [Opening(by_id[name], main_first(found)) for name, found in openings.items()]
+        return decisions, [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
+
+    def _news_of(self, incident: Incident, candidate: Candidate, tick: int) -> str | None:
+        """What of a candidate is materially new to those who were told of its incident; None if nothing is."""
+        told = incident.told
+        if told is None or candidate.level != "open":
+            return None
+        if told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day:
+            return None
+        if candidate.series not in told.series and candidate.series.startswith("flag:"):
+            return f"another risk, {candidate.series}"
+        if candidate.statistic >= self.rules.update_growth * told.statistic:
+            return f"{candidate.statistic} stories, {told.statistic} were told"
+        if candidate.owners >= told.owners + self.rules.update_owners:
+            return f"{candidate.owners} owners, {told.owners} were told"
+        return None
+
+    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int) -> Opening:
+        """The opening of an incident that is told now, and the memory of what it says."""
+        main, told, day = candidates[0], incident.told, tick * TICK_MS // DAY_MS
+        update = 0 if told is None else told.update + 1
+        before = [] if told is None else told.series
+        today = 0 if told is None else 1 + (told.today if told.day == day else 0)
+        series = list(dict.fromkeys([*before, *(candidate.series for candidate in candidates)]))
+        statistic, owners = max(main.statistic, told.statistic if told else 0), max(main.owners, told.owners if told else 0)
+        incident.told = Told(update, series, statistic, owners, day, today)
+        return Opening(incident, candidates, update)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its series."""

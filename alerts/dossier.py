@@ -50,9 +50,9 @@ def compose(
     fires = _fires_without(main, without, expected, rules)
     share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind == "surge" else 0
     return Alert(
-        id=content_id("alert", opening.incident.incident, "0", *sorted(str(row[0]) for row in main.evidence)),
+        id=content_id("alert", opening.incident.incident, str(opening.update), *sorted(str(row[0]) for row in main.evidence)),
         incident=opening.incident.incident,
-        update=0,
+        update=opening.update,
         kind=main.kind,
         series=main.series,
         all_series=sorted({candidate.series for candidate in opening.candidates}),

@@ -58,6 +58,9 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget_per_day: int
     incident_quiet_s: int
     cooldown_s: int
+    updates_per_day: int
+    update_growth: float
+    update_owners: int
     overlap_min: float
 
 

@@ -27,7 +27,10 @@ def test_a_risk_counts_for_the_companies_of_the_title() -> None:
 
 
 def test_an_authority_is_not_at_risk_of_what_it_does_to_others() -> None:
-    assert flag_series_of("SEC sues B", Mention("SEC", 0, 3, authority=True), Mention("B", 9, 10)) == ["flag:litigation:B", "flag:downgrade:B"]
+    assert flag_series_of("SEC sues B", Mention("SEC", 0, 3, authority=True), Mention("B", 9, 10)) == [
+        "flag:litigation:B",
+        "flag:downgrade:B",
+    ]
 
 
 def test_a_title_that_names_many_is_about_none_of_them() -> None:
