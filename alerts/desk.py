@@ -1,7 +1,7 @@
 """The desk: candidates of all series of one closed tick in, incidents and decisions out. One owner, one place.
 
     candidates of a tick, least likely first
-        shares documents (or its series) with a live incident?  -> joined
+        shares documents (or its company) with a live incident?  -> joined
         only holding?                                           -> held: "hold"
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
@@ -11,6 +11,7 @@
 Pure: state in, state out. What the desk knows is what its incident rows say.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -73,29 +74,38 @@ class DeskState:
         ranked = sorted(candidates, key=_least_likely_first)
         decisions: list[Decision] = []
         openings: dict[str, list[Candidate]] = {}
+        joined: dict[str, list[Candidate]] = defaultdict(list)  # to incidents that were told before this tick
         for candidate in ranked:
-            incident = self._home_of(candidate, tick)
-            verdict: Verdict = "joined"
-            reason = "same incident"
-            if incident is None:
-                if candidate.level == "hold":
-                    decisions.append(_decision(candidate, None, "held", "hold: nothing open to keep alive"))
-                    continue
-                incident = self._found(candidate, tick)
-            self._join(incident, candidate, tick)
-            if incident.incident in openings:
-                openings[incident.incident].append(candidate)
-            elif incident.alert_tick is None:
-                verdict, reason = self._may_alert(candidate, tick)
-                if verdict == "alert":
-                    incident.alert_tick = tick
-                    openings[incident.incident] = [candidate]
-            elif news := self._news_of(incident, candidate, tick):
-                verdict, reason = "alert", f"update: {news}"
-                openings[incident.incident] = [candidate]
-            decisions.append(_decision(candidate, incident.incident, verdict, reason))
+            decisions.append(self._decide(candidate, tick, openings, joined))
         by_id = {incident.incident: incident for incident in self.incidents}
         return decisions, [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
+
+    def _decide(
+        self, candidate: Candidate, tick: int, openings: dict[str, list[Candidate]], joined: dict[str, list[Candidate]]
+    ) -> Decision:
+        """What becomes of one candidate; `openings` and `joined` are of this tick, and are added to."""
+        incident = self._home_of(candidate, tick)
+        if incident is None:
+            if candidate.level == "hold":
+                return _decision(candidate, None, "held", "hold: nothing open to keep alive")
+            incident = self._found(candidate, tick)
+        self._join(incident, candidate, tick)
+        name = incident.incident
+        verdict: Verdict = "joined"
+        reason = "same incident"
+        if name in openings:
+            openings[name].append(candidate)
+        elif incident.alert_tick is None:
+            verdict, reason = self._may_alert(candidate, tick)
+            if verdict == "alert":
+                incident.alert_tick = tick
+                openings[name] = [candidate]
+        elif news := self._news_of(incident, candidate, tick):
+            verdict, reason = "alert", f"update: {news}"
+            openings[name] = [*joined[name], candidate]
+        else:
+            joined[name].append(candidate)
+        return _decision(candidate, name, verdict, reason)
 
     def _news_of(self, incident: Incident, candidate: Candidate, tick: int) -> str | None:
         """What of a candidate is materially new to those who were told of its incident; None if nothing is."""
@@ -124,7 +134,7 @@ class DeskState:
         return Opening(incident, candidates, update)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
-        """The live incident that the candidate belongs to: by shared documents first, else by its series."""
+        """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
         quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
         documents = {str(row[0]) for row in candidate.evidence}
         best: tuple[float, Incident] | None = None
@@ -132,7 +142,7 @@ class DeskState:
             if tick - incident.last_tick > quiet_ticks:
                 continue
             shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
-            if candidate.series in incident.series:
+            if _subject(candidate.series) in map(_subject, incident.series):
                 shared = max(shared, self.rules.overlap_min)
             if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
                 best = shared, incident
@@ -175,6 +185,15 @@ class DeskState:
     def keep_ticks(rules: DeskRules) -> int:
         """How long an incident matters after its last candidate: what a restart has to load."""
         return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
+
+
+def _subject(series: str) -> str:
+    """Whom a series is about: the company of its own series and of its risks, else the series itself.
+
+    >>> _subject("entity:SVB"), _subject("flag:liquidity_run:SVB"), _subject("topic:debt_credit:en")
+    ('SVB', 'SVB', 'topic:debt_credit:en')
+    """
+    return series if series.startswith("topic:") else series.rsplit(":", 1)[1]
 
 
 def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:

@@ -88,7 +88,8 @@ def _fires_without(main: Candidate, without: int, expected: float, rules: Rules)
         _, *rest = largest_stories(main)
         owners = {row[2] for _, rows in rest for row in rows if row[3]}
         watched = main.series.rsplit(":", 1)[1] in rules.sighting.watched
-        return corroborated(without, owners=len(owners), watched=watched, rules=rules.sighting)
+        p = negative_binomial_tail(without, mean=expected, dispersion=rules.surge.dispersion)
+        return (p <= rules.sighting.p_open or watched) and corroborated(without, owners=len(owners), watched=watched, rules=rules.sighting)
     if main.by == "share":
         p_share = binomial_tail(without, trials=max(without, main.stories - 1), share=main.baseline_share_ppm / 1_000_000)
         return p_share <= rules.surge.p_share_alone

@@ -49,6 +49,7 @@ class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stories_min: int
     owners_min: int
     one_owner_stories_min: int
+    p_open: float
     forming_days: int
 
 

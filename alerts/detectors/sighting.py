@@ -3,8 +3,9 @@
 One credible report of a default counts for more than thirty sour comments, and no count of negative stories sees it. The series is
 what is said of one risk of one company (`flag:default_bankruptcy:SVB`), whatever its tone. At ticks that bring a fresh story of it:
 
-    stories within a day corroborate each other?   no -> nothing
-    another sighting within the quiet days?        no -> candidate "open";  yes -> "hold", once a day: it keeps an incident alive
+    stories within a day corroborate each other?       no -> nothing
+    as many as that are usual for this company?        yes -> nothing
+    another sighting within the quiet days?            no -> candidate "open";  yes -> "hold", once a day: it keeps an incident alive
 """
 
 from collections import deque
@@ -12,25 +13,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, Seeing, strongest
+from alerts.detectors.baseline import Baseline, BaselineRow, clip
+from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, strongest
 from alerts.detectors.tails import negative_binomial_tail
 from alerts.rules import Rules, SightingRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
 
 STORIES_BEFORE: Final = 0.5
-"""Stories that are taken to have been in the quiet days when there were none."""
+"""Added to the stories of the horizon: none in eight weeks does not mean that there can be none."""
 
 
 @dataclass
 class SightingDetector:
-    """One risk of one company. State is rebuilt from stored rows: increments of a day, candidates of the quiet days."""
+    """One risk of one company. State is rebuilt from stored rows: baselines, increments of a day, candidates of the quiet days."""
 
     series: str
     rules: Rules
     _rows: deque[tuple[int, list[list[str | int]]]] = field(default_factory=deque)  # (tick, fresh documents)
     _last_tick: int | None = None  # of the last candidate
+    _baseline: Baseline = field(default_factory=lambda: Baseline(slots=7, horizon=HORIZON_DAYS))
+    _open: set[str] = field(default_factory=set)  # stories of the calendar day that is still open
 
     def __post_init__(self) -> None:
         _, self._flag, self._company = self.series.split(":", 2)
@@ -41,20 +44,31 @@ class SightingDetector:
         self._leave(tick)
         if fresh:
             self._rows.append((tick, fresh))
+            self._open.update(str(document[1]) for document in fresh)
             candidate = self._evaluate(tick, seeing)
             if candidate:
                 self._last_tick = tick
                 yield candidate
 
-    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:  # noqa: ARG002 - a detector's signature
-        """Nothing: what was before a sighting is its earlier candidates."""
-        return None
+    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
+        """Close a calendar day in which the company was said to be at risk; an hour is no period of such a series."""
+        if period_s != DAY_S or not self._open:
+            return None
+        expected = self._rate(index, seeing)
+        row = BaselineRow(self.series, DAY_S, index, clip(len(self._open), expected=expected), len(self._open))
+        self._baseline.add(row)
+        self._open = set()
+        return row
 
-    def restore(self, *, baseline: Iterable[BaselineRow], rows: Iterable[Increment], last: Iterable[Candidate], tick: int) -> None:  # noqa: ARG002
-        """Rebuild from stored rows: increments of the last day, and the last candidate of the quiet days, up to `tick`."""
+    def restore(self, *, baseline: Iterable[BaselineRow], rows: Iterable[Increment], last: Iterable[Candidate], tick: int) -> None:
+        """Rebuild from stored rows: those of the horizon, of the last day, and the last candidate of the quiet days, up to `tick`."""
+        for closed in baseline:
+            self._baseline.add(closed)
         for row in rows:
             if row.negatives:
                 self._rows.append((row.tick, row.negatives))
+                if row.tick // DAY_TICKS == tick // DAY_TICKS:
+                    self._open.update(str(document[1]) for document in row.negatives)
         for candidate in last:
             self._last_tick = candidate.tick
         self._leave(tick)
@@ -70,12 +84,16 @@ class SightingDetector:
         documents = [document for _, fresh in self._rows for document in fresh]
         owners = {str(document[2]) for document in documents if document[3]}
         stories = {str(document[1]) for document in documents}
-        if not corroborated(len(stories), owners=len(owners), watched=self._company in rules.watched, rules=rules):
+        watched = self._company in rules.watched
+        if not corroborated(len(stories), owners=len(owners), watched=watched, rules=rules):
             return None
         since = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
         if since is not None and since < DAY_MS:
             return None
-        before = STORIES_BEFORE / rules.quiet_days
+        expected = self._rate(tick // DAY_TICKS, seeing)
+        p = negative_binomial_tail(len(stories), mean=expected, dispersion=self.rules.surge.dispersion)
+        if p > rules.p_open and not watched:
+            return None
         return Candidate(
             candidate_id=content_id(self.series, str(DAY_S), str(tick)),
             series=self.series,
@@ -83,9 +101,9 @@ class SightingDetector:
             tick=tick,
             known_until_ms=(tick + 1) * TICK_MS,
             statistic=len(stories),
-            expected_milli=round(before * 1_000),
-            limit=1 if self._company in rules.watched else rules.stories_min if owners else rules.one_owner_stories_min,
-            p_ppt=round(negative_binomial_tail(len(stories), mean=before, dispersion=self.rules.surge.dispersion) * 1e12),
+            expected_milli=round(expected * 1_000),
+            limit=1 if watched else rules.stories_min if owners else rules.one_owner_stories_min,
+            p_ppt=round(p * 1e12),
             share_p_ppt=FULL_PPM * FULL_PPM,
             by="count",
             stories=len(stories),
@@ -97,6 +115,12 @@ class SightingDetector:
             evidence=strongest(documents),
             kind="sighting",
         )
+
+    def _rate(self, day: int, seeing: Seeing) -> float:
+        """Stories that a day usually brings, over the seeing days of the horizon."""
+        self._baseline.forget_before(day)
+        _, seen_ppm = seeing.seen(day % 7, "", daily=True)
+        return (self._baseline.negative + STORIES_BEFORE) / (max(seen_ppm, FULL_PPM) / FULL_PPM)
 
 
 def corroborated(stories: int, *, owners: int, watched: bool, rules: SightingRules) -> bool:

@@ -273,3 +273,14 @@ def test_what_was_told_survives_a_restart() -> None:
     later = grown("a", b.T0_TICK + 1, 10)
 
     assert again.decide(later.tick, [later])[0] == desk.decide(later.tick, [later])[0]
+
+
+def test_risks_of_one_company_are_one_incident_even_without_a_document_in_common() -> None:
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [b.a_candidate(series="flag:liquidity_run:a", documents=["x"])])
+    tick = b.T0_TICK + 1
+    later = [b.a_candidate(series=series, tick=tick, documents=[series]) for series in ("entity:a", "flag:litigation:b")]
+    decisions, _ = desk.decide(tick, later)
+
+    assert len(desk.incidents) == 2
+    assert {decision.incident for decision in decisions} == {incident.incident for incident in desk.incidents}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.sighting import SightingDetector, corroborated
 from alerts.rules import Rules, load_rules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
@@ -34,7 +35,7 @@ class Sky:
         return 1_000_000
 
     def seen(self, slot: int, language: str, *, daily: bool = False) -> tuple[int, int]:
-        return 8_000_000, 8_000_000
+        return 8_000_000, 56_000_000
 
 
 @dataclass
@@ -140,6 +141,22 @@ def test_no_sighting_is_made_where_it_would_say_too_much(watch: Watch, because: 
     assert watch.hear(b.T0_TICK, "Quill", "Tarn", "Moss", "Fell") == [], because
 
 
+def test_where_so_many_are_usual_they_are_no_news() -> None:
+    usual, seldom = Watch(), Watch()
+    for day in range(56):
+        for watch, often in ((usual, 1), (seldom, 28)):
+            if day % often == 0:
+                watch.hear(b.T0_TICK + day * DAY, "Quill")
+            watch.detector.close_period(86_400, b.T0_TICK // DAY + day, watch.sky)
+
+    tick = b.T0_TICK + 57 * DAY
+    assert (usual.hear(tick, "Quill", "Tarn", "Moss"), seldom.hear(tick, "Quill", "Tarn", "Moss")) == ([], ["open"])
+
+
+def test_good_news_of_a_risk_is_not_counted() -> None:
+    assert Watch().hear(b.T0_TICK, "Quill", "Tarn", "Moss", "Fell", sentiment="positive") == []
+
+
 def test_stale_news_is_no_sighting() -> None:
     assert Watch().hear(b.T0_TICK, "Quill", "Tarn", "Moss", fresh=False) == []
 
@@ -149,11 +166,14 @@ def test_stale_news_is_no_sighting() -> None:
 def test_a_detector_rebuilt_in_between_finds_the_same(steps: list[tuple[int, str]], cut: int) -> None:
     def run(pieces: Iterable[tuple[int, str]], *, restart: int | None) -> list[Candidate]:
         watch, tick = Watch(), b.T0_TICK
+        closed: list[BaselineRow] = []
         for place, (gap, owner) in enumerate(pieces):
             if place == restart:
                 watch.detector = SightingDetector(SERIES, SHIPPED)
                 recent = [row for row in watch.rows if row.tick > tick - DAY]
-                watch.detector.restore(baseline=(), rows=recent, last=watch.found[-1:], tick=tick)
+                watch.detector.restore(baseline=closed, rows=recent, last=watch.found[-1:], tick=tick)
+            row = watch.detector.close_period(86_400, tick // DAY, watch.sky) if (tick + gap + 1) // DAY > tick // DAY else None
+            closed += [row] if row else []
             tick += gap + 1
             watch.hear(tick, owner)
         return watch.found
