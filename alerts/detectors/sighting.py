@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
+from alerts.detectors.gates import Gate
 from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, strongest
 from alerts.detectors.tails import negative_binomial_tail
 from alerts.rules import Rules, SightingRules
@@ -22,6 +23,9 @@ from groundswell.records import Candidate, Increment
 
 STORIES_BEFORE: Final = 0.5
 """Added to the stories of the horizon: none in eight weeks does not mean that there can be none."""
+
+RECENT_DAYS: Final = 14
+"""Days that do not count as usual: a crisis is named now and then before it breaks."""
 
 
 @dataclass
@@ -77,50 +81,77 @@ class SightingDetector:
         while self._rows and self._rows[0][0] <= tick - DAY_TICKS:
             self._rows.popleft()
 
+    def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
+        """What stands between the day that ends with `tick` and a candidate: every gate. An hour is no period of such a series."""
+        self._leave(tick)
+        return list(self._gates(tick, seeing)) if period_s == DAY_S else []
+
     def _evaluate(self, tick: int, seeing: Seeing) -> Candidate | None:
+        return self._candidate(tick, seeing) if all(gate.holds for gate in self._gates(tick, seeing)) else None
+
+    def _gates(self, tick: int, seeing: Seeing) -> Iterator[Gate]:
         rules, first = self.rules.sighting, seeing.first_hour
-        if self._flag not in rules.flags or first is None or tick * TICK_MS < first * HOUR_MS + rules.forming_days * DAY_MS:
-            return None
-        documents = [document for _, fresh in self._rows for document in fresh]
-        owners = {str(document[2]) for document in documents if document[3]}
-        stories = {str(document[1]) for document in documents}
-        watched = self._company in rules.watched
-        if not corroborated(len(stories), owners=len(owners), watched=watched, rules=rules):
-            return None
-        since = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
-        if since is not None and since < DAY_MS:
-            return None
-        expected = self._rate(tick // DAY_TICKS, seeing)
-        p = negative_binomial_tail(len(stories), mean=expected, dispersion=self.rules.surge.dispersion)
-        if p > rules.p_open and not watched:
-            return None
+        yield Gate("listed", self._flag in rules.flags, f"{self._flag} is {'' if self._flag in rules.flags else 'not '}in the rules' list")
+        formed = first is not None and tick * TICK_MS >= first * HOUR_MS + rules.forming_days * DAY_MS
+        yield Gate("forming", formed, f"a first time can be told after {rules.forming_days} days")
+        _, stories, owners, _ = self._day()
+        enough = corroborated(stories, owners=owners, watched=self._watched, rules=rules)
+        needed = f"{rules.stories_min} of {rules.owners_min}, or {rules.one_owner_stories_min} of one"
+        yield Gate("corroboration", enough, f"{stories} stories of {owners} known owners; {'one' if self._watched else needed} is needed")
+        expected, p = self._unusual(stories, tick, seeing)
+        usual = p > rules.p_open and not self._watched
+        yield Gate("improbable", not usual, f"{expected:.2f} expected in a day: p = {p:.2g}, {rules.p_open:.2g} opens")
+        since_ms = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
+        yield Gate("repeat", since_ms is None or since_ms >= DAY_MS, "one candidate a day")
+
+    def _candidate(self, tick: int, seeing: Seeing) -> Candidate:
+        documents, stories, owners, speakers = self._day()
+        expected, p = self._unusual(stories, tick, seeing)
+        rules = self.rules.sighting
+        quiet = self._last_tick is None or (tick - self._last_tick) * TICK_MS > rules.quiet_days * DAY_MS
         return Candidate(
             candidate_id=content_id(self.series, str(DAY_S), str(tick)),
             series=self.series,
             window_s=DAY_S,
             tick=tick,
             known_until_ms=(tick + 1) * TICK_MS,
-            statistic=len(stories),
+            statistic=stories,
             expected_milli=round(expected * 1_000),
-            limit=1 if watched else rules.stories_min if owners else rules.one_owner_stories_min,
+            limit=1 if self._watched else rules.stories_min if owners else rules.one_owner_stories_min,
             p_ppt=round(p * 1e12),
             share_p_ppt=FULL_PPM * FULL_PPM,
             by="count",
-            stories=len(stories),
-            owners=len({str(document[2]) for document in documents}),
-            owners_known=bool(owners),
+            stories=stories,
+            owners=speakers,
+            owners_known=owners > 0,
             baseline_share_ppm=0,
             exposure_ppm=FULL_PPM,
-            level="open" if since is None or since > rules.quiet_days * DAY_MS else "hold",
+            level="open" if quiet else "hold",
             evidence=strongest(documents),
             kind="sighting",
         )
 
+    @property
+    def _watched(self) -> bool:
+        return self._company in self.rules.sighting.watched
+
+    def _day(self) -> tuple[list[list[str | int]], int, int, int]:
+        """The day's documents, and how many stories, known owners and owners of any kind there are among them."""
+        documents = [document for _, fresh in self._rows for document in fresh]
+        stories, owners = {document[1] for document in documents}, {document[2] for document in documents}
+        return documents, len(stories), len({document[2] for document in documents if document[3]}), len(owners)
+
+    def _unusual(self, stories: int, tick: int, seeing: Seeing) -> tuple[float, float]:
+        """How many stories a day usually brings, and the p-value of so many."""
+        expected = self._rate(tick // DAY_TICKS, seeing)
+        return expected, negative_binomial_tail(stories, mean=expected, dispersion=self.rules.surge.dispersion)
+
     def _rate(self, day: int, seeing: Seeing) -> float:
-        """Stories that a day usually brings, over the seeing days of the horizon."""
+        """Stories that a day usually brings: over the seeing days of the horizon, but for the last ones, where it may have begun."""
         self._baseline.forget_before(day)
         _, seen_ppm = seeing.seen(day % 7, "", daily=True)
-        return (self._baseline.negative + STORIES_BEFORE) / (max(seen_ppm, FULL_PPM) / FULL_PPM)
+        stories = sum(row.negative for row in self._baseline.rows if row.index < day - RECENT_DAYS)
+        return (stories + STORIES_BEFORE) / max(seen_ppm / FULL_PPM - RECENT_DAYS, 1)
 
 
 def corroborated(stories: int, *, owners: int, watched: bool, rules: SightingRules) -> bool:
