@@ -9,6 +9,6 @@ from typing import NamedTuple
 class Gate(NamedTuple):
     """One condition."""
 
-    name: str  # "stories", "forming", "repeat", "blind", "improbable", "corroboration", "opens", "listed", "quiet"
+    name: str  # "stories", "forming", "repeat", "blind", "improbable", "corroboration", "opens", "listed", "news"
     holds: bool
     said: str  # the numbers: what there was, and what it takes

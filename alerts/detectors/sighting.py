@@ -82,9 +82,12 @@ class SightingDetector:
             self._rows.popleft()
 
     def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
-        """What stands between the day that ends with `tick` and a candidate: every gate. An hour is no period of such a series."""
+        """What stands between the day that ends with `tick` and a candidate: every gate.
+
+        None where no fresh story is in the day, nor for an hour, which is no period of such a series.
+        """
         self._leave(tick)
-        return list(self._gates(tick, seeing)) if period_s == DAY_S else []
+        return list(self._gates(tick, seeing)) if period_s == DAY_S and self._rows else []
 
     def _evaluate(self, tick: int, seeing: Seeing) -> Candidate | None:
         return self._candidate(tick, seeing) if all(gate.holds for gate in self._gates(tick, seeing)) else None
@@ -92,17 +95,21 @@ class SightingDetector:
     def _gates(self, tick: int, seeing: Seeing) -> Iterator[Gate]:
         rules, first = self.rules.sighting, seeing.first_hour
         yield Gate("listed", self._flag in rules.flags, f"{self._flag} is {'' if self._flag in rules.flags else 'not '}in the rules' list")
-        formed = first is not None and tick * TICK_MS >= first * HOUR_MS + rules.forming_days * DAY_MS
-        yield Gate("forming", formed, f"a first time can be told after {rules.forming_days} days")
+        days = rules.forming_days
+        formed = first is not None and tick * TICK_MS >= first * HOUR_MS + days * DAY_MS
+        yield Gate("forming", formed, f"days heard: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
         _, stories, owners, _ = self._day()
         enough = corroborated(stories, owners=owners, watched=self._watched, rules=rules)
-        needed = f"{rules.stories_min} of {rules.owners_min}, or {rules.one_owner_stories_min} of one"
-        yield Gate("corroboration", enough, f"{stories} stories of {owners} known owners; {'one' if self._watched else needed} is needed")
+        needed = "1 of 1" if self._watched else f"{rules.stories_min} of at least {rules.owners_min}, or {rules.one_owner_stories_min}"
+        yield Gate("corroboration", enough, f"stories: {stories}, of known owners: {owners}; needed: {needed}")
         expected, p = self._unusual(stories, tick, seeing)
         usual = p > rules.p_open and not self._watched
-        yield Gate("improbable", not usual, f"{expected:.2f} expected in a day: p = {p:.2g}, {rules.p_open:.2g} opens")
+        yield Gate("improbable", not usual, f"expected in a day: {expected:.2f}, so p = {p:.2g}; needed: {rules.p_open:.2g}")
         since_ms = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
-        yield Gate("repeat", since_ms is None or since_ms >= DAY_MS, "one candidate a day")
+        last = "none" if since_ms is None else f"{since_ms / HOUR_MS:.1f} h ago"
+        yield Gate("repeat", since_ms is None or since_ms >= DAY_MS, f"found before: {last}; one a day, new after {rules.quiet_days} days")
+        last_tick = self._rows[-1][0]
+        yield Gate("news", last_tick == tick, f"the last of them came {(tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now")
 
     def _candidate(self, tick: int, seeing: Seeing) -> Candidate:
         documents, stories, owners, speakers = self._day()

@@ -164,10 +164,13 @@ class SurgeDetector:
 
     # --- the test ------------------------------------------------------------------------------------------------------
     def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
-        """What stands between the window of an hour (a day, in seconds) that ends with `tick` and a candidate: every gate."""
+        """What stands between the window of an hour (a day, in seconds) that ends with `tick` and a candidate: every gate.
+
+        None where no fresh negative story is in the window.
+        """
         window = self._windows[period_s]
         window.leave(tick)
-        return list(self._gates(_Reading(self, window, tick, seeing)))
+        return list(self._gates(_Reading(self, window, tick, seeing))) if window.negative else []
 
     def _evaluate(self, window: _Window, tick: int, seeing: Seeing) -> Candidate | None:
         reading = _Reading(self, window, tick, seeing)
@@ -177,32 +180,27 @@ class SurgeDetector:
         """In the order of their cost: nothing is computed before it is asked for."""
         rules, r = self.rules, reading
         least = rules.stories_min_hour if r.window.period_s == HOUR_S else rules.stories_min_day
-        yield Gate("stories", r.statistic >= least, f"{r.statistic} fresh negative stories, {least} are needed")
-        forming = self._forming(r.tick, r.seeing)
-        yield Gate(
-            "forming", not forming, f"the baseline needs {rules.forming_days} days of its own, and has {'fewer' if forming else 'them'}"
-        )
+        yield Gate("stories", r.statistic >= least, f"fresh negative stories: {r.statistic}; needed: {least}")
+        formed = not self._forming(r.tick, r.seeing)
+        days = rules.forming_days
+        yield Gate("forming", formed, f"days of baseline: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
         repeats = self._repeats(r.window, r.tick, r.statistic)
-        yield Gate("repeat", not repeats, f"{'much' if repeats else 'not'} the same was found within {rules.repeat_s} s")
+        yield Gate("repeat", not repeats, f"{'much' if repeats else 'nothing like'} the same was found within {rules.repeat_s} s")
         least_ppm = rules.exposure_min_ppm
+        seen = f"of the usual volume sees: {r.exposure_ppm / 1e4:.0f} %; needed: {least_ppm / 1e4:.0f} %"
+        yield Gate("blind", r.exposure_ppm >= least_ppm, seen)
+        unusual = r.p <= rules.p_hold or r.alone
+        yield Gate("improbable", unusual, f"expected: {r.expected:.2f}, so p = {r.p:.2g}; needed at least: {rules.p_hold:.2g}")
+        owners = f"{len(r.owners)}{'' if r.known else ', authors unknown'}"
+        yield Gate("corroboration", self._corroborated(r), f"owners: {owners}; needed: {self._needed(r)}")
+        holding = self._holding(r.window, r.tick)
+        share = f"{r.statistic} of {len(r.window.stories)} stories are negative, normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}"
+        alive = "; or an incident of it that is alive, as one is" if holding and not r.opens else ""
+        limits = rules.p_open(r.window.period_s), rules.p_share_open
+        yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; needed: {limits[0]:.2g}; {share}; needed: {limits[1]:.2g}{alive}")
+        last_tick = next((row.tick for row in reversed(r.window.rows) if row.negatives), r.tick)
         yield Gate(
-            "blind",
-            r.exposure_ppm >= least_ppm,
-            f"{r.exposure_ppm / 1e4:.0f} % of the usual volume sees, {least_ppm / 1e4:.0f} % are needed",
-        )
-        yield Gate(
-            "improbable",
-            r.p <= rules.p_hold or r.alone,
-            f"{r.expected:.2f} expected: p = {r.p:.2g}, {rules.p_hold:.2g} keeps an incident alive",
-        )
-        yield Gate(
-            "corroboration", self._corroborated(r), f"{len(r.owners)} owners{'' if r.known else ', authors unknown'}; {self._needed(r)}"
-        )
-        yield Gate(
-            "opens",
-            r.opens or self._holding(r.window, r.tick),
-            f"p = {r.p:.2g}, {rules.p_open(r.window.period_s):.2g} opens; negative share {r.statistic} of {len(r.window.stories)}, "
-            f"normally {r.share_ppm / 1e4:.0f} %: p = {r.p_share:.2g}, {rules.p_share_open:.2g} opens",
+            "news", last_tick == r.tick, f"the last of them came {(r.tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now"
         )
 
     def _candidate(self, r: "_Reading") -> Candidate:
@@ -248,9 +246,11 @@ class SurgeDetector:
 
     def _needed(self, r: "_Reading") -> str:
         rules = self.rules
-        if r.known:
-            return f"{rules.owners_min} are needed"
-        return f"{rules.one_platform_stories_min} stories and {rules.one_platform_factor_min:g} times the expected are needed"
+        return (
+            str(rules.owners_min)
+            if r.known
+            else f"{rules.one_platform_stories_min} stories, {rules.one_platform_factor_min:g} times the usual"
+        )
 
     def expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
         """Expected number in the trailing window, and the share of it that was seeing (ppm).
