@@ -16,7 +16,7 @@ from typing import Final
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
 from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, strongest
-from alerts.detectors.tails import negative_binomial_tail
+from alerts.detectors.tails import limit_of, negative_binomial_tail
 from alerts.rules import Rules, SightingRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
@@ -124,7 +124,7 @@ class SightingDetector:
             known_until_ms=(tick + 1) * TICK_MS,
             statistic=stories,
             expected_milli=round(expected * 1_000),
-            limit=1 if self._watched else rules.stories_min if owners else rules.one_owner_stories_min,
+            limit=self._limit(expected, owners=owners),
             p_ppt=round(p * 1e12),
             share_p_ppt=FULL_PPM * FULL_PPM,
             by="count",
@@ -137,6 +137,14 @@ class SightingDetector:
             evidence=strongest(documents),
             kind="sighting",
         )
+
+    def _limit(self, expected: float, *, owners: int) -> int:
+        """How many stories it takes, of as many owners as there are."""
+        rules = self.rules.sighting
+        if self._watched:
+            return 1
+        believed = rules.stories_min if owners >= rules.owners_min else rules.one_owner_stories_min
+        return max(believed, limit_of(rules.p_open, mean=expected, dispersion=self.rules.surge.dispersion))
 
     @property
     def _watched(self) -> bool:
