@@ -1,15 +1,17 @@
 """The desk: candidates of all series of one closed tick in, incidents and decisions out. One owner, one place.
 
     candidates of a tick, least likely first
-        shares documents (or its series) with a live incident?  -> joined
+        shares documents (or its company) with a live incident?  -> joined
         only holding?                                           -> held: "hold"
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
         else                                                    -> alert
+    an incident that was told: has it grown, or become another thing?  -> an update of it, at most three a day
 
 Pure: state in, state out. What the desk knows is what its incident rows say.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -26,6 +28,17 @@ DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What was last said of an incident: an update has to say more."""
+
+    update: int  # 0 = the first alert
+    series: list[str]  # of every alert of it
+    statistic: int
+    owners: int
+    day: int
+    today: int  # updates on that day
+
+
 class Incident(msgspec.Struct, kw_only=True):
     """Candidates that speak of one event. One row each; the desk's whole memory."""
 
@@ -35,6 +48,7 @@ class Incident(msgspec.Struct, kw_only=True):
     opened_tick: int
     last_tick: int  # of its last candidate
     alert_tick: int | None = None  # when it was sent, if it was
+    told: Told | None = None  # what has been said of it
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class Opening:
 
     incident: Incident
     candidates: list[Candidate]
+    update: int = 0  # 0 = the incident's first
 
 
 @dataclass
@@ -59,29 +74,67 @@ class DeskState:
         ranked = sorted(candidates, key=_least_likely_first)
         decisions: list[Decision] = []
         openings: dict[str, list[Candidate]] = {}
+        joined: dict[str, list[Candidate]] = defaultdict(list)  # to incidents that were told before this tick
         for candidate in ranked:
-            incident = self._home_of(candidate, tick)
-            verdict: Verdict = "joined"
-            reason = "same incident"
-            if incident is None:
-                if candidate.level == "hold":
-                    decisions.append(_decision(candidate, None, "held", "hold: nothing open to keep alive"))
-                    continue
-                incident = self._found(candidate, tick)
-            self._join(incident, candidate, tick)
-            if incident.incident in openings:
-                openings[incident.incident].append(candidate)
-            elif incident.alert_tick is None:
-                verdict, reason = self._may_alert(candidate, tick)
-                if verdict == "alert":
-                    incident.alert_tick = tick
-                    openings[incident.incident] = [candidate]
-            decisions.append(_decision(candidate, incident.incident, verdict, reason))
+            decisions.append(self._decide(candidate, tick, openings, joined))
         by_id = {incident.incident: incident for incident in self.incidents}
-        return decisions, [Opening(by_id[name], main_first(found)) for name, found in openings.items()]
+        return decisions, [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
+
+    def _decide(
+        self, candidate: Candidate, tick: int, openings: dict[str, list[Candidate]], joined: dict[str, list[Candidate]]
+    ) -> Decision:
+        """What becomes of one candidate; `openings` and `joined` are of this tick, and are added to."""
+        incident = self._home_of(candidate, tick)
+        if incident is None:
+            if candidate.level == "hold":
+                return _decision(candidate, None, "held", "hold: nothing open to keep alive")
+            incident = self._found(candidate, tick)
+        self._join(incident, candidate, tick)
+        name = incident.incident
+        verdict: Verdict = "joined"
+        reason = "same incident"
+        if name in openings:
+            openings[name].append(candidate)
+        elif incident.alert_tick is None:
+            verdict, reason = self._may_alert(candidate, tick)
+            if verdict == "alert":
+                incident.alert_tick = tick
+                openings[name] = [candidate]
+        elif news := self._news_of(incident, candidate, tick):
+            verdict, reason = "alert", f"update: {news}"
+            openings[name] = [*joined[name], candidate]
+        else:
+            joined[name].append(candidate)
+        return _decision(candidate, name, verdict, reason)
+
+    def _news_of(self, incident: Incident, candidate: Candidate, tick: int) -> str | None:
+        """What of a candidate is materially new to those who were told of its incident; None if nothing is."""
+        told = incident.told
+        if told is None or candidate.level != "open":
+            return None
+        if told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day:
+            return None
+        if candidate.series not in told.series and candidate.series.startswith("flag:"):
+            return f"another risk, {candidate.series}"
+        if candidate.statistic >= self.rules.update_growth * told.statistic:
+            return f"{candidate.statistic} stories, {told.statistic} were told"
+        if candidate.owners >= told.owners + self.rules.update_owners:
+            return f"{candidate.owners} owners, {told.owners} were told"
+        return None
+
+    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int) -> Opening:
+        """The opening of an incident that is told now, and the memory of what it says."""
+        main, told, day = candidates[0], incident.told, tick * TICK_MS // DAY_MS
+        update = 0 if told is None else told.update + 1
+        before = [] if told is None else told.series
+        today = 0 if told is None else 1 + (told.today if told.day == day else 0)
+        series = list(dict.fromkeys([*before, *(candidate.series for candidate in candidates)]))
+        statistic, owners = max(main.statistic, told.statistic if told else 0), max(main.owners, told.owners if told else 0)
+        incident.told = Told(update, series, statistic, owners, day, today)
+        return Opening(incident, candidates, update)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
-        """The live incident that the candidate belongs to: by shared documents first, else by its series."""
+        """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
         quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
         documents = {str(row[0]) for row in candidate.evidence}
         best: tuple[float, Incident] | None = None
@@ -89,7 +142,7 @@ class DeskState:
             if tick - incident.last_tick > quiet_ticks:
                 continue
             shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
-            if candidate.series in incident.series:
+            if _subject(candidate.series) in map(_subject, incident.series):
                 shared = max(shared, self.rules.overlap_min)
             if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
                 best = shared, incident
@@ -134,9 +187,18 @@ class DeskState:
         return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
+def _subject(series: str) -> str:
+    """Whom a series is about: the company of its own series and of its risks, else the series itself.
+
+    >>> _subject("entity:SVB"), _subject("flag:liquidity_run:SVB"), _subject("topic:debt_credit:en")
+    ('SVB', 'SVB', 'topic:debt_credit:en')
+    """
+    return series if series.startswith("topic:") else series.rsplit(":", 1)[1]
+
+
 def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:
     """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    is_topic = not candidate.series.startswith("entity:")
+    is_topic = candidate.series.startswith("topic:")
     return candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic, candidate.series, candidate.window_s
 
 
@@ -151,4 +213,4 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
-    return sorted(candidates, key=lambda c: (not c.series.startswith("entity:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))
+    return sorted(candidates, key=lambda c: (c.series.startswith("topic:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))

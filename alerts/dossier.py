@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from alerts.desk import Opening, evidence_p_ppt
+from alerts.detectors.sighting import corroborated
 from alerts.detectors.surge import DAY_S
 from alerts.detectors.tails import binomial_tail, negative_binomial_tail
 from alerts.rules import Rules
@@ -47,18 +48,18 @@ def compose(
     without = main.statistic - 1
     expected = main.expected_milli / MILLI
     fires = _fires_without(main, without, expected, rules)
-    share_ppm = 1_000_000 * main.statistic // max(1, main.stories)
+    share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind == "surge" else 0
     return Alert(
-        id=content_id("alert", opening.incident.incident, "0", *sorted(str(row[0]) for row in main.evidence)),
+        id=content_id("alert", opening.incident.incident, str(opening.update), *sorted(str(row[0]) for row in main.evidence)),
         incident=opening.incident.incident,
-        update=0,
-        kind="surge",
+        update=opening.update,
+        kind=main.kind,
         series=main.series,
         all_series=sorted({candidate.series for candidate in opening.candidates}),
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
         severity=_severity(main),
-        title=_title(main, display),
+        title=_title(main, display, rules),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
@@ -76,12 +77,19 @@ def compose(
         parts=_parts(main, documents),
         evidence=evidence,
         doubts=_doubts(main, without_fires=fires),
+        quiet_days=rules.sighting.quiet_days if main.kind == "sighting" else 0,
         versions=versions,
     )
 
 
 def _fires_without(main: Candidate, without: int, expected: float, rules: Rules) -> bool:
     """Whether the alert would have opened without its largest story."""
+    if main.kind == "sighting":
+        _, *rest = largest_stories(main)
+        owners = {row[2] for _, rows in rest for row in rows if row[3]}
+        watched = main.series.rsplit(":", 1)[1] in rules.sighting.watched
+        p = negative_binomial_tail(without, mean=expected, dispersion=rules.surge.dispersion)
+        return (p <= rules.sighting.p_open or watched) and corroborated(without, owners=len(owners), watched=watched, rules=rules.sighting)
     if main.by == "share":
         p_share = binomial_tail(without, trials=max(without, main.stories - 1), share=main.baseline_share_ppm / 1_000_000)
         return p_share <= rules.surge.p_share_alone
@@ -89,8 +97,11 @@ def _fires_without(main: Candidate, without: int, expected: float, rules: Rules)
     return p <= rules.surge.p_open(main.window_s)
 
 
-def _title(main: Candidate, display: Callable[[str], str]) -> str:
+def _title(main: Candidate, display: Callable[[str], str], rules: Rules) -> str:
     span = "a day" if main.window_s == DAY_S else "an hour"
+    if main.kind == "sighting":
+        stories = "1 story" if main.statistic == 1 else f"{main.statistic} stories"
+        return f"{display(main.series)}: {stories} in {span}, the first in {rules.sighting.quiet_days} days"
     if main.by == "share":
         share = 100 * main.statistic / max(1, main.stories)
         normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"
@@ -101,6 +112,8 @@ def _title(main: Candidate, display: Callable[[str], str]) -> str:
 
 def _severity(main: Candidate) -> Severity:
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
+    if main.kind == "sighting":
+        return "high" if main.owners >= 4 or main.statistic >= 2 * main.limit else "medium"
     if main.statistic >= 2 * main.limit or (factor >= 10 and main.owners >= 5):
         return "high"
     return "medium" if main.owners >= 4 or main.statistic > main.limit else "low"

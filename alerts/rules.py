@@ -40,12 +40,28 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.p_open_hour if window_s < 86_400 else self.p_open_day
 
 
+class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What makes a risk of a company worth a word although it is not many; alerts/rules.toml says why."""
+
+    flags: frozenset[str]
+    watched: frozenset[str]
+    quiet_days: int
+    stories_min: int
+    owners_min: int
+    one_owner_stories_min: int
+    p_open: float
+    forming_days: int
+
+
 class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Budget and life of incidents."""
 
     budget_per_day: int
     incident_quiet_s: int
     cooldown_s: int
+    updates_per_day: int
+    update_growth: float
+    update_owners: int
     overlap_min: float
 
 
@@ -53,6 +69,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides whether an analyst hears of something."""
 
     surge: SurgeRules
+    sighting: SightingRules
     desk: DeskRules
 
     @property

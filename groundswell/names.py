@@ -111,6 +111,15 @@ def entity_series(entity_id: str) -> str:
     return f"entity:{entity_id}"
 
 
+def flag_series(flag: str, entity_id: str) -> str:
+    """Key of the series of what is said of one risk of one company.
+
+    >>> flag_series("default_bankruptcy", "SVB")
+    'flag:default_bankruptcy:SVB'
+    """
+    return f"flag:{flag}:{entity_id}"
+
+
 def content_id(*parts: str) -> str:
     """Sixteen hexadecimal digits that depend on the parts alone: ids of documents, stories, incidents, alerts.
 

@@ -101,12 +101,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     fetched_ms: int = 0
 
 
-class Mention(msgspec.Struct, frozen=True):
+class Mention(msgspec.Struct, frozen=True, omit_defaults=True):
     """A catalogue company found in a text, by its longest name."""
 
     entity_id: str
     start: int  # offset in characters of the text that was scored, [start, end)
     end: int
+    authority: bool = False  # a regulator, court or central bank: it acts on others, and a risk that it is named beside is not its own
 
 
 class Score(_Wire, frozen=True):
@@ -187,7 +188,7 @@ class Increment(msgspec.Struct, frozen=True, kw_only=True):
     pane: int  # published_ms // PANE_MS
     daily: bool
     members: dict[str, dict[str, list[int]]]  # {story: {owner: counts}}, counts as windows.COUNTS names them
-    negatives: list[list[str | int]]  # fresh negative documents: [document_id, story, owner, owner_known 0/1, negative_ppm]
+    negatives: list[list[str | int]]  # fresh documents that speak against it: [document_id, story, owner, owner_known 0/1, negative_ppm]
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +201,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A detector's finding for one series and window at one tick, before any decision. Integers and what they rest on."""
 
     candidate_id: str  # hash of series, window and tick
@@ -208,7 +209,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     window_s: int  # 3600 or 86400
     tick: int
     known_until_ms: int  # end of the tick
-    statistic: int  # distinct fresh negative stories in the window
+    statistic: int  # distinct fresh negative stories in the window; sighting: distinct fresh stories with the flag
     expected_milli: int  # expected number, thousandths
     limit: int  # the statistic needed for the rule's error rate
     p_ppt: int  # p-value of the count, in 1e-12
@@ -221,6 +222,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     exposure_ppm: int  # share of the usual volume that was seeing
     level: Literal["open", "hold"]  # hysteresis: hold only keeps an open incident alive
     evidence: list[list[str | int]]  # as Increment.negatives, most negative first, one per story first, at most 200
+    kind: Literal["surge", "sighting"] = "surge"
 
 
 # --- 4. what the desk decides -------------------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     excess_milli: int
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An argument: statistic, baseline, parts, doubt and evidence. Recomputable to the same bytes; no wall time in it."""
 
     id: str
@@ -291,6 +293,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[Quote]  # at most 20
     doubts: list[str]
     versions: dict[str, str]  # hashes in force: model, catalogue, rules
+    quiet_days: int = 0  # sighting: there was none in so many days before
 
 
 class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):

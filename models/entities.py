@@ -34,6 +34,9 @@ Refusal = Literal["", "address", "case"]  # why a name is set aside before its n
 
 COLUMNS: Final = ("entity_id", "name_en", "name_zh", "sector", "country", "aliases", "tickers", "ambiguous", "never")
 REQUIRED: Final = ("entity_id", "name_en")
+AUTHORITY: Final = "institution"
+"""The sector of central banks, regulators and multilateral institutions."""
+
 _ID = re.compile(r"[A-Za-z0-9_]{1,40}")
 _TICKER_CELL = re.compile(r"[A-Z0-9][A-Z0-9&.+-]{0,15}")
 
@@ -169,7 +172,7 @@ class Catalogue:
         hits = self.kept([hit for hit, refusal in self.seen(text, folded) if not refusal] + self.tickers_in(text))
         sure = {hit.entity_id for hit in hits if hit.rule not in ("context", "never")}
         return [
-            Mention(hit.entity_id, hit.start, hit.end)
+            Mention(hit.entity_id, hit.start, hit.end, authority=self.entities[hit.entity_id].sector == AUTHORITY)
             for hit in hits
             if hit.rule != "never" and (hit.rule != "context" or hit.entity_id in sure or _in_business(folded, hit))
         ]

@@ -98,20 +98,21 @@ TOPIC_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "general_other": {"en": "General & other", "zh": "其它"},
 }
 
-RISK_FLAGS: Final = (
-    "default_bankruptcy",
-    "liquidity_run",
-    "fraud_investigation",
-    "sanction_penalty",
-    "litigation",
-    "downgrade",
-    "exec_departure",
-    "layoff_strike",
-    "product_recall_outage",
-    "cyber_incident",
-    "accident_environment",
-    "short_report_delisting",
-)
+FLAG_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "default_bankruptcy": {"en": "default or bankruptcy", "zh": "违约破产"},
+    "liquidity_run": {"en": "liquidity or bank run", "zh": "流动性危机"},
+    "fraud_investigation": {"en": "fraud or investigation", "zh": "欺诈调查"},
+    "sanction_penalty": {"en": "sanction or penalty", "zh": "处罚制裁"},
+    "litigation": {"en": "litigation", "zh": "诉讼"},
+    "downgrade": {"en": "downgrade", "zh": "评级下调"},
+    "exec_departure": {"en": "executive departure", "zh": "高管离任"},
+    "layoff_strike": {"en": "layoffs or strike", "zh": "裁员罢工"},
+    "product_recall_outage": {"en": "recall or outage", "zh": "召回停运"},
+    "cyber_incident": {"en": "cyber incident", "zh": "网络安全事件"},
+    "accident_environment": {"en": "accident or environment", "zh": "事故环境"},
+    "short_report_delisting": {"en": "short report or delisting", "zh": "做空退市"},
+}
+RISK_FLAGS: Final = tuple(FLAG_NAMES)
 
 PPM: Final = 1_000_000
 

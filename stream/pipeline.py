@@ -11,6 +11,7 @@
                stories     near-duplicates become one story                    operators/stories.py
                windows     integer increments that merge                       operators/windows.py
                detect      what is improbable for this series now              alerts/detectors/surge.py
+                           what is said of this company for the first time     alerts/detectors/sighting.py
       Desk     decide      candidates of all series become incidents           alerts/desk.py
                compose     an incident becomes an alert with its evidence      alerts/dossier.py
     -> increments, stories, candidates, alerts, and the outbox that mail and Slack are sent from
@@ -27,6 +28,7 @@ from types import MappingProxyType
 import msgspec
 
 from alerts.detectors.baseline import BaselineRow
+from alerts.detectors.sighting import SightingDetector
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
@@ -153,7 +155,7 @@ class SeriesMemory:
     """What fold remembers of one series."""
 
     leaders: Leaders
-    detector: SurgeDetector
+    detector: SurgeDetector | SightingDetector
 
 
 @dataclass
@@ -164,7 +166,7 @@ class Fold:
         rules: those in force.
         exposure: what is known of all sources.
         similarity_min: how alike two texts of one story are; above 1 every copy is a story (only a test wants that).
-        make_detector: what watches a series.
+        make_detector: what watches a topic or a company for surges.
     """
 
     rules: Rules
@@ -214,9 +216,9 @@ class Fold:
         """The memory of a series, empty when it is new."""
         memory = self.series.get(series)
         if memory is None:
-            memory = self.series[series] = SeriesMemory(
-                Leaders(similarity_min=self.similarity_min), self.make_detector(series, self.rules.surge)
-            )
+            is_risk = series.startswith("flag:")
+            detector = SightingDetector(series, self.rules) if is_risk else self.make_detector(series, self.rules.surge)
+            memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), detector)
         return memory
 
     def _close_periods(self, tick: int, into: Folded) -> None:

@@ -9,9 +9,11 @@ turned very far), enough distinct stories from enough independent owners, and a 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple, Protocol, Self
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
+from alerts.detectors.gates import Gate
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
 from alerts.rules import SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
@@ -161,48 +163,67 @@ class SurgeDetector:
             window.leave(tick)
 
     # --- the test ------------------------------------------------------------------------------------------------------
+    def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
+        """What stands between the window of an hour (a day, in seconds) that ends with `tick` and a candidate: every gate.
+
+        None where no fresh negative story is in the window.
+        """
+        window = self._windows[period_s]
+        window.leave(tick)
+        return list(self._gates(_Reading(self, window, tick, seeing))) if window.negative else []
+
     def _evaluate(self, window: _Window, tick: int, seeing: Seeing) -> Candidate | None:
-        rules, statistic = self.rules, len(window.negative)
-        stories_min = rules.stories_min_hour if window.period_s == HOUR_S else rules.stories_min_day
-        if statistic < stories_min or self._forming(tick, seeing) or self._repeats(window, tick, statistic):
-            return None
-        expected, exposure_ppm = self._expected(window, tick, seeing)
-        if exposure_ppm < rules.exposure_min_ppm:
-            return None
-        p = negative_binomial_tail(statistic, mean=expected, dispersion=rules.dispersion)
-        share_ppm = window.baseline.share_ppm()
-        p_share = binomial_tail(statistic, trials=len(window.stories), share=share_ppm / FULL_PPM)
-        alone = self._share_alone(window, statistic, p_share, exposure_ppm)
-        if p > rules.p_hold and not alone:
-            return None
-        negatives = [negative for row in window.rows for negative in row.negatives]
-        owners = {str(negative[2]) for negative in negatives}
-        known = any(negative[3] for negative in negatives)
-        if not self._corroborated(statistic, expected, owners=len(owners), known=known):
-            return None
-        counted = p <= rules.p_open(window.period_s) and p_share <= rules.p_share_open
-        opens = counted or alone
-        if not opens and not self._holding(window, tick):
-            return None
+        reading = _Reading(self, window, tick, seeing)
+        return self._candidate(reading) if all(gate.holds for gate in self._gates(reading)) else None
+
+    def _gates(self, reading: "_Reading") -> Iterator[Gate]:
+        """In the order of their cost: nothing is computed before it is asked for."""
+        rules, r = self.rules, reading
+        least = rules.stories_min_hour if r.window.period_s == HOUR_S else rules.stories_min_day
+        yield Gate("stories", r.statistic >= least, f"fresh negative stories: {r.statistic}; needed: {least}")
+        formed = not self._forming(r.tick, r.seeing)
+        days = rules.forming_days
+        yield Gate("forming", formed, f"days of baseline: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
+        repeats = self._repeats(r.window, r.tick, r.statistic)
+        yield Gate("repeat", not repeats, f"{'much' if repeats else 'nothing like'} the same was found within {rules.repeat_s} s")
+        least_ppm = rules.exposure_min_ppm
+        seen = f"of the usual volume sees: {r.exposure_ppm / 1e4:.0f} %; needed: {least_ppm / 1e4:.0f} %"
+        yield Gate("blind", r.exposure_ppm >= least_ppm, seen)
+        unusual = r.p <= rules.p_hold or r.alone
+        yield Gate("improbable", unusual, f"expected: {r.expected:.2f}, so p = {r.p:.2g}; needed at least: {rules.p_hold:.2g}")
+        owners = f"{len(r.owners)}{'' if r.known else ', authors unknown'}"
+        yield Gate("corroboration", self._corroborated(r), f"owners: {owners}; needed: {self._needed(r)}")
+        holding = self._holding(r.window, r.tick)
+        share = f"{r.statistic} of {len(r.window.stories)} stories are negative, normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}"
+        alive = "; or an incident of it that is alive, as one is" if holding and not r.opens else ""
+        limits = rules.p_open(r.window.period_s), rules.p_share_open
+        yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; needed: {limits[0]:.2g}; {share}; needed: {limits[1]:.2g}{alive}")
+        last_tick = next((row.tick for row in reversed(r.window.rows) if row.negatives), r.tick)
+        yield Gate(
+            "news", last_tick == r.tick, f"the last of them came {(r.tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now"
+        )
+
+    def _candidate(self, r: "_Reading") -> Candidate:
+        p_open = self.rules.p_open(r.window.period_s)
         return Candidate(
-            candidate_id=content_id(self.series, str(window.period_s), str(tick)),
+            candidate_id=content_id(self.series, str(r.window.period_s), str(r.tick)),
             series=self.series,
-            window_s=window.period_s,
-            tick=tick,
-            known_until_ms=(tick + 1) * TICK_MS,
-            statistic=statistic,
-            expected_milli=round(expected * 1_000),
-            limit=limit_of(rules.p_open(window.period_s), mean=expected, dispersion=rules.dispersion),
-            p_ppt=round(p * 1e12),
-            share_p_ppt=round(p_share * 1e12),
-            by="share" if alone and not counted else "count",
-            stories=len(window.stories),
-            owners=len(owners),
-            owners_known=known,
-            baseline_share_ppm=share_ppm,
-            exposure_ppm=exposure_ppm,
-            level="open" if opens else "hold",
-            evidence=strongest(negatives),
+            window_s=r.window.period_s,
+            tick=r.tick,
+            known_until_ms=(r.tick + 1) * TICK_MS,
+            statistic=r.statistic,
+            expected_milli=round(r.expected * 1_000),
+            limit=limit_of(p_open, mean=r.expected, dispersion=self.rules.dispersion),
+            p_ppt=round(r.p * 1e12),
+            share_p_ppt=round(r.p_share * 1e12),
+            by="share" if r.alone and not r.counted else "count",
+            stories=len(r.window.stories),
+            owners=len(r.owners),
+            owners_known=r.known,
+            baseline_share_ppm=r.share_ppm,
+            exposure_ppm=r.exposure_ppm,
+            level="open" if r.opens else "hold",
+            evidence=strongest(r.negatives),
         )
 
     def _forming(self, tick: int, seeing: Seeing) -> bool:
@@ -215,25 +236,23 @@ class SurgeDetector:
         last_tick, last_statistic = window.last
         return (tick - last_tick) * TICK_MS < self.rules.repeat_s * 1_000 and statistic < self.rules.repeat_growth * last_statistic
 
-    def _share_alone(self, window: _Window, statistic: int, p_share: float, exposure_ppm: int) -> bool:
-        """Whether the share has turned so far that it counts without the number: only where nobody is missing."""
-        rules = self.rules
-        return (
-            window.period_s == DAY_S
-            and statistic >= rules.share_stories_min
-            and p_share <= rules.p_share_alone
-            and exposure_ppm >= rules.share_exposure_min_ppm
-        )
-
     def _holding(self, window: _Window, tick: int) -> bool:
         return window.last is not None and (tick - window.last[0]) * TICK_MS <= self.rules.hold_s * 1_000
 
-    def _corroborated(self, statistic: int, expected: float, *, owners: int, known: bool) -> bool:
-        if known:
-            return owners >= self.rules.owners_min
-        return statistic >= self.rules.one_platform_stories_min and statistic >= self.rules.one_platform_factor_min * expected
+    def _corroborated(self, r: "_Reading") -> bool:
+        if r.known:
+            return len(r.owners) >= self.rules.owners_min
+        return r.statistic >= self.rules.one_platform_stories_min and r.statistic >= self.rules.one_platform_factor_min * r.expected
 
-    def _expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
+    def _needed(self, r: "_Reading") -> str:
+        rules = self.rules
+        return (
+            str(rules.owners_min)
+            if r.known
+            else f"{rules.one_platform_stories_min} stories, {rules.one_platform_factor_min:g} times the usual"
+        )
+
+    def expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
         """Expected number in the trailing window, and the share of it that was seeing (ppm).
 
         The window lies over two calendar periods; each counts by its part of the window and by its exposure.
@@ -262,6 +281,77 @@ class SurgeDetector:
         slot = index % window.baseline.slots
         seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
         return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
+
+
+@dataclass
+class _Reading:
+    """One window at one tick: what is known of it, each number when it is first asked for."""
+
+    detector: SurgeDetector
+    window: _Window
+    tick: int
+    seeing: Seeing
+
+    @cached_property
+    def statistic(self) -> int:
+        return len(self.window.negative)
+
+    @cached_property
+    def _expected_and_exposure(self) -> tuple[float, int]:
+        return self.detector.expected(self.window, self.tick, self.seeing)
+
+    @property
+    def expected(self) -> float:
+        return self._expected_and_exposure[0]
+
+    @property
+    def exposure_ppm(self) -> int:
+        return self._expected_and_exposure[1]
+
+    @cached_property
+    def p(self) -> float:
+        return negative_binomial_tail(self.statistic, mean=self.expected, dispersion=self.detector.rules.dispersion)
+
+    @cached_property
+    def share_ppm(self) -> int:
+        return self.window.baseline.share_ppm()
+
+    @cached_property
+    def p_share(self) -> float:
+        return binomial_tail(self.statistic, trials=len(self.window.stories), share=self.share_ppm / FULL_PPM)
+
+    @cached_property
+    def negatives(self) -> list[list[str | int]]:
+        return [negative for row in self.window.rows for negative in row.negatives]
+
+    @cached_property
+    def owners(self) -> set[str]:
+        return {str(negative[2]) for negative in self.negatives}
+
+    @cached_property
+    def known(self) -> bool:
+        return any(negative[3] for negative in self.negatives)
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether the share has turned so far that it counts without the number: only where nobody is missing."""
+        rules = self.detector.rules
+        return (
+            self.window.period_s == DAY_S
+            and self.statistic >= rules.share_stories_min
+            and self.p_share <= rules.p_share_alone
+            and self.exposure_ppm >= rules.share_exposure_min_ppm
+        )
+
+    @property
+    def counted(self) -> bool:
+        """Whether the number opens, with a share that has turned too."""
+        rules = self.detector.rules
+        return self.p <= rules.p_open(self.window.period_s) and self.p_share <= rules.p_share_open
+
+    @property
+    def opens(self) -> bool:
+        return self.counted or self.alone
 
 
 def strongest(negatives: list[list[str | int]]) -> list[list[str | int]]:

@@ -71,6 +71,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     update: int
     who: str
+    risk: str  # the end of `who` that a subject may not cut: of which risk a sighting is
     others: list[str]
     others_more: int
     counts: bool  # the statistic is a number of stories
@@ -94,6 +95,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     partly_blind: bool
     without: int
     without_fires: bool
+    quiet_days: int
 
 
 def render(
@@ -177,6 +179,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         severity=alert.severity,
         update=alert.update,
         who=_series_name(alert.series, phrases, entity_name),
+        risk=_risk(alert.series, phrases),
         others=[_series_name(s, phrases, entity_name) for s in others[:SERIES_SHOWN]],
         others_more=max(0, len(others) - SERIES_SHOWN),
         counts=alert.kind in COUNTED_KINDS,
@@ -200,6 +203,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         partly_blind=alert.exposure_ppm < 990_000,
         without=alert.without_largest,
         without_fires=alert.without_largest_fires,
+        quiet_days=alert.quiet_days,
     )
 
 
@@ -255,7 +259,15 @@ def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -
     if kind == "topic":
         topic, _, language = rest.rpartition(":")
         return clean(str(phrases.topic(topic, language)), limit=NAME_CHARS)
+    if kind == "flag" and ":" in rest:
+        company = rest.partition(":")[2]
+        return _series_name(f"entity:{company}", phrases, entity_name) + _risk(series, phrases)
     return clean(rest.replace("_", " "), limit=NAME_CHARS) or clean(series, limit=NAME_CHARS)
+
+
+def _risk(series: str, phrases: Any) -> str:
+    kind, _, rest = series.partition(":")
+    return str(phrases.risk(clean(rest.partition(":")[0], limit=NAME_CHARS))) if kind == "flag" and ":" in rest else ""
 
 
 # --- the sentences --------------------------------------------------------------------------------------------------------------
@@ -267,7 +279,9 @@ def _say(alert: Alert, facts: _Facts, *, zone: tzinfo, phrases: Any) -> dict[str
     details = [_line(getattr(phrases, name)(facts)) for name in ("test", "also", "until")]
     return {
         "labels": phrases.labels,
-        "subject": _line(phrases.subject(facts, _clip(facts.who, max(WHO_MIN, room)))),
+        "subject": _line(
+            phrases.subject(facts, _clip(facts.who.removesuffix(facts.risk), max(WHO_MIN, room - len(facts.risk))) + facts.risk)
+        ),
         "lead": _line(phrases.lead(facts)),
         "share": _line(phrases.share(facts)),
         "parts": _parts(alert.parts, phrases),

@@ -217,6 +217,9 @@ def series_title(series: str) -> str:
     if kind == "topic":
         topic, _, language = rest.rpartition(":")
         return f"{TOPIC_TITLES.get(topic, topic)}, {LANGUAGE_TITLES.get(language, language)}"
+    if kind == "flag" and ":" in rest:
+        flag, _, company = rest.partition(":")
+        return f"{series_title(f'entity:{company}')}, {flag.replace('_', ' ')}"
     if kind == "entity":
         return _CAMEL.sub(" ", rest)
     return f"{kind.capitalize()}: {rest.replace('_', ' ')}"

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "series": ("groundswell.cli.read", "windows of series, as of any moment"),
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
+    "why-not": ("groundswell.cli.why", "which gates stood between a name and an alert, with their numbers"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "forget": ("groundswell.cli.forget", "remove the text of a document, a source, an author, or what is kept too long"),
@@ -39,7 +40,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         if not isinstance(command, click.Command):
             message = f"{COMMANDS[cmd_name][0]}.{cmd_name} is no command"
             raise TypeError(message)

@@ -169,17 +169,18 @@ def display() -> Callable[[str], str]:
     """Series keys in the reader's words, by the catalogues of the settings."""
     from stream.shells.instruments import display as shown
 
-    catalogue = _catalogue()
-    return lambda series: shown(series, catalogue)
+    companies = catalogue()
+    return lambda series: shown(series, companies)
 
 
 def company_names() -> Callable[[str], str]:
     """Company ids in the reader's words."""
-    return _catalogue().name
+    return catalogue().name
 
 
 @lru_cache(maxsize=1)
-def _catalogue() -> "Catalogue":
+def catalogue() -> "Catalogue":
+    """The company catalogue of the settings, with the demo's companies."""
     from ingest.demo_archive import CATALOGUE
     from models.entities import Catalogue
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from groundswell.names import DAY_MS, HOUR_MS, entity_series, topic_series
+from groundswell.names import DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
 from groundswell.records import Contribution, Document, Kind, Score
 
 FRESH_MS: Final[Mapping[Kind, int]] = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}
@@ -16,8 +16,12 @@ ENTITIES_MAX: Final = 3
 """Companies of one document that are counted: the first ones named. A list of fifty names is about none of them."""
 
 
+SUBJECTS_MAX: Final = 2
+"""Companies that a title may name and still be about each of them."""
+
+
 def contribute(document: Document, score: Score) -> list[Contribution]:
-    """One contribution for each series: the document's topic in its language, and up to three companies.
+    """One contribution for each series: the document's topic in its language, up to three companies, and each risk of its subjects.
 
     Args:
         document: as stored, with the known time of its admission in this run.
@@ -41,5 +45,15 @@ def contribute(document: Document, score: Score) -> list[Contribution]:
             negative_ppm=score.negative_ppm,
             digest=score.digest,
         )
-        for series in [topic_series(score.topic, score.language), *map(entity_series, entities)]
+        for series in [
+            topic_series(score.topic, score.language),
+            *map(entity_series, entities),
+            *(flag_series(flag, subject) for flag in score.flags for subject in _subjects(document, score)),
+        ]
     ]
+
+
+def _subjects(document: Document, score: Score) -> list[str]:
+    """Whose risk a flag is: the companies of the title, where they are few. An authority there is who acts, not who is at risk."""
+    titled = dict.fromkeys(m.entity_id for m in score.mentions if m.start < len(document.title) and not m.authority)
+    return list(titled) if len(titled) <= SUBJECTS_MAX else []

@@ -20,12 +20,14 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         members, negatives = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
+        # A default told without any tone is no good news; that a lawsuit was dismissed is.
+        against = is_negative or (contribution.series.startswith("flag:") and contribution.sentiment != "positive")
         counts[DOCUMENTS] += 1
         counts[1 + SENTIMENTS.index(contribution.sentiment)] += 1
         counts[NEGATIVE_PPM] += contribution.negative_ppm
         counts[FRESH] += contribution.fresh
         counts[FRESH_NEGATIVE] += contribution.fresh and is_negative
-        if contribution.fresh and is_negative:
+        if contribution.fresh and against:
             negatives.append(
                 [contribution.document_id, story, contribution.owner, int(contribution.owner_known), contribution.negative_ppm]
             )

@@ -68,7 +68,7 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         ).scalar_one()
         recomputed, removed = b"", {}
         if candidates:
-            opening = Opening(decode(incident, Incident), candidates)
+            opening = Opening(decode(incident, Incident), candidates, alert.update)
             documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
             removed = removed_texts(connection, documents)
             documents = _in_the_alerts_words(alert, candidates[0], documents, removed)

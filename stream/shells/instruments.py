@@ -19,7 +19,7 @@ from groundswell.store.store import Store
 from models.entities import Catalogue
 from models.registry import Use, current_scorer, registry_at
 from models.scorer import Scorer
-from models.taxonomy import TOPIC_NAMES, measured_topics
+from models.taxonomy import FLAG_NAMES, TOPIC_NAMES, measured_topics
 from stream.operators.stories import digest
 from stream.shells.reload import ScorerHolder
 from stream.shells.switches import KEY, first_switch
@@ -74,10 +74,13 @@ def load_instruments(
 
 
 def display(series: str, catalogue: Catalogue) -> str:
-    """A series key in English words: a company's name, or a topic's with its language."""
+    """A series key in English words: a company's name, a risk of a company, or a topic with its language."""
     kind, _, rest = series.partition(":")
     if kind == "entity":
         return catalogue.name(rest) if rest in catalogue.entities else rest
+    if kind == "flag":
+        flag, _, company = rest.partition(":")
+        return f"{display(f'entity:{company}', catalogue)}, {FLAG_NAMES[flag]['en'] if flag in FLAG_NAMES else flag}"
     topic, _, language = rest.partition(":")
     return f"{TOPIC_NAMES[topic]['en']} ({language})" if topic in TOPIC_NAMES else series
 

@@ -7,7 +7,7 @@ What is loaded, for a partition that has folded through tick T (its hour H, its 
     baselines       of the horizon before H (hours) and before D (days)
     stories         of the leaders' life before T
     increments      of the last day, for the windows and for the open hour and day
-    candidates      of the holding time before T
+    candidates      of the holding time and the quiet days before T
 """
 
 from collections import defaultdict
@@ -64,7 +64,7 @@ def rebuild_fold(
     since_tick = max(through_tick - DAY_TICKS + 1, begin)
     for row in load_increments(connection, run, since_tick=since_tick, through_tick=through_tick, series=only):
         increments[row.series].append(row)
-    hold_ticks = max(rules.surge.hold_s, rules.surge.repeat_s) * 1_000 // TICK_MS
+    hold_ticks = max(rules.surge.hold_s, rules.surge.repeat_s, (rules.sighting.quiet_days + 1) * DAY_S) * 1_000 // TICK_MS
     last: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in load_candidates(connection, run, since_tick=through_tick - hold_ticks - 1, through_tick=through_tick, series=only):
         last[candidate.series][candidate.window_s] = candidate

@@ -206,3 +206,81 @@ def test_the_budget_is_a_rule(budget: int) -> None:
     _, openings = DeskState(rules).decide(b.T0_TICK, [company("a", b.T0_TICK), company("b", b.T0_TICK)])
 
     assert len(openings) == budget
+
+
+# --- updates ------------------------------------------------------------------------------------------------------------------
+def grown(name: str, tick: int, stories: int, **overrides: object) -> Candidate:
+    """A later candidate of a company, with the documents of the first ones and more."""
+    return company(name, tick, documents=[f"{name}-{n}" for n in range(stories)], **overrides)
+
+
+def told_again(*later: Candidate) -> list[tuple[str, str]]:
+    """What is decided of candidates that follow an alert of five stories."""
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])
+    return verdicts([decision for candidate in later for decision in desk.decide(candidate.tick, [candidate])[0]])
+
+
+def test_an_incident_that_was_told_is_told_again_when_its_stories_have_doubled() -> None:
+    nine, ten = grown("a", b.T0_TICK + 1, 9), grown("a", b.T0_TICK + 2, 10)
+
+    assert told_again(nine, ten) == [("joined", "same incident"), ("alert", "update")]
+
+
+def test_another_risk_of_the_company_is_news_and_the_same_risk_is_not() -> None:
+    shared = [f"a-{n}" for n in range(5)]
+    risk = [b.a_candidate(series="flag:litigation:a", tick=b.T0_TICK + n, documents=shared, kind="sighting") for n in (1, 2)]
+
+    assert told_again(*risk) == [("alert", "update"), ("joined", "same incident")]
+
+
+def test_many_more_owners_are_news() -> None:
+    assert told_again(grown("a", b.T0_TICK + 1, 6, owners=13), grown("a", b.T0_TICK + 2, 6, owners=14)) == [
+        ("joined", "same incident"),
+        ("alert", "update"),
+    ]
+
+
+def test_what_only_holds_is_no_news() -> None:
+    assert told_again(grown("a", b.T0_TICK + 1, 40, level="hold")) == [("joined", "same incident")]
+
+
+def test_three_updates_a_day_at_most_and_the_count_of_updates_goes_on() -> None:
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])
+    told = []
+    for n in range(1, 8):
+        tick = b.T0_TICK + n * b.TICKS_D // 5
+        told += [opening.update for opening in desk.decide(tick, [grown("a", tick, 5 * 2**n)])[1]]
+
+    assert told == [1, 2, 3, 4, 5, 6]  # four chances on the first day, three on the second
+
+
+def test_updates_do_not_use_up_the_budget_of_new_incidents() -> None:
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])
+    for n in range(1, 4):
+        desk.decide(b.T0_TICK + n, [grown("a", b.T0_TICK + n, 5 * 2**n)])
+    others = [desk.decide(b.T0_TICK + 5, [company(name, b.T0_TICK + 5)])[1] for name in ("x", "y", "z")]
+
+    assert [len(openings) for openings in others] == [1, 1, 0]
+
+
+def test_what_was_told_survives_a_restart() -> None:
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])
+    again = DeskState(RULES, [decode(canonical(incident), Incident) for incident in desk.incidents])
+    later = grown("a", b.T0_TICK + 1, 10)
+
+    assert again.decide(later.tick, [later])[0] == desk.decide(later.tick, [later])[0]
+
+
+def test_risks_of_one_company_are_one_incident_even_without_a_document_in_common() -> None:
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [b.a_candidate(series="flag:liquidity_run:a", documents=["x"])])
+    tick = b.T0_TICK + 1
+    later = [b.a_candidate(series=series, tick=tick, documents=[series]) for series in ("entity:a", "flag:litigation:b")]
+    decisions, _ = desk.decide(tick, later)
+
+    assert len(desk.incidents) == 2
+    assert {decision.incident for decision in decisions} == {incident.incident for incident in desk.incidents}

@@ -23,11 +23,18 @@ def test_the_shipped_rules_load_and_an_hour_must_be_less_likely_than_a_day() -> 
 def test_comments_and_order_do_not_change_the_hash_and_a_number_does(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     bare = tmp_path / "bare.toml"
-    surge, desk = text.split("[desk]")
-    bare.write_text("[desk]\n" + desk + "[surge]\n" + "\n".join(line for line in surge.splitlines() if line and line[0].isalpha()))
+    first, *others = text.split("[desk]")[0].split("[sighting]")
+    last = text.split("[desk]")[1]
+    sections = [("surge", first.partition("[surge]")[2]), ("desk", last), ("sighting", others[0])]
+    bare.write_text("\n".join(f"[{name}]\n" + "\n".join(_settings(body)) for name, body in reversed(sections)))
 
     assert load_rules(bare).hash == load_rules().hash
     assert b.rules(forming_days=15).hash != load_rules().hash
+
+
+def _settings(section: str) -> list[str]:
+    """The lines that say something, in another order."""
+    return sorted(line for line in section.splitlines() if line and line[0].isalpha())
 
 
 def test_rules_come_back_from_their_stored_bytes() -> None:

@@ -29,6 +29,10 @@ def write(path: Path, rows: str, header: str = HEADER) -> Path:
     return path
 
 
+def test_authorities_are_marked_and_companies_are_not() -> None:
+    assert [(m.entity_id, m.authority) for m in SHIPPED.find("SEC sues Coinbase")] == [("SEC", True), ("Coinbase", False)]
+
+
 # --- what ships ----------------------------------------------------------------------------------------------------------
 def test_the_shipped_catalogue_covers_companies_of_many_countries_and_institutions() -> None:
     assert len(SHIPPED.entities) >= 2050

@@ -15,6 +15,28 @@ def test_a_document_counts_in_its_topic_and_in_the_companies_it_names_first() ->
     assert ENTITIES_MAX == 3
 
 
+def flag_series_of(title: str, *names: Mention) -> list[str]:
+    score = b.a_score(mentions=list(names), flags=["litigation", "downgrade"])
+    return [c.series for c in contribute(b.a_document(title=title), score) if c.series.startswith("flag:")]
+
+
+def test_a_risk_counts_for_the_companies_of_the_title() -> None:
+    found = flag_series_of("A sues B", Mention("A", 0, 1), Mention("B", 7, 8), Mention("C", 30, 31))
+
+    assert found == ["flag:litigation:A", "flag:litigation:B", "flag:downgrade:A", "flag:downgrade:B"]
+
+
+def test_an_authority_is_not_at_risk_of_what_it_does_to_others() -> None:
+    assert flag_series_of("SEC sues B", Mention("SEC", 0, 3, authority=True), Mention("B", 9, 10)) == [
+        "flag:litigation:B",
+        "flag:downgrade:B",
+    ]
+
+
+def test_a_title_that_names_many_is_about_none_of_them() -> None:
+    assert flag_series_of("A, B and C sued", Mention("A", 0, 1), Mention("B", 3, 4), Mention("C", 9, 10)) == []
+
+
 def test_a_contribution_takes_times_and_owner_from_the_document_and_opinion_from_the_score() -> None:
     document = b.a_document(owner="Quill", owner_known=False, known_ms=9, published_ms=8, published_precision="day")
     (contribution,) = contribute(document, b.a_score(sentiment="positive", negative_ppm=7, mentions=[]))

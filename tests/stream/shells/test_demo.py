@@ -41,11 +41,14 @@ def play(folder: Path, spec: DemoSpec, fold: Callable[[Rules], Fold] = Fold) -> 
         return demo, alerts_of(connection, RUN)
 
 
-def test_the_bank_run_alerts_once_and_nothing_else_does(tmp_path: Path) -> None:
+def test_the_bank_run_is_one_incident_and_nothing_else_alerts(tmp_path: Path) -> None:
     demo, alerts = play(tmp_path, SMALL_DEMO)
-    assert [alert.series for alert in alerts] == ["entity:LinlanBank"]
+    assert len({alert.incident for alert in alerts}) == 1
+    assert (alerts[0].series, alerts[0].kind) == ("entity:LinlanBank", "surge")
+    assert [alert.update for alert in alerts] == [0, 1, 2, 3]
+    assert [alert.series for alert in alerts[2:]] == ["flag:liquidity_run:LinlanBank", "flag:default_bankruptcy:LinlanBank"]
     summary = demo.summary()
-    assert summary["alerts"] == 1
+    assert summary["alerts"] == 4
     assert summary["balance"] == summary["in_flight"] == 0
     assert summary["duplicate"] == summary["edited"] == 6
     assert summary["dropped"] == 2
