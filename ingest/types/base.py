@@ -5,6 +5,7 @@ it has no network, no clock and no memory, and whatever the bytes are, it does n
 decided in `ingest/poll.py`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urljoin, urlsplit
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES_MAX", "HttpType", "KeyedType", "Parsed", "Request", "SourceType", "link_of", "unreadable"]
 
+_VARIABLE: Final = re.compile(r"(?!GROUNDSWELL_)[A-Z][A-Z0-9_]{0,99}")
 ENTRIES_MAX: Final = 5_000  # of one answer; the rest is counted and said
 TITLE_CHARACTERS_MAX: Final = 2_000
 TEXT_CHARACTERS_MAX: Final = 100_000
@@ -63,7 +65,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     about: ClassVar[str] = ""  # one line for docs/sources.md
-    schemes: ClassVar[tuple[str, ...]] = ("http", "https")  # of the entry's url
+    address: ClassVar[str] = "http:// or https:// with a host and no password"  # what the entry's url looks like
+    schemes: ClassVar[tuple[str, ...]] = ("http", "https")
 
     @classmethod
     def of(cls, how: Mapping[str, Any]) -> Self:
@@ -80,19 +83,27 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Raises:
             ValueError: it does not; the text names the rule, the value and the next step.
         """
-        if not self._usable(source.url):
-            words = " or ".join(f"{scheme}://" for scheme in self.schemes)
-            message = f"url must be {words} with a host and no password, got {mask_url(source.url)[:80]!r}; correct it"
+        for name in self.secret_variables():
+            if not _VARIABLE.fullmatch(name):
+                # What is written in its place may be the secret itself.
+                message = "a secret is named by an environment variable of your own, like VENDOR_KEY; write its name, not what it holds"
+                raise ValueError(message)
+        if not self._fits(source.url):
+            message = f"url must be {self.address}, got {mask_url(source.url)[:80]!r}; correct it"
             raise ValueError(message)
 
     def reads_on(self) -> bool:
         """Whether further pages may hold something new though this one did not: where the oldest come first."""
         return False
 
-    def _usable(self, url: str) -> bool:
+    def secret_variables(self) -> tuple[str, ...]:
+        """The environment variables that hold this source's secrets: no line of a log may hold their values."""
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name.endswith("_variable") and getattr(self, name))
+
+    def _fits(self, url: str) -> bool:
         try:
             parts = urlsplit(url)
-            return parts.scheme in self.schemes and bool(parts.hostname) and parts.password is None and parts.port != 0
+            return parts.scheme in self.schemes and bool(parts.hostname) and parts.username is None and parts.port != 0
         except ValueError:
             return False
 
@@ -120,13 +131,6 @@ class HttpType(SourceType, frozen=True, kw_only=True):
     """A type that is asked over HTTP."""
 
     hosts: tuple[str, ...] = ()  # more hosts that it may lead to; without them only the host of its url
-
-    def check(self, source: "Source") -> None:
-        """As every type; and an address of the web never holds a name."""
-        SourceType.check(self, source)
-        if urlsplit(source.url).username is not None:
-            message = "url must be http:// or https:// with a host and no password; correct it"
-            raise ValueError(message)
 
     def leads_to(self, url: str, *, source: "Source") -> bool:
         """Whether an answer of this source may send us to an address: its own host, and those that the entry names."""

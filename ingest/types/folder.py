@@ -38,6 +38,7 @@ class Folder(IntakeType, frozen=True, kw_only=True):
     """A folder that another system drops files into."""
 
     about: ClassVar[str] = "a folder that another system drops files into: archives, feeds, pages, mail, plain text"
+    address: ClassVar[str] = "file:///FOLDER, the whole path"
     schemes: ClassVar[tuple[str, ...]] = ("file",)
     look_every_s: ClassVar[int] = 10
 
@@ -48,18 +49,12 @@ class Folder(IntakeType, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         zone_of(self.zone)
 
-    def _usable(self, url: str) -> bool:
+    def _fits(self, url: str) -> bool:
         try:
             parts = urlsplit(url)
         except ValueError:
             return False
         return parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and len(parts.path) > 1
-
-    def check(self, source: "Source") -> None:
-        """The url is file:///FOLDER."""
-        if not self._usable(source.url):
-            message = f"url must be file:///FOLDER, got {source.url[:80]!r}; write the whole path"
-            raise ValueError(message)
 
     def take(
         self,

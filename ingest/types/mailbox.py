@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Meta
 
 from groundswell.errors import reason_of
-from groundswell.masking import mask_secrets, mask_url, spellings
+from groundswell.masking import mask_secrets, spellings
 from groundswell.records import RawDocument
 from ingest.types.intake import IntakeType, Taken
 from ingest.types.message import message_of, sender_of
@@ -30,6 +30,7 @@ class Mailbox(IntakeType, frozen=True, kw_only=True):
     """One folder of a mailbox."""
 
     about: ClassVar[str] = "a folder of a mailbox, over IMAP with TLS, for newsletters"
+    address: ClassVar[str] = "imaps://HOST/FOLDER without a name or password"
     schemes: ClassVar[tuple[str, ...]] = ("imaps",)
     look_every_s: ClassVar[int] = 300
 
@@ -38,13 +39,6 @@ class Mailbox(IntakeType, frozen=True, kw_only=True):
     senders: tuple[str, ...] = ()  # only mail whose From is one of these; From can be forged, so filter at the server too
     ca_file: str = ""  # PEM file of the authority that signed the server's certificate; empty: those of the system
     messages_max: Annotated[int, Meta(ge=1, le=500)] = 50  # of one look; the rest come at the next
-
-    def check(self, source: "Source") -> None:
-        """The url is imaps://HOST[:PORT]/FOLDER."""
-        parts = urlsplit(source.url) if self._usable(source.url) else None
-        if parts is None or parts.username is not None:
-            message = f"url must be imaps://HOST/FOLDER without a name or password, got {mask_url(source.url)[:80]!r}; correct it"
-            raise ValueError(message)
 
     def take(
         self,

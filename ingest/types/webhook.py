@@ -26,6 +26,7 @@ class Webhook(SourceType, frozen=True, kw_only=True):
     """A publisher that posts to us."""
 
     about: ClassVar[str] = "a publisher that posts to us, each request signed"
+    address: ClassVar[str] = "webhook:NAME, with a name of a-z, 0-9, - and _; it is posted to /push/NAME"
     schemes: ClassVar[tuple[str, ...]] = ("webhook",)
 
     secret_variable: str  # environment variable that holds the secret which both sides know, 16 characters at least
@@ -38,11 +39,8 @@ class Webhook(SourceType, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         compiled(self.items, field="items")
 
-    def check(self, source: "Source") -> None:
-        """The url is webhook:NAME; the name is the last part of the address that is posted to."""
-        if not re.fullmatch(r"webhook:[a-z0-9][a-z0-9_-]{0,63}", source.url):
-            message = f"url must be webhook:NAME, with a name of a-z, 0-9, - and _, got {source.url[:80]!r}; correct it"
-            raise ValueError(message)
+    def _fits(self, url: str) -> bool:
+        return re.fullmatch(r"webhook:[a-z0-9][a-z0-9_-]{0,63}", url) is not None
 
     def secret(self, environ: Mapping[str, str]) -> bytes:
         """What both sides know.
