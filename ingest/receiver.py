@@ -92,6 +92,7 @@ class Receiver:
             except ValueError as error:
                 message = f"source {source.name}: {reason_of(error)}"
                 raise UsageError(message) from error
+        self.listening = asyncio.Event()
         self.url = ""  # once it listens
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -111,6 +112,7 @@ class Receiver:
                 message = f"webhook.host, webhook.port: cannot listen on {self._place[0]}:{self._place[1]}: {reason_of(error)}; set another"
                 raise DependencyError(message) from error
             self.url = f"http://{self._place[0]}:{runner.addresses[0][1]}/push/"
+            self.listening.set()
             log.info("listening for push feeds", url=self.url, sources=len(self._doors))
             while not stop.is_set():
                 await self._beat()

@@ -1,6 +1,8 @@
 """Mutated bytes of the examples, for hypothesis: pieces cut, doubled, swapped, noise, and what breaks parsers of their kind."""
 
-from typing import Final
+import copy
+import json
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -16,6 +18,44 @@ TOKENS: Final = tuple(
         "charset=idna", "<base href='//evil.example'>", "2026-03-02T25:61:61+99:99",
     )
 )  # fmt: skip
+
+
+VALUES: Final = (
+    None,
+    True,
+    -1,
+    0,
+    10**30,
+    1.5,
+    "",
+    "x" * 5_000,
+    "<p>",
+    "&amp;amp;",
+    "\ud800",
+    "http://[::1",
+    "2026-03-02",
+    [],
+    {},
+    [[]],
+    [None],
+    {"id": []},
+)
+
+
+@st.composite
+def mutated_json(draw: st.DrawFn, body: bytes) -> bytes:
+    """The same JSON with some of its values replaced, so that it still is JSON."""
+    value = json.loads(body)
+    for _ in range(draw(st.integers(1, 4))):
+        place: Any = value
+        while isinstance(place, (dict, list)) and place:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            key = draw(st.sampled_from(keys))
+            if not isinstance(place[key], (dict, list)) or not place[key] or draw(st.integers(0, 4)) == 0:
+                place[key] = copy.deepcopy(draw(st.sampled_from(VALUES)))
+                break
+            place = place[key]
+    return json.dumps(value, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
 
 
 @st.composite
@@ -49,4 +89,5 @@ def mutated_answer(draw: st.DrawFn, name: str) -> tuple[Example, str, bytes]:
     """(example, address, mutated body of that address)."""
     example = EXAMPLES[name]
     url = draw(st.sampled_from(sorted(example.site)))
-    return example, url, draw(mutated(example.site[url]))
+    body = example.site[url]
+    return example, url, draw(mutated_json(body) if body.startswith(b"{") and draw(st.booleans()) else mutated(body))
