@@ -5,7 +5,6 @@
 Prints one line for each parser: inputs, readable ones, the slowest in seconds, and how much memory the process has grown by.
 """
 
-import resource
 import sys
 import time
 
@@ -14,15 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from groundswell.codec import decode_raw, encode
 from ingest.types.table import type_of
 from tests.ingest.types.examples import EXAMPLES, Example
+from tests.ingest.types.hostile import peak_kb
 from tests.ingest.types.mutations import mutated_answer
 
 INPUTS = 100_000
 ONE_INPUT_S = 2.0
-MEMORY_BYTES_MAX = 300 * 1024 * 1024
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+MEMORY_KB_MAX = 300 * 1024
 
 
 def fuzz(name: str, *, inputs: int) -> tuple[int, int, float]:
@@ -52,13 +48,13 @@ def main(inputs: int = INPUTS) -> int:
     for example in EXAMPLES.values():  # what parsers load once is not theirs to answer for
         for url, body in example.site.items():
             type_of(example.source).parse(body, example.headers, asked=example.asked(url), source=example.source, fetched_ms=0)
-    before = peak_bytes()
+    before = peak_kb()
     for name in EXAMPLES:
         done, readable, slowest_s = fuzz(name, inputs=inputs // len(EXAMPLES) + 1)
-        grown_mb = (peak_bytes() - before) / 1024**2
+        grown_mb = (peak_kb() - before) / 1024
         sys.stdout.write(f"{name:<12} {done:>7} inputs  {readable:>7} readable  slowest {slowest_s:.3f} s  memory +{grown_mb:.0f} MB\n")
         sys.stdout.flush()
-    return int(peak_bytes() - before > MEMORY_BYTES_MAX)
+    return int(peak_kb() - before > MEMORY_KB_MAX)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,18 @@ from ingest.types.words import without_surrogates
 if TYPE_CHECKING:
     from ingest.catalogue import Source
 
-__all__ = ["ENTRIES_MAX", "HttpType", "KeyedType", "Parsed", "Request", "SourceType", "link_of", "unreadable"]
+__all__ = [
+    "ENTRIES_MAX",
+    "HttpType",
+    "KeyedType",
+    "Parsed",
+    "Request",
+    "SourceType",
+    "UnreadableError",
+    "cut_short",
+    "link_of",
+    "unreadable",
+]
 
 _VARIABLE: Final = re.compile(r"(?!GROUNDSWELL_)[A-Z][A-Z0-9_]{0,99}")
 ENTRIES_MAX: Final = 5_000  # of one answer; the rest is counted and said
@@ -51,6 +62,15 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     update_s: int | None = None
     problem: str | None = None  # what is wrong with it; records may have been recovered all the same
     readable: bool = False  # whether it is what the type expects, however empty
+
+
+class UnreadableError(Exception):
+    """What a parser found out about an answer: it is not what it should be, or would cost too much. Its text is the problem."""
+
+
+def cut_short(found: int, what: str) -> str | None:
+    """The problem of an answer of which only a part was read; None where all was."""
+    return f"{found} {what}, only the first {ENTRIES_MAX} were read" if found > ENTRIES_MAX else None
 
 
 def unreadable(problem: str) -> Parsed:
@@ -120,6 +140,8 @@ class SourceType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
             return self._parse(body, lowered, asked=asked, source=source, fetched_ms=fetched_ms)
+        except UnreadableError as error:
+            return unreadable(str(error))
         except Exception as error:  # whatever a parser of the outside world stumbles over is a fact about the answer
             return unreadable(f"unreadable: {type(error).__name__}: {reason_of(error)[:200]}")
 

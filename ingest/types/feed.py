@@ -1,6 +1,7 @@
 """Feeds: RSS, Atom, RDF and JSON Feed."""
 
 import io
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -9,7 +10,17 @@ import msgspec
 
 from groundswell.errors import reason_of
 from groundswell.records import RawDocument
-from ingest.types.base import ENTRIES_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, HttpType, Parsed, Request, unreadable, word_of
+from ingest.types.base import (
+    ENTRIES_MAX,
+    TEXT_CHARACTERS_MAX,
+    TITLE_CHARACTERS_MAX,
+    HttpType,
+    Parsed,
+    Request,
+    cut_short,
+    unreadable,
+    word_of,
+)
 from ingest.types.charset import decoded
 from ingest.types.document import document_of, on_one_line
 from ingest.types.times import moment_of, moment_of_value, zone_of
@@ -22,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Feed"]
 
 _SECONDS_OF: Final = {"hourly": 3_600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000, "yearly": 31_536_000}
+
+
+_ENTRY: Final = re.compile(r"<(?:item|entry)[\s>]", re.IGNORECASE)
 
 
 class Feed(HttpType, frozen=True, kw_only=True):
@@ -46,26 +60,22 @@ class Feed(HttpType, frozen=True, kw_only=True):
         text, _, problem = decoded(body, headers.get("content-type", ""))
         if text.lstrip()[:1] == "{":
             return self._json_feed(text, source, fetched_ms)
-        text, refused = harmless_xml(text)
-        if refused:
-            return unreadable(refused)
+        text, count = _first_entries(harmless_xml(text))
         found = _feedparsed(text, headers)
         entries = list(found.get("entries", []))
         made = (self._record(entry, found.feed, source, fetched_ms) for entry in entries[:ENTRIES_MAX])
         records = [record for record in made if record is not None]
         if not found.get("version") and not records:
             return unreadable(f"not a feed: {len(body)} bytes of {headers.get('content-type', 'unknown type')[:60]!r}")
-        if len(entries) > ENTRIES_MAX:
-            problem = f"{len(entries)} entries, only the first {ENTRIES_MAX} were read"
         broken = f"broken: {reason_of(found.bozo_exception)[:200]}" if found.get("bozo") and "bozo_exception" in found else None
         return Parsed(
             records=records,
-            entries=len(entries),
+            entries=max(len(entries), count),
             title=_plain(found.feed, "title")[:TITLE_CHARACTERS_MAX],
             language=word_of(found.feed.get("language")),
             ttl_s=_minutes(found.feed.get("ttl")),
             update_s=_update_s(found.feed),
-            problem=broken or problem,
+            problem=broken or cut_short(count, "entries") or problem,
             readable=True,
         )
 
@@ -124,8 +134,17 @@ class Feed(HttpType, frozen=True, kw_only=True):
             title=on_one_line(title)[:TITLE_CHARACTERS_MAX] if isinstance(title, str) else "",
             language=word_of(feed.get("language")),
             readable=True,
-            problem=f"{len(items)} entries, only the first {ENTRIES_MAX} were read" if len(items) > ENTRIES_MAX else None,
+            problem=cut_short(len(items), "entries"),
         )
+
+
+def _first_entries(text: str) -> tuple[str, int]:
+    """The feed without the entries beyond ENTRIES_MAX, whole again, and how many there were: the parser would read them all."""
+    starts = [found.start() for found in _ENTRY.finditer(text)]
+    if len(starts) <= ENTRIES_MAX:
+        return text, len(starts)
+    end = max(text.rfind(f"</{name}>") + len(name) + 3 for name in ("item", "entry"))
+    return text[: starts[ENTRIES_MAX]] + (text[end:] if end > starts[ENTRIES_MAX] else ""), len(starts)
 
 
 def _feedparsed(text: str, headers: Mapping[str, str]) -> Any:

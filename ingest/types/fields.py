@@ -8,7 +8,7 @@ import jmespath
 import msgspec
 
 from groundswell.records import RawDocument
-from ingest.types.base import TEXT_CHARACTERS_MAX, name_of
+from ingest.types.base import TEXT_CHARACTERS_MAX, UnreadableError, name_of
 from ingest.types.document import document_of
 from ingest.types.times import moment_of_value, zone_of
 from ingest.types.words import text_of_html
@@ -119,10 +119,10 @@ def json_of(text: str) -> Any:
     """The value of some JSON.
 
     Raises:
-        ValueError: it is none; deeper than the reader goes is none either.
+        UnreadableError: it is none; deeper than the reader goes is none either.
     """
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
         message = f"not JSON: {error}"[:200]
-        raise ValueError(message) from error
+        raise UnreadableError(message) from error

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec import Meta
 
-from ingest.types.base import ENTRIES_MAX, KeyedType, Parsed, Request, link_of, name_of, unreadable
+from ingest.types.base import ENTRIES_MAX, KeyedType, Parsed, Request, cut_short, link_of, name_of, unreadable
 from ingest.types.charset import decoded
 from ingest.types.fields import FieldMap, compiled, json_of, search
 
@@ -59,11 +59,9 @@ class JsonApi(KeyedType, frozen=True, kw_only=True):
             return unreadable(f"no item of {len(items)} has a title or a text: change the expressions in fields")
         if not self.newest_first:
             records.reverse()
-        if len(items) > ENTRIES_MAX:
-            problem = f"{len(items)} items, only the first {ENTRIES_MAX} were read"
         following = self._next(answer, items, headers, asked) if asked.page < self.pages_max else None
         follow = [Request(url=following, role="page", page=asked.page + 1)] if following and following != asked.url else []
-        return Parsed(records=records, follow=follow, entries=len(items), problem=problem, readable=True)
+        return Parsed(records=records, follow=follow, entries=len(items), problem=cut_short(len(items), "items") or problem, readable=True)
 
     def _next(self, answer: Any, items: list[Any], headers: Mapping[str, str], asked: Request) -> str | None:
         if not items:

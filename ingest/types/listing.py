@@ -9,7 +9,7 @@ from msgspec import Meta
 from groundswell.address import canonical_url
 from groundswell.names import content_id
 from ingest.types.article import ArticleRules, article_of
-from ingest.types.base import ENTRIES_MAX, HttpType, Parsed, Request, link_of, unreadable
+from ingest.types.base import ENTRIES_MAX, HttpType, Parsed, Request, cut_short, link_of, unreadable
 from ingest.types.document import document_of
 from ingest.types.page import Page, page_of, selector, time_text, words_of
 from ingest.types.times import moment_of_value, zone_of
@@ -61,7 +61,9 @@ class Listing(HttpType, frozen=True, kw_only=True):
         pages = [Request(url=onward, role="page", page=asked.page + 1)] if onward and onward != asked.url else []
         records = [] if self.articles else [request.said for request in requests.values() if request.said is not None]
         follow = [*pages, *(requests.values() if self.articles else ())]
-        return Parsed(records=records, follow=follow, entries=len(requests), problem=page.problem, readable=True)
+        return Parsed(
+            records=records, follow=follow, entries=len(requests), problem=cut_short(len(items), "items") or page.problem, readable=True
+        )
 
     def _item(self, page: Page, item: Any, asked: Request, source: "Source", fetched_ms: int) -> Request | None:
         anchor = item if item.tag == "a" and item.get("href") else page.first(self.link, item)

@@ -6,6 +6,7 @@ from lxml import etree
 from lxml import html as lxml_html
 from lxml.cssselect import CSSSelector
 
+from ingest.types.base import UnreadableError
 from ingest.types.charset import decoded
 from ingest.types.words import text_of_html
 
@@ -44,15 +45,14 @@ def page_of(body: bytes, content_type: str) -> Page:
     """The page in some bytes.
 
     Raises:
-        ValueError: empty, too large or too deep; the text says which.
+        UnreadableError: empty, too large or too deep; the text says which.
     """
     if len(body) > PAGE_BYTES_MAX:
         message = f"a page of {len(body)} bytes, more than {PAGE_BYTES_MAX}"
-        raise ValueError(message)
+        raise UnreadableError(message)
     text, _, problem = decoded(body, content_type)
     if not text.strip():
-        message = "an empty page"
-        raise ValueError(message)
+        raise UnreadableError("an empty page")  # noqa: EM101
     parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
     root = lxml_html.document_fromstring(text.replace("\0", "").encode("utf-8", "replace"), parser=parser)
     depth = count = 0
@@ -61,7 +61,7 @@ def page_of(body: bytes, content_type: str) -> Page:
         count += event == "start"
         if depth > NESTING_MAX or count > ELEMENTS_MAX:
             message = f"a page nested deeper than {NESTING_MAX}" if depth > NESTING_MAX else f"a page of more than {ELEMENTS_MAX} elements"
-            raise ValueError(message)
+            raise UnreadableError(message)
     return Page(root, problem)
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from groundswell.address import canonical_url
 from groundswell.names import content_id
 from ingest.types.article import ArticleRules, article_of
-from ingest.types.base import ENTRIES_MAX, HttpType, Parsed, Request, link_of, unreadable
+from ingest.types.base import ENTRIES_MAX, HttpType, Parsed, Request, UnreadableError, link_of, unreadable
 from ingest.types.charset import decoded
 from ingest.types.document import document_of
 from ingest.types.times import Moment, moment_of, zone_of
@@ -61,39 +61,38 @@ class Sitemap(HttpType, frozen=True, kw_only=True):
         return Parsed(follow=follow, entries=0, problem=problem, readable=True)
 
     def _urls(self, root: Any, source: "Source", fetched_ms: int, problem: str | None) -> Parsed:
-        found: list[tuple[int, Request]] = []
+        found: list[tuple[int, str, Any]] = []
         for one in root:
-            if _name(one) != "url":
-                continue
-            url = link_of(_child(one, "loc"), base=source.url)
-            if url is None or not urlsplit(url).path.startswith(self.path_prefix):
-                continue
-            news = next((child for child in one if _name(child) == "news"), None)
-            changed, published = _moment(_child(one, "lastmod"), self.zone), None
-            language, title, tickers = None, "", ""
-            if news is not None:
-                published = _moment(_child(news, "publication_date"), self.zone)
-                title, tickers = _child(news, "title"), _child(news, "stock_tickers")
-                language = next((_child(child, "language") for child in news if _name(child) == "publication"), None)
-            said = document_of(
-                source,
-                fetched_ms=fetched_ms,
-                title=title or " ",
-                url=url,
-                language=language,
-                published=published,
-                updated=changed,
-                tickers=[symbol.strip() for symbol in tickers.split(",") if symbol.strip()],
-            )
-            key = content_id(_canonical(url), str(changed.published_ms if changed else ""), title)
-            when = changed or published
-            found.append((when.published_ms if when else 0, Request(url=url, role="article", key=key, said=said)))
-        found.sort(key=lambda pair: -pair[0])  # stable: what has no date keeps the order of the file
+            url = link_of(_child(one, "loc"), base=source.url) if _name(one) == "url" else None
+            if url is not None and urlsplit(url).path.startswith(self.path_prefix):
+                when = _moment(_child(one, "lastmod"), self.zone) or _moment(_child(_news(one), "publication_date"), self.zone)
+                found.append((when.published_ms if when else 0, url, one))
+        found.sort(key=lambda row: -row[0])  # stable: what has no date keeps the order of the file
         if len(found) > self.urls_max:
             problem = f"{len(found)} addresses, only the {self.urls_max} changed last were taken"
-        requests = [request for _, request in found[: self.urls_max]]
+        requests = [self._request(url, one, source, fetched_ms) for _, url, one in found[: self.urls_max]]
         records = [] if self.articles else [request.said for request in requests if request.said is not None]
         return Parsed(records=records, follow=requests if self.articles else [], entries=len(found), problem=problem, readable=True)
+
+    def _request(self, url: str, one: Any, source: "Source", fetched_ms: int) -> Request:
+        news, changed = _news(one), _child(one, "lastmod")
+        title, published = _child(news, "title"), _child(news, "publication_date")
+        said = document_of(
+            source,
+            fetched_ms=fetched_ms,
+            title=title,
+            url=url,
+            language=next((_child(child, "language") for child in news if _name(child) == "publication"), None),
+            published=_moment(published, self.zone),
+            updated=_moment(changed, self.zone),
+            tickers=[symbol.strip() for symbol in _child(news, "stock_tickers").split(",") if symbol.strip()],
+        )
+        return Request(url=url, role="article", key=content_id(_canonical(url), changed, title), said=said)
+
+
+def _news(element: Any) -> Any:
+    """What a news sitemap says of an address; empty for others."""
+    return next((child for child in element if _name(child) == "news"), ())
 
 
 def _canonical(url: str) -> str:
@@ -112,10 +111,10 @@ def _unpacked(body: bytes) -> bytes:
         text = unpacked.decompress(body, UNPACKED_BYTES_MAX + 1)
     except zlib.error as error:
         message = f"packed, and broken: {error}"
-        raise ValueError(message) from error
+        raise UnreadableError(message) from error
     if len(text) > UNPACKED_BYTES_MAX:
         message = f"larger than {UNPACKED_BYTES_MAX} bytes when unpacked"
-        raise ValueError(message)
+        raise UnreadableError(message)
     return text
 
 

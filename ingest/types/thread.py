@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from groundswell.names import content_id
 from groundswell.records import RawDocument
-from ingest.types.base import ENTRIES_MAX, KeyedType, Parsed, Request, link_of, unreadable
+from ingest.types.base import ENTRIES_MAX, KeyedType, Parsed, Request, cut_short, link_of, unreadable
 from ingest.types.charset import decoded
 from ingest.types.document import document_of
 from ingest.types.fields import FieldMap, compiled, json_of, search
@@ -97,7 +97,9 @@ class Thread(KeyedType, frozen=True, kw_only=True):
         following = page.first(self.next) if asked.page < self.pages_max else None
         onward = link_of(following.get("href"), base=asked.url) if following is not None else None
         follow = [Request(url=onward, role="page", page=asked.page + 1)] if onward and onward != asked.url else []
-        return Parsed(records=records, follow=follow, entries=len(posts), problem=page.problem, readable=True)
+        return Parsed(
+            records=records, follow=follow, entries=len(posts), problem=cut_short(len(posts), "posts") or page.problem, readable=True
+        )
 
     def _index(self, page: Page, asked: Request) -> Parsed:
         links = page.all(self.threads)
@@ -153,4 +155,5 @@ class Thread(KeyedType, frozen=True, kw_only=True):
                 waiting += [(answer, name, depth + 1) for answer in reversed(answers[:ENTRIES_MAX])]
         if not self.newest_first:
             records.reverse()
+        problem = cut_short(max(len(items), seen + len(waiting)), "comments") or problem
         return Parsed(records=records, entries=seen, problem=problem, readable=True)
