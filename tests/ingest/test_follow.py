@@ -226,7 +226,7 @@ async def test_pages_are_read_until_one_brings_nothing_new_and_all_of_it_is_in_o
 
 async def test_endless_pages_end_at_the_limit_of_the_entry(make: Callable[..., Site]) -> None:
     site = api(make, pages_max=7)
-    site.answers = {API: page_of(0)} | {f"{API}?page={number}": page_of(number) for number in range(2, 100)}
+    site.answers = {API: page_of(0), **{f"{API}?page={number}": page_of(number) for number in range(2, 100)}}
     assert len((await site.poll()).documents) == 7
 
 

@@ -20,7 +20,7 @@ TOKENS: Final = tuple(
 )  # fmt: skip
 
 
-VALUES: Final = (
+VALUES: Final[tuple[Any, ...]] = (
     None,
     True,
     -1,
