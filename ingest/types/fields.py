@@ -25,13 +25,13 @@ class FieldMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where each part of a record stands in one item; an empty expression: nowhere."""
 
     title: str = ""  # one of title and text is needed
-    text: str = ""
-    url: str = ""
-    id: str = ""
-    author: str = ""
-    language: str = ""
+    text: str = ""  # lead or body, with or without tags
+    url: str = ""  # whole, or relative to the API's address
+    id: str = ""  # the source's own identifier: what an edit is recognised by
+    author: str = ""  # a handle; hashed for comments, dropped for anything else
+    language: str = ""  # code, where the entry has none
     published: str = ""  # ISO 8601, the form of mail, digits in the Chinese order, or seconds or milliseconds since 1970
-    updated: str = ""
+    updated: str = ""  # as published
     tickers: str = ""  # a symbol, or a list of them
     parent: str = ""  # id of what it answers
     link: str = ""  # no expression: an address with {id} in it, where items have an id and no address

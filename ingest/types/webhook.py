@@ -32,7 +32,7 @@ class Webhook(SourceType, frozen=True, kw_only=True):
     secret_variable: str  # environment variable that holds the secret which both sides know, 16 characters at least
     format: Literal["json", "feed"] = "json"  # what is posted: JSON by fields, or a feed
     items: str = "@"  # expression that finds the list of items; a single object is a list of one
-    fields: FieldMap = FieldMap(  # where each part of a record stands
+    fields: FieldMap = FieldMap(  # where each part of a record stands; without it under its own name, published as published_at
         title="title", text="text", url="url", id="id", author="author", language="language", published="published_at", tickers="tickers"
     )
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import copy
+import textwrap
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from groundswell.clock import ManualClock
 from groundswell.codec import decode_raw, encode
@@ -21,7 +23,10 @@ from ingest.fetch import Fetched
 from ingest.memory import Memory
 from ingest.polite import SourceState
 from ingest.poll import Poll, ask
+from ingest.types import base
 from ingest.types.base import HttpType, Parsed
+from ingest.types.charset import decoded
+from ingest.types.document import document_of
 from ingest.types.intake import IntakeType
 from ingest.types.table import TYPES, type_of
 from tests.ingest.types.examples import EXAMPLES, Example
@@ -133,6 +138,27 @@ def test_noise_is_said_to_be_none_of_it(body: bytes, name: str) -> None:
     example = EXAMPLES[name]
     parsed = parsed_of(example, example.source.url, body)
     assert parsed.readable or parsed.problem
+
+
+def test_the_type_that_contributing_walks_through_works_as_it_stands_there() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(guide.partition("```python\n")[2].partition("   ```")[0])
+    names: dict[str, Any] = {
+        **vars(base),
+        "document_of": document_of,
+        "decoded": decoded,
+        "ClassVar": ClassVar,
+        "Annotated": Annotated,
+        "Meta": Meta,
+    }
+    exec(code, names)
+    kind = names["Bulletin"].of({"skip": 1})
+    read = kind.parse(
+        b"BULLETIN\nBank falls\n\nRates rise", {}, asked=base.Request(url="u"), source=EXAMPLES["feed"].source, fetched_ms=NOW
+    )
+    assert [record.title for record in read.records] == ["Bank falls", "Rates rise"]
+    with pytest.raises(msgspec.ValidationError):
+        names["Bulletin"].of({"skip": -1})
 
 
 # --- entries ------------------------------------------------------------------------------------------------------------------
