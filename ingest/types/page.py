@@ -1,5 +1,6 @@
 """A page of HTML as a tree, and what stands where in it. Bounded: a page that is too large or too deep is refused, with the reason."""
 
+from functools import lru_cache
 from typing import Any, Final
 
 from lxml import etree
@@ -65,6 +66,11 @@ def page_of(body: bytes, content_type: str) -> Page:
     return Page(root, problem)
 
 
+@lru_cache(maxsize=1_000)
+def _compiled(css: str) -> Any:
+    return CSSSelector(css, translator="html")
+
+
 def selector(css: str, *, field: str = "") -> Any:
     """A CSS selector, compiled.
 
@@ -72,7 +78,7 @@ def selector(css: str, *, field: str = "") -> Any:
         ValueError: it is none; the text names field and value.
     """
     try:
-        return CSSSelector(css, translator="html")
+        return _compiled(css)
     except Exception as error:  # cssselect has a tree of its own, and lxml another
         message = f"{field} is not a CSS selector: {css[:80]!r} ({error}); correct it"
         raise ValueError(message) from error

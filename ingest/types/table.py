@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, get_type_hints
 
 import msgspec
@@ -44,36 +43,18 @@ def type_of(source: "Source") -> SourceType:
         SettingsError: no such type, a field that the type does not have, a value that the field cannot have, or an address that
             does not fit the type; the text names source, field, value and the nearest right name. The catalogue adds its file.
     """
-    return _type_of(source.type, msgspec.json.encode([source.how, msgspec.to_builtins(source)]), _Held(source))
-
-
-class _Held:
-    """A source as an argument that does not count in a cache's key."""
-
-    def __init__(self, source: "Source") -> None:
-        self.source = source
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-
-@lru_cache(maxsize=2_000)
-def _type_of(name: str, _key: bytes, held: _Held) -> SourceType:
-    kind = TYPES.get(name)
+    kind = TYPES.get(source.type)
     if kind is None:
-        message = f"type {name!r} is not known{_nearest(name, list(TYPES))}; types are {', '.join(TYPES)}"
+        message = f"type {source.type!r} is not known{_nearest(source.type, list(TYPES))}; types are {', '.join(TYPES)}"
         raise SettingsError(message)
     try:
-        read = kind.of(held.source.how)
-        read.check(held.source)
+        read = kind.of(source.how)
+        read.check(source)
     except msgspec.ValidationError as error:
-        message = f"[source.how] of type {name}: {_explained(reason_of(error), kind)}"
+        message = f"[source.how] of type {source.type}: {_explained(reason_of(error), kind)}"
         raise SettingsError(message) from error
     except ValueError as error:
-        message = f"type {name}: {reason_of(error)}"
+        message = f"type {source.type}: {reason_of(error)}"
         raise SettingsError(message) from error
     return read
 

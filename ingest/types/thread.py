@@ -34,7 +34,7 @@ class Thread(KeyedType, frozen=True, kw_only=True):
     author: str = ""  # selector, within a post, of the author's handle
     time: str = ""  # selector, within a post, of its time
     title: str = ""  # selector, on the page, of the thread's title
-    post_id: str = "id"  # attribute of a post that identifies it
+    post_id: str = "id"  # attribute of a post that identifies it among all posts of the source
     parent: str = ""  # attribute of a post that names the post it answers
     next: str = ""  # selector of the link to the next page
     threads: str = ""  # selector, on an index page, of the links to threads; then url is the index
