@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.groundswell-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs kafka faults replays lock
+.PHONY: help setup demo test check bench docs kafka faults fuzz replays lock
 
 help:  ## print these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ kafka: setup  ## start one KRaft node on loopback for development
 
 faults: setup  ## do every fault of the long list to real brokers, workers and database, and write docs/faults.md
 	$(BIN)/python -m tests.faults
+
+fuzz: setup  ## 100,000 mutated answers through every parser of ingest/types
+	$(BIN)/python -m tests.fuzz
 
 replays: setup  ## run the real replay archives and write docs/replays.md
 	$(BIN)/python -m bench.replays

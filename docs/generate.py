@@ -2,9 +2,10 @@
 
     real --help of every command        -> docs/cli.md
     groundswell.settings                -> docs/settings.md, deploy/settings.example.toml
+    the classes of ingest/types         -> docs/source-types.md
     real output, with `--transcript`    -> console blocks below a `<!-- demo -->` line in README.md (plays the demo once)
 
-tests/house/test_docs.py compares the first two with what `PAGES` makes, so a page that lags behind the code is a failed test.
+tests/house/test_docs.py compares the first three with what `PAGES` makes, so a page that lags behind the code is a failed test.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Final
 import click
 from click.testing import CliRunner
 
+from docs.source_types import types_markdown
 from groundswell.cli import COMMANDS, root
 from groundswell.errors import DependencyError
 from groundswell.settings_pages import settings_example, settings_markdown
@@ -74,6 +76,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/cli.md": cli_markdown,
     "docs/settings.md": settings_markdown,
     "deploy/settings.example.toml": settings_example,
+    "docs/source-types.md": types_markdown,
 }
 """Path from the repository's root -> what makes its text."""
 

@@ -1,6 +1,7 @@
 """`groundswell`, and `python -m groundswell`: run a command; an error is one line that names the next step."""
 
 import sys
+from typing import NoReturn
 
 from groundswell.errors import GroundswellError, reason_of
 
@@ -12,10 +13,23 @@ def main() -> None:
     try:
         root(prog_name="groundswell")
     except GroundswellError as error:
-        sys.stderr.write(f"groundswell: {reason_of(error)}\n")
-        sys.exit(error.exit_code)
+        _end(error)
+    except ExceptionGroup as group:  # of a command that does several things at once
+        ours, others = group.split(GroundswellError)
+        if ours is None or others is not None:
+            raise
+        first: BaseException = ours
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, GroundswellError):
+            _end(first)
     except BrokenPipeError:
         sys.exit(0)
+
+
+def _end(error: GroundswellError) -> NoReturn:
+    sys.stderr.write(f"groundswell: {reason_of(error)}\n")
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class RawDocument(_Wire, frozen=True, tag="document"):
     fetched_ms: int = 0  # the crawler's clock; informative only
     known_ms: int | None = None  # replays and archives bring their own; None = the log's append time
     known_basis: KnownBasis = "recorded"
+    updated_ms: int | None = None  # when the source says that it was changed last; informative, as are the fields below
+    tickers: list[str] = []  # symbols that the source gives or the text names ($TSLA), as written; at most 20
+    parent_id: str | None = None  # of a comment: the id of what it answers
+    thread_position: int | None = None  # of a comment: its place in the thread as shown, 1 for the first
+    asked_url: str | None = None  # where it was read, if that is another address than the one that it claims (url)
 
 
 class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
@@ -51,7 +56,7 @@ class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
     ok: bool
     fetched: int = 0  # items in the answer
     new: int = 0  # of these, not seen before
-    reason: str | None = None  # why not ok
+    reason: str | None = None  # why not ok; of a good poll: what of it could not be read
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,15 @@ class Catalogue(_Section, frozen=True):
     ] = ""
 
 
+class Push(_Section, frozen=True):
+    """Where sources of type webhook are posted to; it listens only if the catalogue has one."""
+
+    host: Annotated[
+        str, Meta(description="Address that push feeds are taken on; 127.0.0.1 leaves TLS to a proxy on this machine.", min_length=1)
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port that push feeds are taken on.")] = 8360
+
+
 class Companies(_Section, frozen=True):
     """Whom documents speak of."""
 
@@ -183,6 +192,7 @@ class Settings(_Section, frozen=True):
     metrics: Metrics = Metrics()
     rules: Rules = Rules()
     catalogue: Catalogue = Catalogue()
+    push: Push = Push()
     companies: Companies = Companies()
     models: Models = Models()
     log: Log = Log()

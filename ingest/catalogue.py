@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Kind
+from ingest.types.table import type_of
 
 __all__ = ["SHIPPED", "Source", "load_catalogue"]
 
@@ -82,12 +82,9 @@ def _source(path: Path, number: int, entry: Any) -> Source:
     except msgspec.ValidationError as error:
         _fail(path, f"source {number} ({shown}): {reason_of(error)}; the fields are {', '.join(Source.__struct_fields__)}", error)
     try:
-        parts = urlsplit(source.url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        _fail(path, f"source {number} ({shown}): url must be http:// or https:// with a host and no password; correct it")
+        type_of(source)
+    except SettingsError as error:
+        _fail(path, f"source {number} ({shown}): {reason_of(error)}", error)
     return source
 
 

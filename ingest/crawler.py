@@ -17,7 +17,7 @@ from ingest.catalogue import Source
 from ingest.fetch import Fetched, Fetcher, RefusedError
 from ingest.memory import Memory
 from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Robots
-from ingest.poll import Get, ask
+from ingest.poll import Get, Poll, ask
 from ingest.sink import Sink
 
 __all__ = ["Crawler"]
@@ -140,10 +140,7 @@ class Crawler:
             state = self._states[source.name]
             poll = await ask(source, state, get=self._getter(source), memory=self._memory, clock=self._clock)
         try:
-            async with self._sink_lock:
-                await asyncio.to_thread(self._sink.put, [*poll.documents, poll.heartbeat])
-            # After the sink has them: a crash in between gives duplicates, never a loss.
-            self._memory.keep(source, poll.state, items=poll.items, now_ms=poll.heartbeat.fetched_ms)
+            await self.hand_over(source, poll)
         except DependencyError:
             # The validators stay the old ones, so that the same items are in the next answer.
             retry_ms = poll.heartbeat.fetched_ms + SHORTEST_MS
@@ -156,6 +153,19 @@ class Crawler:
         say = log.info if beat.ok else log.warning
         say("polled", source=source.name, result=poll.result, fetched=beat.fetched, new=beat.new, reason=beat.reason, next_in_s=wait_s)
         return beat
+
+    async def hand_over(self, source: Source, poll: Poll) -> None:
+        """Give a poll's records to the sink, and remember it.
+
+        Raises:
+            DependencyError: the sink or the memory refuses; nothing may be taken for delivered.
+        """
+        async with self._sink_lock:
+            await asyncio.to_thread(self._sink.put, [*poll.documents, poll.heartbeat])
+        # After the sink has them: a crash in between gives duplicates, never a loss.
+        now_ms = poll.heartbeat.fetched_ms
+        self._memory.keep(source, poll.state, items=poll.items, now_ms=now_ms, waiting=poll.waiting, mark=poll.mark)
+        await asyncio.to_thread(poll.done)
 
     def _getter(self, source: Source) -> Get:
         async def permit(url: str) -> None:

@@ -135,7 +135,8 @@ class Fetcher:
         try:
             for _ in range(REDIRECTS_MAX + 1):
                 await permit(here)
-                async with self._client(allow_private).get(here, headers=headers, allow_redirects=False) as answer:
+                sent = headers if _origin(here) == _origin(url) else None  # another host gets no key, and no validator of this one
+                async with self._client(allow_private).get(here, headers=sent, allow_redirects=False) as answer:
                     status, found = answer.status, {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
                     if status not in _REDIRECTS or "location" not in found:
                         body = await _body(answer, self.limits.bytes_max if bytes_max is None else bytes_max, truncate)
@@ -160,6 +161,11 @@ def _public_socket(info: Any) -> socket.socket:
         message = f"{place[0]} {_INSIDE}: set allow_private = true in its catalogue entry if it is meant"
         raise OSError(message)
     return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
 
 def _target(here: str, location: str) -> str:

@@ -1,4 +1,7 @@
-"""What a crawler remembers between polls and restarts: each source's state, and which items it has seen. One SQLite file."""
+"""What a crawler remembers between polls and restarts, in one SQLite file.
+
+Each source's state, which items it has seen, which requests still wait, and for what is not asked over HTTP, how far it was read.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,21 +10,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import msgspec
+
 from groundswell.codec import decode, encode
 from groundswell.errors import DependencyError, RecordError, reason_of
 from groundswell.names import content_id
 from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.polite import SourceState
+from ingest.types.base import Request
 
-__all__ = ["Memory", "item_id"]
+__all__ = ["Memory", "Waiting", "item_id"]
 
 SEEN_MAX: Final = 20_000  # per source; more than any answer may hold, so that a feed's own items are never forgotten
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS states (source TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (source TEXT NOT NULL, item TEXT NOT NULL, seen_ms INTEGER NOT NULL,
     PRIMARY KEY (source, item)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting (source TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (source TEXT PRIMARY KEY, mark TEXT NOT NULL);
 """
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A request that a poll could not make, or that failed: it is made by a later one."""
+
+    request: Request
+    tries: int = 0
 
 
 def item_id(raw: RawDocument) -> str:
@@ -74,13 +89,49 @@ class Memory:
             if self._db.execute("SELECT 1 FROM seen WHERE source = ? AND item = ?", (source.name, item)).fetchone() is None
         }
 
-    def keep(self, source: Source, state: SourceState, *, items: Iterable[str] = (), now_ms: int) -> None:
-        """Remember a poll: the state, and every item of its answer, in one transaction. The oldest items make room.
+    def waiting(self, source: Source) -> list[Waiting]:
+        """The requests that wait, those that wait longest first."""
+        row = self._db.execute("SELECT body FROM waiting WHERE source = ?", (source.name,)).fetchone()
+        try:
+            return decode(row[0], list[Waiting]) if row else []
+        except RecordError:  # of another release: what is still listed will be found again
+            return []
+
+    def mark(self, source: Source) -> str:
+        """How far a source was read that is not asked over HTTP, in its type's own words; empty at first."""
+        row = self._db.execute("SELECT mark FROM marks WHERE source = ?", (source.name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def keep(
+        self,
+        source: Source,
+        state: SourceState,
+        *,
+        items: Iterable[str] = (),
+        now_ms: int,
+        waiting: Sequence[Waiting] | None = None,
+        mark: str | None = None,
+    ) -> None:
+        """Remember a poll, in one transaction: the state, and every item of its answer. The oldest items make room.
+
+        Args:
+            source: whose poll it was.
+            state: what is remembered of it.
+            items: every item of the answer, and the key of every article that was read.
+            now_ms: the moment of the poll.
+            waiting: the requests that wait from now on; None: as before.
+            mark: how far it was read; None: as before.
 
         Raises:
             DependencyError: the disk is full or the file is gone; nothing was remembered.
         """
         with self._transaction():
+            if waiting is not None:
+                self._db.execute("DELETE FROM waiting WHERE source = ?", (source.name,))
+            if waiting:
+                self._db.execute("INSERT INTO waiting VALUES (?, ?)", (source.name, encode(list(waiting))))
+            if mark is not None:
+                self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (source.name, mark))
             self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (source.name, encode(state)))
             self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", [(source.name, item, now_ms) for item in items])
             self._db.execute(

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from hypothesis import settings
 
-from tests import peers
+from tests import mailserver, peers
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
@@ -82,3 +82,10 @@ def postgres_store_url(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty PostgreSQL database that this test has to itself."""
     with peers.fresh_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[mailserver.MailServer]:
+    """A real mail server with one mailbox, the same for the whole run: every test makes folders of its own in it."""
+    with mailserver.mail_server() as server:
+        yield server

@@ -34,6 +34,7 @@ __all__ = [
     "PEERS",
     "REQUIRE_VARIABLE",
     "SecureKafka",
+    "dovecot_program",
     "fresh_database",
     "kafka_cluster",
     "leftovers",
@@ -96,7 +97,23 @@ def postgres_missing() -> str | None:
     return None
 
 
-PEERS: Final[Mapping[str, Callable[[], str | None]]] = {"kafka": kafka_missing, "postgres": postgres_missing}
+def dovecot_program() -> str | None:
+    """Debian puts it where only root looks."""
+    return shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def dovecot_missing() -> str | None:
+    """Why no mail server can be started here, or None."""
+    if dovecot_program() is None or shutil.which("openssl") is None:
+        return "needs dovecot (Debian: dovecot-imapd) and openssl"
+    return None if os.geteuid() == 0 else "needs root: dovecot gives each of its processes another account"
+
+
+PEERS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "kafka": kafka_missing,
+    "postgres": postgres_missing,
+    "dovecot": dovecot_missing,
+}
 """Word of a peer (marker, and word of GROUNDSWELL_REQUIRE) -> why it cannot be started here, None if it can."""
 
 FIXTURE_PEERS: Final[Mapping[str, str]] = {
@@ -104,6 +121,7 @@ FIXTURE_PEERS: Final[Mapping[str, str]] = {
     "secure_kafka": "kafka",
     "postgres_url": "postgres",
     "postgres_store_url": "postgres",
+    "dovecot": "dovecot",
 }
 """Fixture -> the peer that it starts."""
 

@@ -53,10 +53,13 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
         stop = _stop_event()
         async with Fetcher(contact=settings.catalogue.contact) as fetcher:
             sink = LocalLogSink(LocalLog(log_path), clock=clock)
-            crawler = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
+            crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
-            await live.run(stop)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(live.run(stop))
+                if receiver is not None:
+                    group.create_task(receiver.run(stop))
 
     threading.Thread(target=_report_balance, args=(store, metrics, log_path), name="balance", daemon=True).start()
     if not no_board:
@@ -95,7 +98,9 @@ def crawl() -> None:
             stop = _stop_event()
             async with asyncio.TaskGroup() as group:
                 group.create_task(_beat(probes, stop))
-                group.create_task(_crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics).run(stop))
+                for part in _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics):
+                    if part is not None:
+                        group.create_task(part.run(stop))
 
     try:
         asyncio.run(work())
@@ -228,15 +233,30 @@ def _report_balance(store: "Store", metrics: "Metrics", log_path: Path) -> None:
             watch.report(connection, metrics)
 
 
-def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> Any:
+def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> tuple[Any, Any]:
+    """The crawler, and what listens for sources that push; None where there are none."""
     from groundswell.clock import SystemClock
+    from groundswell.logs import set_up_logs
+    from groundswell.settings import secrets_of
     from ingest.catalogue import load_catalogue
     from ingest.crawler import Crawler
     from ingest.memory import Memory
+    from ingest.receiver import Receiver
+    from ingest.types.table import type_of
+    from ingest.types.webhook import Webhook
 
-    sources = load_catalogue(settings.catalogue.extra)
+    sources, clock = load_catalogue(settings.catalogue.extra), SystemClock()
+    kinds = {source.name: type_of(source) for source in sources}
+    known = (os.environ.get(variable, "") for kind in kinds.values() for variable in kind.secret_variables())
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=[*secrets_of(settings), *filter(None, known)])
+    pushing = [source for source in sources if isinstance(kinds[source.name], Webhook)]
+    asked = [source for source in sources if source not in pushing]
     memory = Memory(Path(settings.data.dir) / "crawler.db")
-    return Crawler(sources, sink=sink, memory=memory, fetcher=fetcher, clock=SystemClock(), metrics=metrics)
+    crawler = Crawler(asked, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics)
+    if not pushing:
+        return crawler, None
+    place = settings.push
+    return crawler, Receiver(pushing, hand_over=crawler.hand_over, memory=memory, clock=clock, host=place.host, port=place.port)
 
 
 def _notifiers(settings: "Settings") -> dict[str, "Notifier"]:

@@ -8,8 +8,9 @@ import re
 import unicodedata
 from functools import lru_cache
 from typing import Final, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+from groundswell.address import canonical_url
 from groundswell.errors import RecordError
 from groundswell.names import LANGUAGES, content_id
 from groundswell.records import Document, RawDocument
@@ -30,7 +31,6 @@ _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 _KANA_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _NOISE = re.compile(r"https?://\S+|[@$#]\w+")
-_TRACKING = re.compile(r"^(utm_|at_|fbclid$|gclid$|mc_|ref$|cmpid$|ns_|spm$)", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -99,21 +99,6 @@ def _identifier():  # type: ignore[no-untyped-def]
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-def canonical_url(url: str) -> str:
-    """The address without tracking parameters, fragment, default port or trailing slash; query sorted.
-
-    >>> canonical_url("HTTPS://News.example:443/a/?utm_source=x&id=3#top")
-    'https://news.example/a?id=3'
-    """
-    parts = urlsplit(url.strip())
-    scheme = parts.scheme.lower()
-    host = parts.netloc.lower().removesuffix({"https": ":443", "http": ":80"}.get(scheme, ":"))
-    # A bare number (story?123) is a key without a value, and some queries are not UTF-8: both tell pages apart.
-    pairs = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
-    query = urlencode(sorted((k, v) for k, v in pairs if not _TRACKING.match(k)), errors="surrogateescape")
-    return urlunsplit((scheme, host, parts.path.rstrip("/"), query, ""))
 
 
 def source_name(name: str) -> str:

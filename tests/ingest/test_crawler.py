@@ -312,6 +312,69 @@ async def test_polls_are_counted(publisher: Publisher, clock: ManualClock, log: 
     assert registry.get_sample_value("groundswell_items_new_total") == 2
 
 
+# --- sources that are no feed -------------------------------------------------------------------------------------------------
+def headlines(*numbers: int) -> str:
+    return "<html><body>" + "".join(f"<li><a href='/n/{number}'>Headline {number}</a></li>" for number in numbers) + "</body></html>"
+
+
+async def test_a_listing_and_its_articles_come_through_the_same_door_and_a_sink_that_was_away_costs_nothing(
+    publisher: Publisher, clock: ManualClock, memory_path: Path
+) -> None:
+    publisher.play("/news", answer(200, headlines(2, 1)))
+    for number in (1, 2):
+        publisher.play(f"/n/{number}", answer(200, f"<html><body><h1>x</h1><p>{f'Words of {number}. ' * 30}</p></body></html>"))
+    sink = FullSink()
+    entry = source(publisher, "/news", type="listing", how={"items": "li"})
+    async with crawler(entry, sink=sink, memory_path=memory_path, clock=clock) as crawling:
+        with pytest.raises(DependencyError):
+            await crawling.poll_due()
+        clock.advance(15 * MINUTE)
+        sink.full = False
+        [beat] = await crawling.poll_due()
+        clock.advance(90 * MINUTE)
+        await crawling.poll_due()
+    documents = [record for record in sink.taken if isinstance(record, RawDocument)]
+    assert [document.title for document in documents] == ["Headline 1", "Headline 2"]
+    assert all(document.text.startswith("Words of") for document in documents)
+    assert (beat.fetched, beat.new, beat.ok) == (2, 2, True)
+    assert len(publisher.asked("/n/1")) == 2  # once for the sink that was away, once for the one that was there
+
+
+async def test_robots_txt_is_asked_for_every_article_too(
+    publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
+) -> None:
+    publisher.play("/robots.txt", answer(200, "User-agent: *\nDisallow: /n/"))
+    publisher.play("/news", answer(200, headlines(1))).play("/n/1", answer(200, "<p>x</p>"))
+    entry = source(publisher, "/news", type="listing", how={"items": "li"})
+    async with crawler(entry, sink=LocalLogSink(log, clock=clock), memory_path=memory_path, clock=clock) as crawling:
+        [beat] = await crawling.poll_due()
+    assert publisher.asked("/n/1") == []
+    assert "robots.txt disallows this address" in (beat.reason or "")
+
+
+async def test_a_folder_is_polled_beside_the_feeds_and_its_files_are_moved_only_when_the_log_has_them(
+    publisher: Publisher, clock: ManualClock, memory_path: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    (folder / "a.txt").write_text("Bank falls")
+    entry = msgspec.convert({"name": "drop", "owner": "o", "url": folder.as_uri(), "type": "folder"}, Source)
+    sink = FullSink()
+    async with crawler(entry, sink=sink, memory_path=memory_path, clock=clock) as crawling:
+        sink.full = False
+        await crawling.poll_due()
+        clock.advance(MINUTE)
+        sink.full = True
+        with pytest.raises(DependencyError):
+            await crawling.poll_due()
+        assert (folder / "a.txt").exists()
+        clock.advance(15 * MINUTE)
+        sink.full = False
+        await crawling.poll_due()
+    assert [record.title for record in sink.taken if isinstance(record, RawDocument)] == ["Bank falls"]
+    assert (folder / "done" / "a.txt").exists()
+
+
 # --- driving --------------------------------------------------------------------------------------------------------------
 class CountingSink(FullSink):
     """Sets an event once it has enough."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundswell.address import canonical_url
 from groundswell.errors import RecordError
 from groundswell.names import DAY_MS
 from groundswell.records import Document, RawDocument
@@ -17,7 +18,6 @@ from stream.operators.normalise import (
     ANCIENT_MS,
     TEXT_CHARACTERS_MAX,
     TITLE_CHARACTERS_MAX,
-    canonical_url,
     clean,
     detect_language,
     identity,

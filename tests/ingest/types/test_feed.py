@@ -11,7 +11,10 @@ from groundswell.codec import decode_raw, encode
 from groundswell.names import DAY_MS, content_id
 from groundswell.records import RawDocument
 from ingest.catalogue import Source
-from ingest.feed import Moment, Parsed, moment_of, parse, text_of_html
+from ingest.types.base import Parsed, Request
+from ingest.types.feed import Feed
+from ingest.types.times import Moment, moment_of
+from ingest.types.words import text_of_html
 
 SOURCE = Source(name="desk", owner="Example Bank", url="https://news.example/feeds/all.rss")
 
@@ -40,7 +43,8 @@ RDF = """<?xml version="1.0"?><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-r
 
 def read(body: str | bytes, *, source: Source = SOURCE, content_type: str = "") -> Parsed:
     headers = {"Content-Type": content_type} if content_type else {}
-    return parse(body.encode() if isinstance(body, str) else body, headers, source=source, fetched_ms=5)
+    octets = body.encode() if isinstance(body, str) else body
+    return Feed().parse(octets, headers, asked=Request(url=source.url), source=source, fetched_ms=5)
 
 
 def test_an_rss_item_gives_every_field_as_the_feed_has_it() -> None:
@@ -72,7 +76,7 @@ def test_an_item_with_words_only_is_kept_and_one_without_any_is_counted_but_not_
 def test_the_feed_says_how_long_it_may_be_kept_and_which_language_it_speaks() -> None:
     parsed = read(RSS)
     assert (parsed.title, parsed.language, parsed.ttl_s, parsed.update_s) == ("Example wire", "en-gb", 1_800, 1_800)
-    assert (parsed.is_feed, parsed.problem) == (True, None)
+    assert (parsed.readable, parsed.problem) == (True, None)
 
 
 def test_atom_is_read_with_its_content_where_there_is_no_summary_and_published_before_updated() -> None:
@@ -122,7 +126,7 @@ def test_a_wrong_character_set_in_the_answer_is_survived_and_a_right_one_is_used
 @pytest.mark.parametrize("body", ["", "<html><body>Please log in</body></html>", "{}", "/etc/hostname", "https://news.example/rss"])
 def test_what_is_no_feed_is_said_to_be_none_and_is_never_taken_for_the_name_of_a_file(body: str) -> None:
     parsed = read(body, content_type="text/html")
-    assert (parsed.records, parsed.is_feed) == ([], False)
+    assert (parsed.records, parsed.readable) == ([], False)
     assert "not a feed" in (parsed.problem or "")
 
 
