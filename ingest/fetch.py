@@ -111,11 +111,19 @@ class Fetcher:
         contact: page or address that publishers see in the User-Agent.
         limits: what one answer may cost.
         resolver: turns names into addresses; the system's is asked where none is given.
+        is_inside: which addresses are not connected to.
     """
 
-    def __init__(self, *, contact: str = "", limits: Limits | None = None, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        contact: str = "",
+        limits: Limits | None = None,
+        resolver: AbstractResolver | None = None,
+        is_inside: Callable[[str], bool] = inside,
+    ) -> None:
         self.limits = limits or Limits()
-        self._agent, self._resolver = user_agent(contact), resolver
+        self._agent, self._resolver, self._is_inside = user_agent(contact), resolver, is_inside
         self._tls = ssl.create_default_context()
         self._clients: dict[bool, aiohttp.ClientSession] = {}
 
@@ -134,7 +142,8 @@ class Fetcher:
                     limit_per_host=2,
                     ssl=self._tls,
                     resolver=self._resolver,
-                    socket_factory=None if allow_private else _public_socket,
+                    use_dns_cache=False,  # hours lie between two polls, and a connection is kept for what follows at once
+                    socket_factory=None if allow_private else self._public_socket,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self._agent, "Accept-Encoding": "gzip"},
@@ -191,6 +200,14 @@ class Fetcher:
         # 0 would mean no limit at all.
         return aiohttp.ClientTimeout(total=max(left_s, 0.001), connect=limits.connect_s, sock_read=limits.silence_s)
 
+    def _public_socket(self, info: Any) -> socket.socket:
+        """Asked for each address that is about to be connected to, names resolved: no later answer can differ from this one."""
+        family, kind, protocol, _, place = info
+        if self._is_inside(place[0]):
+            message = f"{place[0]} {_INSIDE}: set allow_private = true in its catalogue entry if it is meant"
+            raise OSError(message)
+        return socket.socket(family=family, type=kind, proto=protocol)
+
 
 def _no_answer(error: Exception, url: str) -> Fetched:
     if isinstance(error, RefusedError):
@@ -209,14 +226,6 @@ def _carried(headers: Mapping[str, str], first: str, here: str) -> dict[str, str
     """Headers for a hop: a key that was meant for one host is not given to another."""
     same = (urlsplit(first).scheme, place_of(first)) == (urlsplit(here).scheme, place_of(here))
     return {name: value for name, value in headers.items() if same or name.lower() in _FOR_ANYBODY}
-
-
-def _public_socket(info: Any) -> socket.socket:
-    family, kind, protocol, _, place = info
-    if inside(place[0]):
-        message = f"{place[0]} {_INSIDE}: set allow_private = true in its catalogue entry if it is meant"
-        raise OSError(message)
-    return socket.socket(family=family, type=kind, proto=protocol)
 
 
 def _target(here: str, location: str, *, first: str) -> str:
