@@ -16,6 +16,7 @@ from groundswell.records import Heartbeat
 from ingest.catalogue import Source
 from ingest.fetch import Fetched, Fetcher, RefusedError, place_of
 from ingest.memory import Memory
+from ingest.parsers import OffLoop
 from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Robots
 from ingest.poll import Get, ask
 from ingest.schedule import HOST_GAP_MS, POLLS_AT_ONCE, Schedule, host_of, origin_of
@@ -42,6 +43,7 @@ class Crawler:
         metrics: instruments of this process.
         sleep: how a host's turn is waited for.
         host_gap_ms: the least from one request to a host to the next.
+        off_loop: where answers are read.
     """
 
     def __init__(
@@ -55,9 +57,10 @@ class Crawler:
         metrics: Metrics | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         host_gap_ms: int = HOST_GAP_MS,
+        off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self._sink, self._memory, self._fetcher, self._clock = sink, memory, fetcher, clock
-        self._metrics, self._sleep = metrics, sleep
+        self._metrics, self._sleep, self._off_loop = metrics, sleep, off_loop
         states = {source.name: memory.state(source) for source in sources}
         self._schedule = Schedule(sources, states, rests=memory.rests(now_ms=clock.now_ms()), gap_ms=host_gap_ms)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of hosts, and of origins' robots.txt
@@ -136,7 +139,8 @@ class Crawler:
         """
         state = self._schedule.state(source)
         try:
-            poll = await ask(source, state, get=self.getter(source), memory=self._memory, clock=self._clock)
+            get = self.getter(source)
+            poll = await ask(source, state, get=get, memory=self._memory, clock=self._clock, off_loop=self._off_loop)
             async with self._sink_lock:
                 await asyncio.to_thread(self._sink.put, [*poll.documents, poll.heartbeat])
             # After the sink has them: a crash in between gives duplicates, never a loss.

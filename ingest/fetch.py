@@ -101,7 +101,7 @@ def place_of(url: str) -> tuple[str, int]:
         ValueError: it has none.
     """
     parts = urlsplit(url)
-    return (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+    return (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
 
 
 class Fetcher:

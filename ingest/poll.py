@@ -7,12 +7,14 @@ from typing import Final
 import msgspec
 
 from groundswell.clock import Clock
+from groundswell.errors import reason_of
 from groundswell.metrics import PollResult
 from groundswell.records import Heartbeat, RawDocument
 from ingest.catalogue import Source
 from ingest.feed import Parsed, parse
 from ingest.fetch import Fetched
 from ingest.memory import Memory, item_id
+from ingest.parsers import OffLoop, UnreadableError
 from ingest.polite import Answer, SourceState, after, validators
 
 __all__ = ["Get", "Poll", "ask"]
@@ -33,7 +35,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     state: SourceState
 
 
-async def ask(source: Source, state: SourceState, *, get: Get, memory: Memory, clock: Clock) -> Poll:
+async def ask(source: Source, state: SourceState, *, get: Get, memory: Memory, clock: Clock, off_loop: OffLoop = asyncio.to_thread) -> Poll:
     """Ask one source, and tell what is new from what was seen before.
 
     Args:
@@ -42,6 +44,7 @@ async def ask(source: Source, state: SourceState, *, get: Get, memory: Memory, c
         get: how an address is asked.
         memory: which items were seen.
         clock: fills `fetched_ms`.
+        off_loop: where the answer is read.
 
     Raises:
         DependencyError: the memory refuses.
@@ -50,7 +53,10 @@ async def ask(source: Source, state: SourceState, *, get: Get, memory: Memory, c
     now_ms = clock.now_ms()
     parsed = None
     if 200 <= fetched.status < 300:
-        parsed = await asyncio.to_thread(parse, fetched.body, fetched.headers, source=source, fetched_ms=now_ms)
+        try:
+            parsed = await off_loop(parse, fetched.body, fetched.headers, source=source, fetched_ms=now_ms)
+        except UnreadableError as error:
+            parsed = Parsed(records=[], problem=reason_of(error))
     # The oldest first: feeds list the newest first, and a log is read in its order.
     items = {item_id(record): record for record in reversed(parsed.records)} if parsed else {}
     unseen = memory.unseen(source, list(items))

@@ -49,11 +49,12 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
     async def work() -> None:
         from ingest.fetch import Fetcher
+        from ingest.parsers import Parsers
 
         stop = _stop_event()
-        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
             sink = LocalLogSink(LocalLog(log_path), clock=clock)
-            crawler = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
+            crawler = _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
             await live.run(stop)
@@ -81,6 +82,7 @@ def crawl() -> None:
         KafkaAccess.from_settings(settings.kafka),
         identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
         spool=Path(settings.data.dir) / "spool.log",
+        spool_bytes_max=settings.data.spool_mb_max * 1_000_000,
         clock=SystemClock(),
     )
     try:
@@ -90,12 +92,13 @@ def crawl() -> None:
 
     async def work() -> None:
         from ingest.fetch import Fetcher
+        from ingest.parsers import Parsers
 
-        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
             stop = _stop_event()
             async with asyncio.TaskGroup() as group:
                 group.create_task(_beat(probes, stop))
-                group.create_task(_crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics).run(stop))
+                group.create_task(_crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics).run(stop))
 
     try:
         asyncio.run(work())
@@ -228,7 +231,7 @@ def _report_balance(store: "Store", metrics: "Metrics", log_path: Path) -> None:
             watch.report(connection, metrics)
 
 
-def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> Any:
+def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, metrics: "Metrics") -> Any:
     from groundswell.clock import SystemClock
     from ingest.catalogue import load_catalogue
     from ingest.crawler import Crawler
@@ -236,7 +239,7 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics
 
     sources = load_catalogue(settings.catalogue.extra)
     memory = Memory(Path(settings.data.dir) / "crawler.db")
-    return Crawler(sources, sink=sink, memory=memory, fetcher=fetcher, clock=SystemClock(), metrics=metrics)
+    return Crawler(sources, sink=sink, memory=memory, fetcher=fetcher, clock=SystemClock(), metrics=metrics, off_loop=parsers.run)
 
 
 def _notifiers(settings: "Settings") -> dict[str, "Notifier"]:
