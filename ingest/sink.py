@@ -206,6 +206,14 @@ class KafkaSink:
             self._send([(partition, PUNCTUATION) for partition in range(RAW_PARTITIONS)])
         return self._spool.waiting
 
+    def trouble(self) -> str | None:
+        """What waits on disk and why, in one line; None where nothing does. Asked from any thread."""
+        waiting = self._spool.waiting
+        if not waiting:
+            return None
+        why = "the broker takes them again" if self._producer is not None else "the broker is away"
+        return f"{waiting} records wait in {self._spool.path} ({self._spool.filled():.0%} of data.spool_mb_max): {why}"
+
     def close(self) -> None:
         """Let go of the broker; what waits stays on disk."""
         if self._producer is not None:
@@ -341,7 +349,15 @@ class _Spool:
     def _bytes(self) -> int:
         """What the spool takes of the disk: the file, and what SQLite has beside it until it is written back."""
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        size = 0
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):  # it was emptied meanwhile
+                size += file.stat().st_size
+        return size
+
+    def filled(self) -> float:
+        """Which share of its limit the spool has taken."""
+        return self._bytes() / self._bytes_max
 
     def read(self) -> list[tuple[str, str, bytes]]:
         found = self._log.read(self._next + 1, limit=SPOOL_BATCH) if self._log is not None else []

@@ -68,7 +68,10 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
 @click.command()
 def crawl() -> None:
-    """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
+    """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order.
+
+    If store.url is a database for several machines, the board is told while records wait in the spool.
+    """
     from groundswell.clock import SystemClock
     from groundswell.kafka_access import KafkaAccess
     from groundswell.logs import logger
@@ -98,6 +101,7 @@ def crawl() -> None:
             stop = _stop_event()
             async with asyncio.TaskGroup() as group:
                 group.create_task(_beat(probes, stop))
+                group.create_task(_report_spool(settings, sink, stop))
                 group.create_task(_crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics).run(stop))
 
     try:
@@ -199,6 +203,21 @@ async def _beat(probes: "Probes", stop: asyncio.Event) -> None:
         probes.beat()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 5.0)
+
+
+async def _report_spool(settings: "Settings", sink: Any, stop: asyncio.Event) -> None:
+    """Tell the board what waits in the spool; a file is no store that a board elsewhere could read."""
+    from groundswell.clock import SystemClock
+    from ingest.spool_report import LOOK_EVERY_S, SpoolReport
+
+    if settings.store.url.startswith("sqlite"):
+        return
+    report = SpoolReport(settings.store.url, sink, clock=SystemClock())
+    while not stop.is_set():
+        await asyncio.to_thread(report.look)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    report.close()
 
 
 def _stop_event() -> asyncio.Event:
