@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
 from aiohttp.abc import AbstractResolver
+from yarl import URL
 
 from groundswell.errors import reason_of
 
@@ -100,8 +101,8 @@ def place_of(url: str) -> tuple[str, int]:
     Raises:
         ValueError: it has none.
     """
-    parts = urlsplit(url)
-    return (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    parts = URL(url)  # as the client itself reads it: two readers of one address are two answers to a question
+    return (parts.host or "").rstrip("."), parts.port or 0
 
 
 class Fetcher:
@@ -224,7 +225,7 @@ def _no_answer(error: Exception, url: str) -> Fetched:
 
 def _carried(headers: Mapping[str, str], first: str, here: str) -> dict[str, str]:
     """Headers for a hop: a key that was meant for one host is not given to another."""
-    same = (urlsplit(first).scheme, place_of(first)) == (urlsplit(here).scheme, place_of(here))
+    same = (URL(first).scheme, place_of(first)) == (URL(here).scheme, place_of(here))
     return {name: value for name, value in headers.items() if same or name.lower() in _FOR_ANYBODY}
 
 
@@ -236,13 +237,13 @@ def _target(here: str, location: str, *, first: str) -> str:
         ValueError: it is no address.
     """
     target = urljoin(here, location)
-    parts = urlsplit(target)
+    parts = URL(target)
     rule = None
-    if parts.scheme not in _PORTS or (parts.scheme == "http" and urlsplit(here).scheme == "https"):
+    if parts.scheme not in _PORTS or (parts.scheme == "http" and URL(here).scheme == "https"):
         rule = "only http and https are followed, and never from https to http"
-    elif parts.username is not None or parts.password is not None:
+    elif parts.user is not None or parts.password is not None:
         rule = "an address with a login is not followed"
-    elif place_of(target)[1] not in (*_PORTS.values(), place_of(first)[1]):
+    elif parts.port not in (*_PORTS.values(), place_of(first)[1]):
         rule = f"port {parts.port} is not followed"
     if rule is not None:
         message = f"redirected to {target[:200]}: {rule}"

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ingest.catalogue import Source
-from ingest.polite import SHORTEST_MS, Robots, SourceState, retry_after_ms
+from ingest.polite import CRAWL_DELAY_S_MAX, SHORTEST_MS, Robots, SourceState, retry_after_ms
 
 __all__ = ["HOST_GAP_MS", "Rest", "Schedule", "host_of", "origin_of"]
 
 POLLS_AT_ONCE: Final = 16
 HOST_GAP_MS: Final = 1_000  # from one request to a host to the next, where its robots.txt asks for no more
+AHEAD_MS: Final = round(2_000 * CRAWL_DELAY_S_MAX)
 HOSTS_MAX: Final = 1_000  # robots.txt files, and moments of hosts, that are remembered; redirects may lead anywhere
 
 
@@ -121,7 +122,7 @@ class Schedule:
             _, due_ms, name = heapq.heappop(self._heap)
             host = host_of(self._states[name].address)
             rest = self._rests.get(host)
-            free_ms = max(self._free_ms.get(host, 0), rest.until_ms if rest else 0)
+            free_ms = max(self._free(host, now_ms), rest.until_ms if rest else 0)
             if host in self._busy:
                 self._busy[host].append(name)
             elif free_ms > now_ms:
@@ -158,12 +159,16 @@ class Schedule:
     def wait_ms(self, url: str, now_ms: int) -> int:
         """How long a request has to wait for its host; it counts as made then, so ask once for each request."""
         host = host_of(url)
-        begins_ms = max(self._free_ms.get(host, 0), now_ms)
+        begins_ms = max(self._free(host, now_ms), now_ms)
         if len(self._free_ms) >= HOSTS_MAX:
             self._free_ms = {name: free_ms for name, free_ms in self._free_ms.items() if free_ms > now_ms}
         robots = self._robots.get(origin_of(url))
         self._free_ms[host] = begins_ms + max(self._gap_ms, round(robots.delay_s * 1_000) if robots else 0)
         return begins_ms - now_ms
+
+    def _free(self, host: str, now_ms: int) -> int:
+        """When a host may be asked again; what lies further ahead than any delay was written before the clock was set back."""
+        return min(self._free_ms.get(host, 0), now_ms + AHEAD_MS)
 
     def rest(self, url: str, now_ms: int) -> str | None:
         """Why the host of an address may not be asked at this moment, None where it may."""

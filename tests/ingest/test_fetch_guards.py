@@ -84,6 +84,8 @@ def test_rare_ranges_clouds_own_addresses_and_wrapped_ones_are_inside(address: s
         ("http://127.0.0.1:22/", "port 22 is not followed"),
         ("http://user:password@{place}/rss", "an address with a login is not followed"),
         ("//127.0.0.2:{port}/secret", "127.0.0.2 is an inside address"),
+        ("http://127.0.0.1:{port}\\@127.0.0.2:{port}/secret", "backslash"),
+        ("http://127.0.0.1%2f@127.0.0.2:{port}/secret", "an address with a login is not followed"),
         ("http://[::1", "Invalid IPv6 URL"),
         ("http://{place}:99999/", "ValueError"),
     ],

@@ -74,6 +74,14 @@ def test_requests_within_a_poll_wait_for_the_gap_or_for_the_crawl_delay() -> Non
     assert plan.wait_ms("https://other.example/", 0) == 0
 
 
+def test_a_clock_that_is_set_back_makes_no_host_wait_longer_than_two_delays() -> None:
+    a = feed("a")
+    plan = schedule(a)
+    assert plan.wait_ms(a.url, 24 * HOUR) == 0
+    assert plan.wait_ms(a.url, HOUR) == 120_000
+    assert (taken(plan, HOUR), taken(plan, HOUR + 240_000)) == ([], ["a"])
+
+
 def test_a_rest_holds_for_every_source_of_the_host_and_for_no_other() -> None:
     a, b, c = feed("a"), feed("b"), feed("c", "other.example")
     plan = schedule(a, b, c)
