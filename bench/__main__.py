@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from bench.beside import beside_a_backfill
+from bench.crawl import crawl
 from bench.demo import first_impressions
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "beside": beside_a_backfill,
     "kafka": beside_a_bare_loop,
     "stream": of_the_stream,
+    "crawl": crawl,
     "latency": of_a_live_run,
     "resources": of_a_burst,
     "scoring": scoring,

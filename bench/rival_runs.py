@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,12 @@ QUIX = Rival("Quix Streams 3.28.1", "at least once: after a crash counts may be 
 BYTEWAX = Rival("Bytewax 0.21.1", "state and offsets from its last snapshot; outputs since then come again")
 
 
-def install(folder: Path) -> str | None:
-    """Make the environment; returns why it could not be made, None where it is there."""
+def install(folder: Path, *, packages: Sequence[str] = PACKAGES) -> str | None:
+    """Make an environment; returns why it could not be made, None where it is there."""
     python = folder / "bin" / "python"
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
-        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES],
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

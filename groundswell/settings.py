@@ -61,6 +61,15 @@ class Data(_Section, frozen=True):
             extra={"unit": "days"},
         ),
     ] = 30
+    spool_mb_max: Annotated[
+        int,
+        Meta(
+            description="Disk that a crawler may fill while the broker is away; then it takes nothing more and asks its sources later.",
+            ge=1,
+            le=10_000_000,
+            extra={"unit": "MB"},
+        ),
+    ] = 2_000
 
 
 class Kafka(_Section, frozen=True):
@@ -138,6 +147,10 @@ class Catalogue(_Section, frozen=True):
     contact: Annotated[
         str, Meta(description="Page or mailto: that publishers see in the crawler's User-Agent; polite, and often asked for.")
     ] = ""
+    parsers: Annotated[
+        int,
+        Meta(description="Processes that read answers, each one at a time; a core each is enough.", ge=1, le=64),
+    ] = 1
 
 
 class Push(_Section, frozen=True):

@@ -1,10 +1,10 @@
 """The crawler: polls sources when they are due and hands what is new to a sink. How one poll goes is in `ingest/poll.py`."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -14,24 +14,25 @@ from groundswell.logs import logger
 from groundswell.metrics import Metrics
 from groundswell.records import Heartbeat
 from ingest.catalogue import Source
-from ingest.fetch import Fetched, Fetcher, RefusedError
+from ingest.fetch import Fetched, Fetcher, RefusedError, RestingError, place_of
 from ingest.memory import Memory
+from ingest.parsers import OffLoop
 from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Robots
 from ingest.poll import Get, Poll, ask
+from ingest.schedule import HOST_GAP_MS, POLLS_AT_ONCE, Schedule, host_of, origin_of
 from ingest.sink import Sink
 
 __all__ = ["Crawler"]
 
-POLLS_AT_ONCE: Final = 8
 TICK_MS: Final = 2_000  # how often the sink may say that time goes on
-LOOK_AROUND_S: Final = 0.5
-ROBOTS_HOSTS_MAX: Final = 1_000
+LOOK_AROUND_S: Final = 0.5  # the longest between two looks at the clock, which may be set
+REQUESTS_PER_POLL_MAX: Final = 60  # addresses that one poll of one source may ask for: its own and those that it follows
 
 log = logger(__name__)
 
 
 class Crawler:
-    """Polls sources, each when it is due, a few at a time and one at a time per host.
+    """Polls sources, each when it is due, a few at a time and one request at a time per host (`ingest/schedule.py`).
 
     Args:
         sources: the catalogue.
@@ -40,7 +41,9 @@ class Crawler:
         fetcher: the HTTP client.
         clock: fills `fetched_ms` and says what is due.
         metrics: instruments of this process.
-        sleep: how a host's crawl delay is waited for.
+        sleep: how a host's turn is waited for.
+        host_gap_ms: the least from one request to a host to the next.
+        off_loop: where answers are read.
     """
 
     def __init__(
@@ -53,24 +56,21 @@ class Crawler:
         clock: Clock,
         metrics: Metrics | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        host_gap_ms: int = HOST_GAP_MS,
+        off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
-        self.sources = list(sources)
         self._sink, self._memory, self._fetcher, self._clock = sink, memory, fetcher, clock
-        self._metrics, self._sleep = metrics, sleep
-        self._states = {source.name: memory.state(source) for source in sources}
-        self._robots: dict[str, Robots] = {}
-        self._hosts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._free_ms: dict[str, int] = {}  # when a host with a crawl delay may be asked again
+        self._metrics, self._sleep, self._off_loop = metrics, sleep, off_loop
+        states = {source.name: memory.state(source) for source in sources}
+        self._schedule = Schedule(sources, states, rests=memory.rests(now_ms=clock.now_ms()), gap_ms=host_gap_ms)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of hosts, and of origins' robots.txt
         self._sink_lock = asyncio.Lock()
         self._ticked_ms = 0
 
     # --- driving ------------------------------------------------------------------------------------------------------
     def due(self) -> list[Source]:
-        """Sources whose time has come, the longest overdue first; one that is gone for good is never due."""
-        now_ms = self._clock.now_ms()
-        waiting = [(self._states[source.name], source) for source in self.sources]
-        ready = [(state.next_ms, source) for state, source in waiting if state.disabled is None and state.next_ms <= now_ms]
-        return [source for _, source in sorted(ready, key=lambda pair: pair[0])]
+        """Sources whose time has come, the longest overdue first."""
+        return self._schedule.due(self._clock.now_ms())
 
     async def poll_due(self) -> list[Heartbeat]:
         """Poll every source that is due, once, and hand over what is new.
@@ -88,24 +88,25 @@ class Crawler:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll and tick until `stop` is set; a poll under way is then given up, and costs nothing but itself."""
-        running: dict[str, asyncio.Task[Heartbeat]] = {}
+        running: dict[asyncio.Task[Heartbeat], Source] = {}
+        stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                for source in self.due():
-                    if source.name not in running and len(running) < POLLS_AT_ONCE:
-                        running[source.name] = asyncio.create_task(self.poll(source), name=source.name)
+                while (source := self._schedule.take(self._clock.now_ms())) is not None:
+                    running[asyncio.create_task(self.poll(source), name=source.name)] = source
                 await self._tick()
-                for name, task in [(name, task) for name, task in running.items() if task.done()]:
-                    del running[name]
-                    self._report(name, task)
-                try:
-                    await asyncio.wait_for(stop.wait(), LOOK_AROUND_S)
-                except TimeoutError:
-                    continue
+                await asyncio.wait({stopping, *running}, timeout=self._nap_s(), return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in running if task.done()]:
+                    self._report(running.pop(task).name, task)
         finally:
-            for task in running.values():
+            stopping.cancel()
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*running.values(), return_exceptions=True)
+            await asyncio.gather(stopping, *running, return_exceptions=True)
+
+    def _nap_s(self) -> float:
+        next_ms = self._schedule.next_ms()
+        return LOOK_AROUND_S if next_ms is None else min(LOOK_AROUND_S, max(next_ms - self._clock.now_ms(), 0) / 1_000)
 
     def _report(self, name: str, task: asyncio.Task[Heartbeat]) -> None:
         """Go on where the sink was away; anything unforeseen ends the crawler, whose supervisor starts it again."""
@@ -136,17 +137,16 @@ class Crawler:
         Raises:
             DependencyError: the sink or the memory refuses; the source is asked again in a quarter of an hour.
         """
-        async with self._hosts[_host(source.url)]:
-            state = self._states[source.name]
-            poll = await ask(source, state, get=self._getter(source), memory=self._memory, clock=self._clock)
+        state = self._schedule.state(source)
         try:
+            get = self.getter(source)
+            poll = await ask(source, state, get=get, memory=self._memory, clock=self._clock, off_loop=self._off_loop)
             await self.hand_over(source, poll)
         except DependencyError:
             # The validators stay the old ones, so that the same items are in the next answer.
-            retry_ms = poll.heartbeat.fetched_ms + SHORTEST_MS
-            self._states[source.name] = msgspec.structs.replace(self._states[source.name], next_ms=retry_ms)
+            self._schedule.finish(source, msgspec.structs.replace(state, next_ms=self._clock.now_ms() + SHORTEST_MS))
             raise
-        self._states[source.name] = poll.state
+        self._schedule.finish(source, poll.state)
         if self._metrics is not None:
             self._metrics.observe_poll(poll.result, fetched=poll.heartbeat.fetched, new=poll.heartbeat.new)
         beat, wait_s = poll.heartbeat, (poll.state.next_ms - poll.heartbeat.fetched_ms) // 1_000
@@ -167,45 +167,70 @@ class Crawler:
         self._memory.keep(source, poll.state, items=poll.items, now_ms=now_ms, waiting=poll.waiting, mark=poll.mark)
         await asyncio.to_thread(poll.done)
 
-    def _getter(self, source: Source) -> Get:
-        async def permit(url: str) -> None:
-            await self._permit(url, allow_private=source.allow_private)
+    def getter(self, source: Source) -> Get:
+        """How one poll of a source asks: with robots.txt, turns, rests and a budget.
+
+        `allow_private` is the word for the host and port of the source's own address, and for no other.
+        """
+        left = REQUESTS_PER_POLL_MAX
 
         async def get(url: str, headers: Mapping[str, str]) -> Fetched:
-            return await self._fetcher.get(url, permit=permit, headers=headers, allow_private=source.allow_private)
+            nonlocal left
+            if left == 0:
+                reason = f"more than {REQUESTS_PER_POLL_MAX} requests in one poll"
+                return Fetched(status=0, url=url, reason=reason, refused=True, resting=True)
+            left -= 1
+
+            async def permit(here: str) -> None:
+                await self._permit(here, allow_private=_may_be_inside(source, here))
+
+            return await self._fetch(url, permit=permit, headers=headers, allow_private=_may_be_inside(source, url))
 
         return get
 
+    async def _fetch(self, url: str, *, permit: Callable[[str], Awaitable[None]], **options: Any) -> Fetched:
+        found = await self._fetcher.get(url, permit=permit, turn=self._turn, **options)
+        rest = self._schedule.answered(found.url, found.status, headers=found.headers, now_ms=self._clock.now_ms())
+        if rest is not None:
+            self._memory.keep_rest(host_of(found.url), rest)
+        return found
+
+    @asynccontextmanager
+    async def _turn(self, url: str) -> AsyncIterator[None]:
+        """Have a host to oneself, not before it may be asked again."""
+        async with self._lock(host_of(url)):
+            now_ms = self._clock.now_ms()
+            if (reason := self._schedule.rest(url, now_ms)) is not None:
+                raise RestingError(reason)
+            wait_ms = self._schedule.wait_ms(url, now_ms)
+            if wait_ms > 0:
+                await self._sleep(wait_ms / 1_000)
+            yield
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        """Lives as long as somebody holds it or waits for it: redirects may name any number of hosts."""
+        return self._locks.setdefault(name, asyncio.Lock())
+
     # --- robots.txt ---------------------------------------------------------------------------------------------------
     async def _permit(self, url: str, *, allow_private: bool) -> None:
-        host, now_ms = _host(url), self._clock.now_ms()
-        robots = self._robots.get(host)
-        if robots is None or robots.until_ms <= now_ms:
-            robots = await self._fetch_robots(host, allow_private=allow_private)
-            if len(self._robots) >= ROBOTS_HOSTS_MAX:
-                self._robots.clear()
-            self._robots[host] = robots
+        async with self._lock(origin_of(url)):  # whoever comes second finds what the first has fetched
+            robots = self._schedule.robots(url, self._clock.now_ms())
+            if robots is None:
+                robots = await self._fetch_robots(origin_of(url), allow_private=allow_private)
+                self._schedule.learn_robots(url, robots)
         if not robots.allows(url):
             raise RefusedError(robots.reason)
-        if robots.delay_s > 0:
-            free_ms = max(self._free_ms.get(host, 0), now_ms)
-            self._free_ms[host] = free_ms + round(robots.delay_s * 1_000)
-            if free_ms > now_ms:
-                await self._sleep((free_ms - now_ms) / 1_000)
 
-    async def _fetch_robots(self, host: str, *, allow_private: bool) -> Robots:
+    async def _fetch_robots(self, origin: str, *, allow_private: bool) -> Robots:
         async def anything(_: str) -> None:
             return None
 
-        found = await self._fetcher.get(
-            f"{host}/robots.txt", permit=anything, allow_private=allow_private, bytes_max=ROBOTS_BYTES_MAX, truncate=True
-        )
+        url = f"{origin}/robots.txt"
+        found = await self._fetch(url, permit=anything, allow_private=allow_private, bytes_max=ROBOTS_BYTES_MAX, truncate=True)
         if found.refused:  # the address, not the publisher, forbids it: say that
             raise RefusedError(found.reason or "refused")
         return Robots.of(found.status, found.body, now_ms=self._clock.now_ms())
 
 
-def _host(url: str) -> str:
-    """Scheme, host and port: what robots.txt and a crawl delay belong to."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+def _may_be_inside(source: Source, url: str) -> bool:
+    return source.allow_private and place_of(url) == place_of(source.url)

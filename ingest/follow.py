@@ -9,16 +9,19 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from groundswell.clock import Clock
+from groundswell.errors import reason_of
 from groundswell.masking import mask_secrets, spellings
 from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.fetch import Fetched
 from ingest.memory import Memory, Waiting, item_id
+from ingest.parsers import OffLoop, UnreadableError
 from ingest.types.base import Credentials, HttpType, Parsed, Request
 from ingest.types.json_api import with_parameters
 
@@ -44,10 +47,13 @@ class Asked:
         source: its entry.
         get: how an address is asked.
         credentials: what it is asked with.
+        off_loop: where answers are read.
     """
 
-    def __init__(self, kind: HttpType, source: Source, *, get: Get, credentials: Credentials) -> None:
-        self.kind, self.source = kind, source
+    def __init__(
+        self, kind: HttpType, source: Source, *, get: Get, credentials: Credentials, off_loop: OffLoop = asyncio.to_thread
+    ) -> None:
+        self.kind, self.source, self._off_loop = kind, source, off_loop
         self._get, self._credentials, self._known = get, credentials, spellings(credentials.secrets)
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Fetched:
@@ -60,6 +66,14 @@ class Asked:
         # A new address that holds the key would be stored; it is learned from the catalogue instead.
         moved = fetched.moved_to if fetched.moved_to and mask_secrets(fetched.moved_to, self._known) == fetched.moved_to else None
         return msgspec.structs.replace(fetched, reason=reason, moved_to=moved)
+
+    async def read(self, fetched: Fetched, asked: Request, *, fetched_ms: int) -> Parsed:
+        """What an answer holds; one that hangs its reader or kills it is not readable."""
+        try:
+            parse = partial(self.kind.parse, asked=asked, source=self.source, fetched_ms=fetched_ms)
+            return await self._off_loop(parse, fetched.body, fetched.headers)
+        except UnreadableError as error:
+            return Parsed(records=[], problem=reason_of(error))
 
 
 @dataclass
@@ -173,8 +187,7 @@ class _Walk:
         self._tried += 1
         fetched = await self._asked.get(request.url)
         if 200 <= fetched.status < 300:
-            kind, source, now_ms = self._asked.kind, self._asked.source, self._clock.now_ms()
-            parsed = await asyncio.to_thread(kind.parse, fetched.body, fetched.headers, asked=request, source=source, fetched_ms=now_ms)
+            parsed = await self._asked.read(fetched, request, fetched_ms=self._clock.now_ms())
             if parsed.readable:
                 return parsed
             self._problems[parsed.problem or "not readable"] += 1
@@ -182,6 +195,10 @@ class _Walk:
                 # What the listing said of it is all that there is; asking again would bring the same.
                 return Parsed(records=[request.said] if request.said is not None else [])
             self._again(one)
+            return None
+        if fetched.resting:  # nobody was asked, and nothing is wrong
+            self._resting = True
+            self._left.append(one)
             return None
         self._problems[fetched.reason or f"HTTP {fetched.status}"] += 1
         if fetched.status in _REST:

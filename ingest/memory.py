@@ -5,7 +5,7 @@ Each source's state, which items it has seen, which requests still wait, and for
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,6 +18,7 @@ from groundswell.names import content_id
 from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.polite import SourceState
+from ingest.schedule import Rest
 from ingest.types.base import Request
 
 __all__ = ["Memory", "Waiting", "item_id"]
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS seen (source TEXT NOT NULL, item TEXT NOT NULL, seen_
     PRIMARY KEY (source, item)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS waiting (source TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (source TEXT PRIMARY KEY, mark TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rests (host TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
 
 
@@ -139,6 +141,31 @@ class Memory:
                 " (SELECT item FROM seen WHERE source = ? ORDER BY seen_ms DESC, item LIMIT -1 OFFSET ?)",
                 (source.name, source.name, self._seen_max),
             )
+
+    def rests(self, *, now_ms: int) -> dict[str, Rest]:
+        """{host: the rest that it has asked for}; those that are over are forgotten.
+
+        Raises:
+            DependencyError: the file cannot be written.
+        """
+        rows = self._db.execute("SELECT host, body FROM rests").fetchall()
+        found: dict[str, Rest] = {}
+        for host, body in rows:
+            with suppress(RecordError):
+                found[host] = decode(body, Rest)
+        asked = {host: rest for host, rest in found.items() if rest.until_ms > now_ms}
+        with self._transaction():
+            self._db.executemany("DELETE FROM rests WHERE host = ?", [(host,) for host, _ in rows if host not in asked])
+        return asked
+
+    def keep_rest(self, host: str, rest: Rest) -> None:
+        """Remember that a host has asked for rest.
+
+        Raises:
+            DependencyError: the disk is full or the file is gone.
+        """
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO rests VALUES (?, ?)", (host, encode(rest)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -85,12 +85,14 @@ def after(state: SourceState, answer: Answer, *, source: Source, now_ms: int) ->
     troubles = 0 if answer.good else state.troubles + 1
     moved_to, moves = _moved(state, answer)
     fresh = 200 <= answer.status < 300
+    # Some publishers' "not modified" cannot be read: after two failures the whole is asked for.
+    lost = answer.status == 0 and troubles > 1
     changed = msgspec.structs.replace(
         state,
         moved_to=moved_to,
         moves=moves,
-        etag=answer.headers.get("etag") if fresh else state.etag,
-        last_modified=answer.headers.get("last-modified") if fresh else state.last_modified,
+        etag=answer.headers.get("etag") if fresh else None if lost else state.etag,
+        last_modified=answer.headers.get("last-modified") if fresh else None if lost else state.last_modified,
         troubles=troubles,
         disabled="410: the publisher says that it is gone for good" if answer.status == 410 else None,
     )

@@ -18,6 +18,7 @@ from ingest.catalogue import Source
 from ingest.fetch import Fetched
 from ingest.follow import Asked, Followed, Get, follow
 from ingest.memory import Memory, Waiting, item_id
+from ingest.parsers import OffLoop
 from ingest.polite import LONGEST_MS, Answer, SourceState, after, retry_after_ms, validators
 from ingest.types.base import HttpType, Parsed, Request
 from ingest.types.intake import IntakeType
@@ -46,7 +47,14 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def ask(
-    source: Source, state: SourceState, *, get: Get, memory: Memory, clock: Clock, environ: Mapping[str, str] = os.environ
+    source: Source,
+    state: SourceState,
+    *,
+    get: Get,
+    memory: Memory,
+    clock: Clock,
+    off_loop: OffLoop = asyncio.to_thread,
+    environ: Mapping[str, str] = os.environ,
 ) -> Poll:
     """Ask one source, and tell what is new from what was seen before.
 
@@ -56,6 +64,7 @@ async def ask(
         get: how an address is asked.
         memory: which items were seen, and what waits.
         clock: fills `fetched_ms`.
+        off_loop: where the answer is read.
         environ: where keys and passwords are.
 
     Raises:
@@ -68,7 +77,7 @@ async def ask(
         message = f"source {source.name}: type {source.type} is not polled"
         raise UsageError(message)
     try:
-        asked = Asked(kind, source, get=get, credentials=kind.credentials(environ))
+        asked = Asked(kind, source, get=get, credentials=kind.credentials(environ), off_loop=off_loop)
     except UsageError as error:
         return _failed(source, state, reason_of(error), now_ms=clock.now_ms())
     fetched = await asked.get(state.address, validators(state))
@@ -76,7 +85,7 @@ async def ask(
     parsed = None
     start = Request(url=state.address)
     if 200 <= fetched.status < 300:
-        parsed = await asyncio.to_thread(kind.parse, fetched.body, fetched.headers, asked=start, source=source, fetched_ms=now_ms)
+        parsed = await asked.read(fetched, start, fetched_ms=now_ms)
     ok = fetched.status == 304 or (parsed is not None and parsed.readable)
     followed = await follow(asked, parsed if ok else None, waiting=memory.waiting(source) if ok else None, memory=memory, clock=clock)
     # The oldest first: most answers list the newest first, and a log is read in its order.

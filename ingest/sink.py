@@ -21,6 +21,8 @@ RawRecord = RawDocument | Heartbeat
 PUNCTUATION: Final = codec.encode(Envelope())
 ENVELOPES_AT_ONCE: Final = 64  # not yet acknowledged; bounds memory together with names.ENVELOPE_BYTES_MAX
 SPOOL_BATCH: Final = 1_000
+SPOOL_BYTES_MAX: Final = 2_000_000_000
+DRAIN_S: Final = 1.0  # of one tick: polls that have ended wait meanwhile
 RECONNECT_S: Final = 10.0
 
 log = logger(__name__)
@@ -91,6 +93,8 @@ class KafkaSink:
         spool: file of the spool; made when it is first needed, removed when it is empty.
         clock: stamps spooled records.
         wait_s: how long one call may wait for the broker.
+        reconnect_s: how long a broker that was away is left alone.
+        spool_bytes_max: how large the spool's file may become.
 
     Raises:
         UsageError: an address that is none, or a TLS file that cannot be read.
@@ -105,12 +109,15 @@ class KafkaSink:
         spool: Path,
         clock: Clock,
         wait_s: float = 5.0,
+        reconnect_s: float = RECONNECT_S,
+        spool_bytes_max: int = SPOOL_BYTES_MAX,
     ) -> None:
         self.topic = raw_topic(run)
         self._access, self._identity, self._clock, self._wait_s = KafkaAccess.of(kafka), identity, clock, wait_s
         self._access.addresses()
         self._tls = self._access.tls()
-        self._spool = _Spool(spool)
+        self._reconnect_s = reconnect_s
+        self._spool = _Spool(spool, bytes_max=spool_bytes_max)
         self._producer: Any = None
         self._retry_at_s = 0.0
 
@@ -183,7 +190,7 @@ class KafkaSink:
         """Publish, or spool; one of the two has happened on return.
 
         Raises:
-            DependencyError: the broker is away and the spool cannot be written either.
+            DependencyError: the broker is away, and the spool is full or cannot be written either.
         """
         rows = [_row(record) for record in records]
         if not self._spool.empty or not self._ready():
@@ -199,6 +206,14 @@ class KafkaSink:
             self._send([(partition, PUNCTUATION) for partition in range(RAW_PARTITIONS)])
         return self._spool.waiting
 
+    def trouble(self) -> str | None:
+        """What waits on disk and why, in one line; None where nothing does. Asked from any thread."""
+        waiting = self._spool.waiting
+        if not waiting:
+            return None
+        why = "the broker takes them again" if self._producer is not None else "the broker is away"
+        return f"{waiting} records wait in {self._spool.path} ({self._spool.filled():.0%} of data.spool_mb_max): {why}"
+
     def close(self) -> None:
         """Let go of the broker; what waits stays on disk."""
         if self._producer is not None:
@@ -208,12 +223,12 @@ class KafkaSink:
 
     # --- sending ------------------------------------------------------------------------------------------------------
     def _ready(self) -> bool:
-        """Whether there is a producer; one try per RECONNECT_S, so that a broker that is away does not hold up the polls."""
+        """Whether there is a producer; one try per `reconnect_s`, so that a broker that is away does not hold up the polls."""
         if self._producer is None and time.monotonic() >= self._retry_at_s:
             try:
                 self.connect()
             except DependencyError as error:
-                self._retry_at_s = time.monotonic() + RECONNECT_S
+                self._retry_at_s = time.monotonic() + self._reconnect_s
                 log.warning("broker away, records go to the spool", reason=reason_of(error), waiting=self._spool.waiting)
         return self._producer is not None
 
@@ -262,16 +277,19 @@ class KafkaSink:
             log.warning("broker lost", reason=reason_of(error), unsent=len(messages) - done)
             _abandon(self._producer, wait_s=self._wait_s)
             self._producer = None
-            self._retry_at_s = time.monotonic() + RECONNECT_S
+            self._retry_at_s = time.monotonic() + self._reconnect_s
         return done
 
     def _drain(self) -> bool:
-        """Send the spool's records in order, batch by batch; True when nothing waits any more."""
+        """Send the spool's records in order, batch by batch, until nothing waits any more (True) or it has been long enough."""
+        until_s = time.monotonic() + DRAIN_S
         while rows := self._spool.read():
             unsent = self._publish([(self._partition_of_body(body), (kind, source, body)) for kind, source, body in rows])
             if unsent:
                 return False
             self._spool.advance(len(rows))
+            if not self._spool.empty and time.monotonic() > until_s:
+                return False
         return True
 
     def _partition_of_body(self, body: bytes) -> int:
@@ -293,8 +311,8 @@ def _abandon(producer: Any, *, wait_s: float) -> None:
 class _Spool:
     """Records that wait, in order, on disk: a local log and, beside it, how far it has been sent."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, bytes_max: int) -> None:
+        self.path, self._bytes_max = path, bytes_max
         self._mark = path.with_name(path.name + ".sent")
         self._log = LocalLog(path) if path.exists() else None
         self._next = self._marked()
@@ -318,10 +336,28 @@ class _Spool:
         return count
 
     def append(self, rows: Sequence[tuple[str, str, bytes]], *, now_ms: int) -> None:
+        """Take rows; raises DependencyError, and takes none, where the limit is reached or the disk is full."""
+        size = self._bytes()
+        if size + sum(len(body) for _, _, body in rows) > self._bytes_max:
+            reason = f"spool {self.path}: {size} bytes, data.spool_mb_max is reached; bring the broker back, or raise the setting"
+            raise DependencyError(reason)
         if self._log is None:
             self._log = LocalLog(self.path)
         self._log.append(rows, now_ms=now_ms)
         self.waiting += len(rows)
+
+    def _bytes(self) -> int:
+        """What the spool takes of the disk: the file, and what SQLite has beside it until it is written back."""
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        size = 0
+        for file in files:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was emptied meanwhile, or cannot be made
+                size += file.stat().st_size
+        return size
+
+    def filled(self) -> float:
+        """Which share of its limit the spool has taken."""
+        return self._bytes() / self._bytes_max
 
     def read(self) -> list[tuple[str, str, bytes]]:
         found = self._log.read(self._next + 1, limit=SPOOL_BATCH) if self._log is not None else []

@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests import mailserver, peers
+
+if TYPE_CHECKING:
+    from tests.nginx_peer import Nginx
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
@@ -68,6 +72,15 @@ def secure_kafka() -> Iterator[peers.SecureKafka]:
     """A real one-node broker with encryption, logins and rights, the same for the whole run; `admin` may do everything."""
     with peers.secure_kafka_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def nginx() -> Iterator["Nginx"]:
+    """One nginx with a folder that this test has to itself."""
+    from tests.nginx_peer import nginx_server
+
+    with nginx_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
-"""The real programs that some tests need: one Kafka broker, one PostgreSQL server, started for the test run and stopped after it.
+"""The real programs that some tests need: Kafka, PostgreSQL, nginx, started for the test run and stopped after it.
 
-`tests/conftest.py` turns these into the fixtures `kafka`, `postgres_url` and `postgres_store_url`. A test that asks for one of
-them carries the marker of the same peer. Where a peer's programs are missing its tests are skipped and the end of the run says
-so in one line; GROUNDSWELL_REQUIRE=kafka,postgres turns that skip into a failure.
+`tests/conftest.py` turns these into the fixtures `kafka`, `postgres_url`, `postgres_store_url` and `nginx`. A test that asks for one
+of them carries the marker of the same peer. Where a peer's programs are missing its tests are skipped and the end of the run says
+so in one line; GROUNDSWELL_REQUIRE=kafka,nginx,postgres turns that skip into a failure.
 """
 
 import contextlib
@@ -109,16 +109,28 @@ def dovecot_missing() -> str | None:
     return None if os.geteuid() == 0 else "needs root: dovecot gives each of its processes another account"
 
 
+def nginx_program() -> str | None:
+    """Where nginx is; Debian's folder is on root's PATH only."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
+def nginx_missing() -> str | None:
+    """Why no web server can be started here, or None."""
+    return None if nginx_program() else "needs nginx: it is neither on the PATH nor in /usr/sbin"
+
+
 PEERS: Final[Mapping[str, Callable[[], str | None]]] = {
     "kafka": kafka_missing,
     "postgres": postgres_missing,
     "dovecot": dovecot_missing,
+    "nginx": nginx_missing,
 }
 """Word of a peer (marker, and word of GROUNDSWELL_REQUIRE) -> why it cannot be started here, None if it can."""
 
 FIXTURE_PEERS: Final[Mapping[str, str]] = {
     "kafka": "kafka",
     "secure_kafka": "kafka",
+    "nginx": "nginx",
     "postgres_url": "postgres",
     "postgres_store_url": "postgres",
     "dovecot": "dovecot",

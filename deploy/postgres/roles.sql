@@ -15,14 +15,14 @@
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
 --     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads
---
--- The crawler does not use the store.
+--     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['groundswell_owner', 'groundswell_worker', 'groundswell_desk', 'groundswell_keeper', 'groundswell_board'] LOOP
+    FOREACH role IN ARRAY ARRAY['groundswell_owner', 'groundswell_worker', 'groundswell_desk', 'groundswell_keeper', 'groundswell_board',
+        'groundswell_crawler'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -35,6 +35,9 @@ BEGIN
     GRANT USAGE, CREATE ON SCHEMA public TO groundswell_owner;
     -- Every other part reads what the board reads.
     GRANT groundswell_board TO groundswell_worker, groundswell_desk, groundswell_keeper;
+    -- The crawler, which faces the world, sees what it has to say and nothing else.
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO groundswell_crawler', current_database());
+    GRANT USAGE ON SCHEMA public TO groundswell_crawler;
 END $$;
 
 -- Tables of a store that was made before there were roles go to the owner.
@@ -65,6 +68,8 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions']),
+            ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
+            ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',

@@ -49,11 +49,12 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
     async def work() -> None:
         from ingest.fetch import Fetcher
+        from ingest.parsers import Parsers
 
         stop = _stop_event()
-        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
             sink = LocalLogSink(LocalLog(log_path), clock=clock)
-            crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
+            crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
             async with asyncio.TaskGroup() as group:
@@ -70,7 +71,10 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
 @click.command()
 def crawl() -> None:
-    """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order."""
+    """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order.
+
+    If store.url is a database for several machines, the board is told while records wait in the spool.
+    """
     from groundswell.clock import SystemClock
     from groundswell.kafka_access import KafkaAccess
     from groundswell.logs import logger
@@ -84,6 +88,7 @@ def crawl() -> None:
         KafkaAccess.from_settings(settings.kafka),
         identity=lambda raw: identity(raw, text=f"{clean(raw.title)} {clean(raw.text)}"),
         spool=Path(settings.data.dir) / "spool.log",
+        spool_bytes_max=settings.data.spool_mb_max * 1_000_000,
         clock=SystemClock(),
     )
     try:
@@ -93,12 +98,14 @@ def crawl() -> None:
 
     async def work() -> None:
         from ingest.fetch import Fetcher
+        from ingest.parsers import Parsers
 
-        async with Fetcher(contact=settings.catalogue.contact) as fetcher:
+        async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
             stop = _stop_event()
             async with asyncio.TaskGroup() as group:
                 group.create_task(_beat(probes, stop))
-                for part in _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics):
+                group.create_task(_report_spool(settings, sink, stop))
+                for part in _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics):
                     if part is not None:
                         group.create_task(part.run(stop))
 
@@ -203,6 +210,21 @@ async def _beat(probes: "Probes", stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), 5.0)
 
 
+async def _report_spool(settings: "Settings", sink: Any, stop: asyncio.Event) -> None:
+    """Tell the board what waits in the spool; a file is no store that a board elsewhere could read."""
+    from groundswell.clock import SystemClock
+    from ingest.spool_report import LOOK_EVERY_S, SpoolReport
+
+    if settings.store.url.startswith("sqlite"):
+        return
+    report = SpoolReport(settings.store.url, sink, clock=SystemClock())
+    while not stop.is_set():
+        await asyncio.to_thread(report.look)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+    report.close()
+
+
 def _stop_event() -> asyncio.Event:
     """Set by SIGTERM or Ctrl-C."""
     stop = asyncio.Event()
@@ -233,7 +255,7 @@ def _report_balance(store: "Store", metrics: "Metrics", log_path: Path) -> None:
             watch.report(connection, metrics)
 
 
-def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> tuple[Any, Any]:
+def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, metrics: "Metrics") -> tuple[Any, Any]:
     """The crawler, and what listens for sources that push; None where there are none."""
     from groundswell.clock import SystemClock
     from groundswell.logs import set_up_logs
@@ -252,7 +274,7 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics
     pushing = [source for source in sources if isinstance(kinds[source.name], Webhook)]
     asked = [source for source in sources if source not in pushing]
     memory = Memory(Path(settings.data.dir) / "crawler.db")
-    crawler = Crawler(asked, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics)
+    crawler = Crawler(asked, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics, off_loop=parsers.run)
     if not pushing:
         return crawler, None
     place = settings.push

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
-Kind = Literal["crash_loop", "final", "drops", "behind", "balance"]
+Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TITLES: Final[dict[Kind, str]] = {
     "crash_loop": "workers crash again and again",
@@ -20,6 +20,7 @@ TITLES: Final[dict[Kind, str]] = {
     "drops": "a feed is being dropped",
     "behind": "the pipeline is behind",
     "balance": "the balance is not zero",
+    "spool": "a crawler cannot publish",
 }
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
@@ -27,6 +28,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     "drops": "a-feed-is-being-dropped",
     "behind": "time-stands-still",
     "balance": "the-balance-is-not-zero",
+    "spool": "the-broker-is-away",
 }
 """Kind -> its place in docs/runbook.md."""
 

@@ -15,6 +15,7 @@ from groundswell.metrics import Metrics
 from groundswell.settings import load_settings
 from ingest.catalogue import load_catalogue
 from ingest.crawler import Crawler
+from ingest.parsers import Parsers
 from ingest.receiver import Receiver
 
 ENTRIES = """
@@ -37,7 +38,7 @@ def made(tmp_path: Path, entries: str) -> tuple[Any, Any]:
     extra = tmp_path / "extra.toml"
     extra.write_text(entries)
     settings = load_settings(environ={"GROUNDSWELL_CATALOGUE_EXTRA": str(extra), "GROUNDSWELL_DATA_DIR": str(tmp_path)})
-    return _crawler(settings, sink=None, fetcher=None, metrics=Metrics(CollectorRegistry()))
+    return _crawler(settings, sink=None, fetcher=None, parsers=Parsers(0), metrics=Metrics(CollectorRegistry()))
 
 
 def test_what_pushes_is_listened_for_and_everything_else_is_polled(
@@ -47,7 +48,7 @@ def test_what_pushes_is_listened_for_and_everything_else_is_polled(
     crawler, receiver = made(tmp_path, ENTRIES)
     assert isinstance(crawler, Crawler)
     assert isinstance(receiver, Receiver)
-    assert {source.name for source in crawler.sources} == {"dropped", *(source.name for source in load_catalogue())}
+    assert {source.name for source in crawler.due()} == {"dropped", *(source.name for source in load_catalogue())}
     logger("tests").warning("said", line="the key is hunter2hunter2hunter2")
     assert "hunter2" not in capfd.readouterr().err
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.faults.catalogue import STRIKES
 from tests.faults.material import Twists, make_material
+from tests.faults.proxy import Way
+from tests.faults.spool import crawl_through_an_outage
 from tests.faults.trial import Outcome, Trial, World, expected_rows, world
 from tests.kafka_run import embedded_rows
 
@@ -81,3 +83,13 @@ def test_what_is_delivered_twice_is_a_duplicate_and_changes_nothing_else(tmp_pat
     more = [row for row in after["admissions"] if row not in set(before["admissions"])]
     assert len(more) == len(after["admissions"]) - len(before["admissions"]) > 200
     assert {row[3] for row in more} == {"duplicate"}
+
+
+@pytest.mark.parametrize("way", ["refusing", "cut"])
+def test_what_a_crawler_publishes_while_the_brokers_are_away_waits_on_disk_and_arrives_in_order(
+    peers: World, way: Way, tmp_path: Path
+) -> None:
+    waited, arrived = crawl_through_an_outage(peers.brokers, way, run=f"spool-{way}", spool=tmp_path / "spool.db")
+    assert waited >= 1_300
+    assert arrived == list(range(1_601))
+    assert list(tmp_path.iterdir()) == []

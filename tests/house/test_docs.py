@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BUILT: Final = frozenset({"build", "dist", "var", "target", "node_modules", "__pycache__"})  # folders that git ignores
 GENERATED: Final = frozenset(generate.PAGES)
 LINES_MAX: Final = 250
+LOOKED_UP: Final = {"docs/runbook.md": 400}  # pages that nobody reads from top to bottom
 IMAGE_BYTES_MAX: Final = 300_000
 
 CODE: Final = ("groundswell", "ingest", "models", "stream", "alerts", "dashboards", "deploy")
@@ -212,7 +213,7 @@ def test_every_command_that_the_code_tells_people_to_type_exists() -> None:
 # --- the hand-written pages ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(set(PAGES) - GENERATED))
 def test_a_page_stays_short_enough_to_be_read(name: str) -> None:
-    assert len(text_of(name).splitlines()) <= LINES_MAX
+    assert len(text_of(name).splitlines()) <= LOOKED_UP.get(page, LINES_MAX)
 
 
 def test_the_readme_leads_to_every_page_of_docs() -> None:

@@ -31,7 +31,9 @@ def test_markers_fixtures_and_the_ci_script_name_the_peers_that_there_are() -> N
 
 
 def test_a_required_peer_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"GROUNDSWELL_REQUIRE='kafka,postgress': 'postgress' is no peer; known are kafka, postgres"):
+    with pytest.raises(
+        ValueError, match=r"GROUNDSWELL_REQUIRE='kafka,postgress': 'postgress' is no peer; known are dovecot, kafka, nginx, postgres"
+    ):
         peers.required_peers("kafka,postgress")
 
 
@@ -39,7 +41,7 @@ def test_a_required_peer_that_does_not_exist_is_refused_by_name() -> None:
 def run_without_programs(project: Path, require: str) -> subprocess.CompletedProcess[str]:
     """One test per peer, run by pytest in a project with this conftest, where the PATH leads to no program."""
     (project / "tests").mkdir()
-    for name in ("conftest.py", "peers.py"):
+    for name in ("conftest.py", "peers.py", "mailserver.py"):
         (project / "tests" / name).write_bytes((peers.REPOSITORY / "tests" / name).read_bytes())
     start = project / "deploy" / "kafka"
     start.mkdir(parents=True)
@@ -47,7 +49,7 @@ def run_without_programs(project: Path, require: str) -> subprocess.CompletedPro
         (start / name).write_bytes((START.parent / name).read_bytes())
     (start / "start.sh").chmod(0o755)
     (project / "pytest.ini").write_text(
-        "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers =\n  kafka: k\n  postgres: p\n"
+        "[pytest]\naddopts = --import-mode=importlib\npythonpath = .\nmarkers =\n  kafka: k\n  nginx: n\n  postgres: p\n"
     )
     (project / "tests" / "test_two.py").write_text("def test_one(kafka): ...\ndef test_two(postgres_store_url): ...\n")
     tools = project / "bin"

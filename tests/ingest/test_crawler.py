@@ -59,11 +59,22 @@ async def crawler(
     *sources: Source, sink: Sink, memory_path: Path, clock: ManualClock, metrics: Metrics | None = None, slept: list[float] | None = None
 ) -> AsyncIterator[Crawler]:
     async def sleep(seconds: float) -> None:
-        (slept if slept is not None else []).append(seconds)
+        if slept is not None:
+            slept.append(seconds)
+            clock.advance(round(seconds * 1_000))
 
     with Memory(memory_path) as memory:
         async with Fetcher(limits=LIMITS) as fetcher:
-            yield Crawler(sources, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics, sleep=sleep)
+            yield Crawler(
+                sources,
+                sink=sink,
+                memory=memory,
+                fetcher=fetcher,
+                clock=clock,
+                metrics=metrics,
+                sleep=sleep,
+                host_gap_ms=0 if slept is None else 1_000,
+            )
 
 
 def written(log: LocalLog) -> list[RawRecord]:
@@ -237,7 +248,7 @@ async def test_a_host_whose_robots_txt_is_broken_is_left_alone_until_it_is_mende
     assert beat.new == 1
 
 
-async def test_a_crawl_delay_is_waited_for_between_two_requests_to_the_host(
+async def test_two_requests_to_a_host_are_a_second_apart_or_as_far_as_its_crawl_delay_says(
     publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
 ) -> None:
     publisher.play("/robots.txt", answer(200, "User-agent: *\nCrawl-delay: 5"))
@@ -246,7 +257,49 @@ async def test_a_crawl_delay_is_waited_for_between_two_requests_to_the_host(
     sources = [source(publisher, "/a", name="a"), source(publisher, "/b", name="b")]
     async with crawler(*sources, sink=LocalLogSink(log, clock=clock), memory_path=memory_path, clock=clock, slept=slept) as crawling:
         await crawling.poll_due()
-    assert slept == [5.0]
+    assert slept == [1.0, 5.0]  # after robots.txt, and between the two feeds
+
+
+async def test_a_host_that_asks_for_rest_is_asked_for_nothing_until_then_even_after_a_restart(
+    publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
+) -> None:
+    publisher.play("/a", answer(429, Retry_After="7200")).play("/b", answer(200, rss("b")))
+    first, second = source(publisher, "/a", name="a"), source(publisher, "/b", name="b")
+    sink = LocalLogSink(log, clock=clock)
+    async with crawler(first, sink=sink, memory_path=memory_path, clock=clock) as crawling:
+        await crawling.poll_due()
+    async with crawler(first, second, sink=sink, memory_path=memory_path, clock=clock) as crawling:
+        assert crawling.due() == []
+        beat = await crawling.poll(second)  # out of turn
+        assert beat.reason == "127.0.0.1 asked for rest until 2026-03-02 10:30:00Z (HTTP 429, Retry-After)"
+        clock.advance(2 * 60 * MINUTE - 1)
+        assert await crawling.poll_due() == []
+        assert publisher.asked("/b") == []
+        clock.advance(1)
+        await crawling.poll_due()
+    assert len(publisher.asked("/b")) == 1
+
+
+async def test_one_poll_may_ask_for_sixty_addresses_and_no_more(
+    publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
+) -> None:
+    feed = source(publisher)
+    async with crawler(feed, sink=LocalLogSink(log, clock=clock), memory_path=memory_path, clock=clock) as crawling:
+        get = crawling.getter(feed)
+        answers = [await get(f"{publisher.url}/{number}", {}) for number in range(61)]
+    assert [found.status for found in answers] == [404] * 60 + [0]
+    assert (answers[-1].refused, answers[-1].reason) == (True, "more than 60 requests in one poll")
+
+
+async def test_what_may_be_inside_is_one_host_and_port_not_whatever_it_redirects_to(
+    publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
+) -> None:
+    other = publisher.url.replace("127.0.0.1", "127.0.0.2")
+    publisher.play("/rss", answer(302, Location=f"{other}/secret"))
+    async with crawler(source(publisher), sink=LocalLogSink(log, clock=clock), memory_path=memory_path, clock=clock) as crawling:
+        [beat] = await crawling.poll_due()
+    assert "127.0.0.2 is an inside address" in (beat.reason or "")
+    assert publisher.asked("/secret") == []
 
 
 async def test_an_inside_address_needs_the_catalogues_word(

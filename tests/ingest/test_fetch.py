@@ -68,18 +68,6 @@ async def test_only_permanent_redirects_are_told_as_a_move(publisher: Publisher,
     assert found.moved_to == (publisher.url + "/new" if known else None)
 
 
-async def test_headers_go_with_a_redirect_on_the_same_host_and_not_to_another(publisher: Publisher) -> None:
-    async with publishing() as other:
-        publisher.play("/a", answer(302, Location="/b")).play("/b", answer(302, Location=f"{other.url}/c")).play("/c", answer(200, "x"))
-        other.play("/c", answer(302, Location=f"{publisher.url}/c"))
-        await get(publisher.url + "/a", headers={"Authorization": "Bearer k", "If-None-Match": '"1"'})
-    sent = {request.path: "Authorization" in request.headers for request in publisher.requests}
-    assert sent == {"/a": True, "/b": True, "/c": True}
-    [elsewhere] = other.requests
-    assert "Authorization" not in elsewhere.headers
-    assert "If-None-Match" not in elsewhere.headers
-
-
 async def test_redirects_without_end_end(publisher: Publisher) -> None:
     publisher.play("/loop", answer(302, Location="/loop"))
     found = await get(publisher.url + "/loop")

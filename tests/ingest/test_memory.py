@@ -11,6 +11,7 @@ from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.memory import Memory, item_id
 from ingest.polite import SourceState
+from ingest.schedule import Rest
 
 SOURCE = Source(name="desk", owner="o", url="https://news.example/rss")
 
@@ -70,3 +71,14 @@ def test_an_edit_is_another_item_and_a_new_date_is_not() -> None:
     first = RawDocument(source="s", title="Bank falls", id="1", published_ms=1)
     assert item_id(first) == item_id(msgspec.structs.replace(first, published_ms=2, fetched_ms=9))
     assert item_id(first) != item_id(msgspec.structs.replace(first, title="Bank rises"))
+
+
+def test_a_hosts_rest_survives_a_restart_until_it_is_over(tmp_path: Path) -> None:
+    with Memory(tmp_path / "crawler.db") as memory:
+        memory.keep_rest("a.example", Rest(until_ms=100, why="HTTP 429"))
+        memory.keep_rest("a.example", Rest(until_ms=200, why="HTTP 429"))
+        memory.keep_rest("b.example", Rest(until_ms=150, why="HTTP 503"))
+    with Memory(tmp_path / "crawler.db") as memory:
+        assert set(memory.rests(now_ms=120)) == {"a.example", "b.example"}
+        assert memory.rests(now_ms=150) == {"a.example": Rest(until_ms=200, why="HTTP 429")}
+        assert set(memory.rests(now_ms=0)) == {"a.example"}

@@ -127,6 +127,14 @@ def test_a_full_answer_without_validators_forgets_the_old_ones() -> None:
     assert validators(after(state, good(), source=SOURCE, now_ms=NOW)) == {}
 
 
+def test_after_two_answers_that_cannot_be_read_the_whole_is_asked_for() -> None:
+    state = after(STATE, good(etag='"a"'), source=SOURCE, now_ms=NOW)
+    state = after(state, Answer(status=0), source=SOURCE, now_ms=NOW)
+    assert validators(state) == {"If-None-Match": '"a"'}
+    assert validators(after(state, Answer(status=0), source=SOURCE, now_ms=NOW)) == {}
+    assert validators(after(state, Answer(status=500), source=SOURCE, now_ms=NOW)) == {"If-None-Match": '"a"'}
+
+
 def test_a_validator_that_is_not_utf8_is_not_sent_back_because_it_could_not_be_exact() -> None:
     assert validators(SourceState(url=URL, etag="\udcff")) == {}
 

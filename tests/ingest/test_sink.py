@@ -63,8 +63,10 @@ def forgiving_kafka_python() -> Iterator[None]:
 
 
 @contextmanager
-def kafka_sink(bootstrap: str, run: str, spool: Path, clock: ManualClock, *, wait_s: float = 10.0) -> Iterator[KafkaSink]:
-    sink = KafkaSink(bootstrap, run, identity=identity, spool=spool, clock=clock, wait_s=wait_s)
+def kafka_sink(
+    bootstrap: str, run: str, spool: Path, clock: ManualClock, *, wait_s: float = 10.0, spool_bytes_max: int = 10**9
+) -> Iterator[KafkaSink]:
+    sink = KafkaSink(bootstrap, run, identity=identity, spool=spool, clock=clock, wait_s=wait_s, spool_bytes_max=spool_bytes_max)
     try:
         yield sink
     finally:
@@ -133,6 +135,21 @@ def test_a_spool_that_cannot_be_written_is_an_error(tmp_path: Path, clock: Manua
         sink.put([document("1")])
 
 
+def test_a_spool_takes_no_more_than_its_limit_of_the_disk_and_keeps_what_it_has(spool: Path, clock: ManualClock) -> None:
+    taken, refusal = list[str](), ""
+    with kafka_sink(nobody(), "r", spool, clock, wait_s=0.3, spool_bytes_max=300_000) as sink:
+        while not refusal and len(taken) < 1_000:
+            try:
+                sink.put([document(str(len(taken)), title="t" * 2_000)])
+                taken.append(str(len(taken)))
+            except DependencyError as error:
+                refusal = str(error)
+        assert sink.tick() == len(taken) > 10
+    assert "data.spool_mb_max is reached; bring the broker back, or raise the setting" in refusal
+    assert sum(file.stat().st_size for file in spool.parent.glob("spool.db*")) < 500_000
+    assert spooled(spool) == taken
+
+
 # --- a real broker ----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def run() -> str:
@@ -172,6 +189,14 @@ def consumed(bootstrap: str, run: str) -> dict[int, list[bytes]]:
         return found
     finally:
         consumer.close()
+
+
+def emptied(sink: KafkaSink) -> None:
+    """One tick drains for a second; on a slow machine it takes several."""
+    for _ in range(30):
+        if sink.tick() == 0:
+            return
+    pytest.fail("the spool is not emptied")
 
 
 def ids(messages: list[bytes]) -> list[str | None]:
@@ -218,7 +243,7 @@ def test_what_waited_is_sent_in_order_before_anything_new_and_the_spool_is_remov
     make_topic()
     with kafka_sink(kafka, run, spool, clock) as sink:
         sink.put([document("same", title="2500")])  # joins the others behind
-        assert sink.tick() == 0
+        emptied(sink)
     bodies = [body for messages in consumed(kafka, run).values() for message in messages for body in records_of(message)]
     records = [decode_raw(body) for body in bodies]
     assert [record.title for record in records if isinstance(record, RawDocument)] == [str(number) for number in range(2_501)]
@@ -233,7 +258,7 @@ def test_a_spool_is_emptied_also_where_nothing_can_be_written_any_more(
     spool.with_name("spool.db.sent.new").mkdir()  # where the next mark would be written
     make_topic()
     with kafka_sink(kafka, run, spool, clock) as sink:
-        assert sink.tick() == 0
+        emptied(sink)
     assert sum(len(ids(messages)) for messages in consumed(kafka, run).values()) == 2_500
     assert not spool.exists()
 

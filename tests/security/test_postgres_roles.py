@@ -13,10 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from deploy.kafka import secure
+from groundswell.clock import ManualClock
 from groundswell.errors import DependencyError
 from groundswell.names import TICK_MS
 from groundswell.store import schema as t
+from groundswell.store.conditions import open_conditions
 from groundswell.store.store import HEAD, Store
+from ingest.spool_report import SpoolReport
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.publish import publish_archive
 from stream.shells.topics import prepare_run
@@ -25,7 +28,7 @@ from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
 
 SCRIPT: Final = (Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.sql").read_text("utf-8")
-PARTS: Final = ("owner", "worker", "desk", "keeper", "board")
+PARTS: Final = ("owner", "worker", "desk", "keeper", "board", "crawler")
 RUN: Final = "roles"
 
 
@@ -91,7 +94,7 @@ def test_worker_desk_keeper_and_board_each_do_their_part_without_owning_a_table(
         assert found[table] == rows, table
 
 
-@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board"])
+@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board", "crawler"])
 def test_nobody_but_the_owner_changes_the_tables(opened: Callable[[str], Store], part: str) -> None:
     store = opened(part)
     for statement in ("DROP TABLE drops", "ALTER TABLE alerts ADD COLUMN x int", "TRUNCATE alerts", "CREATE TABLE mine (x int)"):
@@ -106,6 +109,30 @@ def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> N
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
         may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+def test_the_crawler_says_what_waits_in_its_spool_and_reads_nothing_else(
+    url_of: Callable[[str], str], opened: Callable[[str], Store]
+) -> None:
+    class Waiting:
+        """A spool that is not empty."""
+
+        def trouble(self) -> str | None:
+            return "12 records wait"
+
+    report = SpoolReport(url_of("crawler"), Waiting(), clock=ManualClock(1), host="crawler-1")
+    report.look()
+    report.look()
+    report.close()
+    with opened("board").read() as connection:
+        assert [condition.kind for condition in open_conditions(connection)] == ["spool"]
+    for statement in (
+        "SELECT * FROM documents",
+        "INSERT INTO documents DEFAULT VALUES",
+        "DELETE FROM conditions",
+        "UPDATE progress SET epoch = 0",
+    ):
+        may_not(opened("crawler"), statement)
 
 
 @pytest.mark.parametrize(
