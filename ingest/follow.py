@@ -21,7 +21,7 @@ from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.fetch import Fetched
 from ingest.memory import Memory, Waiting, item_id
-from ingest.parsers import OffLoop, UnreadableError
+from ingest.parsers import LostReaderError, OffLoop
 from ingest.types.base import Credentials, HttpType, Parsed, Request
 from ingest.types.json_api import with_parameters
 
@@ -72,7 +72,7 @@ class Asked:
         try:
             parse = partial(self.kind.parse, asked=asked, source=self.source, fetched_ms=fetched_ms)
             return await self._off_loop(parse, fetched.body, fetched.headers)
-        except UnreadableError as error:
+        except LostReaderError as error:
             return Parsed(records=[], problem=reason_of(error))
 
 

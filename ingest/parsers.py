@@ -15,7 +15,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 
-__all__ = ["OffLoop", "Parsers", "UnreadableError"]
+__all__ = ["LostReaderError", "OffLoop", "Parsers"]
 
 WITHIN_S: Final = 30.0
 
@@ -31,7 +31,7 @@ class OffLoop(Protocol):
         ...
 
 
-class UnreadableError(Exception):
+class LostReaderError(Exception):
     """A document has cost its reader too much time, or its life."""
 
 
@@ -60,7 +60,7 @@ class Parsers:
         """Call a function of a module in one of the processes.
 
         Raises:
-            UnreadableError: it took too long, or its process has ended; another process has taken the place.
+            LostReaderError: it took too long, or its process has ended; another process has taken the place.
         """
         reader = await self._free.get()
         whole = False
@@ -70,10 +70,10 @@ class Parsers:
             whole = True
         except TimeoutError as error:
             message = f"unreadable: not read within {self._within_s:g} s"
-            raise UnreadableError(message) from error
+            raise LostReaderError(message) from error
         except BrokenExecutor as error:
             message = "unreadable: its reader has died of it"
-            raise UnreadableError(message) from error
+            raise LostReaderError(message) from error
         else:
             return found
         finally:

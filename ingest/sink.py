@@ -351,7 +351,7 @@ class _Spool:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         size = 0
         for file in files:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was emptied meanwhile, or cannot be made
+            with contextlib.suppress(OSError):  # not there yet, or emptied meanwhile
                 size += file.stat().st_size
         return size
 

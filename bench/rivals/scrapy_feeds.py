@@ -14,7 +14,6 @@ from typing import Any
 
 import scrapy
 from feeds import addresses
-from ingest.feed import parse
 from scrapy.crawler import CrawlerProcess
 from scrapy.exceptions import CloseSpider
 
@@ -24,6 +23,8 @@ from groundswell.records import Heartbeat
 from ingest.catalogue import Source
 from ingest.memory import item_id
 from ingest.sink import LocalLogSink
+from ingest.types.base import Request
+from ingest.types.feed import Feed
 
 PORT, HOSTS, WANTED, LOG = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
 SETTINGS = {
@@ -60,7 +61,7 @@ class Feeds(scrapy.Spider):
         """Read and publish; then ask again."""
         source, now_ms = response.meta["source"], self._clock.now_ms()
         headers = {name.decode(): values[0].decode() for name, values in response.headers.items()}
-        parsed = parse(response.body, headers, source=source, fetched_ms=now_ms)
+        parsed = Feed().parse(response.body, headers, asked=Request(url=source.url), source=source, fetched_ms=now_ms)
         items = {item_id(record): record for record in reversed(parsed.records)}
         new = [record for item, record in items.items() if item not in self._seen]
         self._seen.update(items)

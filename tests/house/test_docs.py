@@ -213,7 +213,7 @@ def test_every_command_that_the_code_tells_people_to_type_exists() -> None:
 # --- the hand-written pages ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", sorted(set(PAGES) - GENERATED))
 def test_a_page_stays_short_enough_to_be_read(name: str) -> None:
-    assert len(text_of(name).splitlines()) <= LOOKED_UP.get(page, LINES_MAX)
+    assert len(text_of(name).splitlines()) <= LOOKED_UP.get(name, LINES_MAX)
 
 
 def test_the_readme_leads_to_every_page_of_docs() -> None:

@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from ingest.catalogue import Source
 from ingest.crawler import Crawler
 from ingest.fetch import Fetcher
 from ingest.memory import Memory
-from ingest.parsers import Parsers, UnreadableError
+from ingest.parsers import LostReaderError, Parsers
 from ingest.sink import RawRecord
 from ingest.types.base import Request
 from ingest.types.feed import Feed
@@ -38,9 +39,9 @@ async def test_an_answer_is_read_in_another_process_to_the_same_records() -> Non
 async def test_a_document_that_hangs_or_kills_its_reader_is_unreadable_and_the_next_one_is_read() -> None:
     async with Parsers(1, within_s=3.0) as parsers:
         first = await parsers.run(os.getpid)
-        with pytest.raises(UnreadableError, match="not read within 3 s"):
+        with pytest.raises(LostReaderError, match="not read within 3 s"):
             await parsers.run(time.sleep, 600)
-        with pytest.raises(UnreadableError, match="its reader has died of it"):
+        with pytest.raises(LostReaderError, match="its reader has died of it"):
             await parsers.run(os._exit, 1)
         assert await parsers.run(os.getpid) != first
     with pytest.raises(ProcessLookupError):
@@ -100,6 +101,26 @@ class Kept:
 
     def close(self) -> None:
         pass
+
+
+def hang(*_: object, **__: object) -> None:
+    """A parser that a document has got the better of."""
+    time.sleep(600)
+
+
+async def test_an_answer_that_cannot_be_read_is_a_failed_poll_with_its_reason(tmp_path: Path) -> None:
+    clock, sink = ManualClock(1_772_440_200_000), Kept()
+    async with publishing() as publisher, Fetcher() as fetcher, Parsers(1, within_s=1.0) as parsers:
+
+        async def badly(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            return await parsers.run(hang, *args, **kwargs)
+
+        publisher.play("/rss", answer(200, rss("a")))
+        source = Source(name="desk", owner="o", url=f"{publisher.url}/rss", allow_private=True)
+        with Memory(tmp_path / "crawler.db") as memory:
+            crawler = Crawler([source], sink=sink, memory=memory, fetcher=fetcher, clock=clock, host_gap_ms=0, off_loop=badly)
+            [beat] = await crawler.poll_due()
+    assert (beat.ok, beat.new, beat.reason) == (False, 0, "unreadable: not read within 1 s")
 
 
 async def test_a_crawler_hands_over_what_was_read_elsewhere(tmp_path: Path) -> None:

@@ -223,11 +223,11 @@ def test_a_week_of_four_hundred_sources_asks_nobody_too_often_wastes_nothing_and
 
 # --- and that it would be found out -------------------------------------------------------------------------------------------
 def test_a_schedule_without_a_gap_between_requests_is_found_out() -> None:
-    assert [line for line in asked_too_often(World(1, sources=60, gap_ms=0).run()) if "two within" in line]
+    assert [line for line in asked_too_often(World(1, sources=40, gap_ms=0).run()) if "two within" in line]
 
 
 def test_a_schedule_that_does_not_hear_a_host_ask_for_rest_is_found_out() -> None:
-    assert [line for line in asked_too_often(World(1, sources=60, told=False).run()) if "while it rests" in line]
+    assert [line for line in asked_too_often(World(1, sources=40, told=False).run()) if "while it rests" in line]
 
 
 def eager(state: SourceState, answer: Answer, source: Source, now_ms: int) -> SourceState:
@@ -247,7 +247,7 @@ def forgetful(state: SourceState, answer: Answer, source: Source, now_ms: int) -
 
 
 def test_a_step_that_asks_too_soon_comes_too_late_or_forgets_validators_is_found_out() -> None:
-    assert [line for line in asked_too_often(World(1, sources=60, step=eager).run()) if ": after" in line]
-    assert missed(World(1, sources=60, step=lazy).run())
-    not_modified, unchanged = unchanged_polls(World(1, sources=60, step=forgetful).run())
+    assert [line for line in asked_too_often(World(1, sources=40, step=eager).run()) if ": after" in line]
+    assert missed(World(1, sources=40, step=lazy).run())
+    not_modified, unchanged = unchanged_polls(World(1, sources=40, step=forgetful).run())
     assert not_modified < 0.95 * unchanged
