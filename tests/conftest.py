@@ -3,11 +3,15 @@
 import os
 from collections.abc import Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests import mailserver, peers
+from tests import peers
+
+if TYPE_CHECKING:
+    from tests.mailserver import MailServer
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
@@ -85,7 +89,9 @@ def postgres_store_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dovecot() -> Iterator[mailserver.MailServer]:
+def dovecot() -> "Iterator[MailServer]":
     """A real mail server with one mailbox, the same for the whole run: every test makes folders of its own in it."""
-    with mailserver.mail_server() as server:
+    from tests.mailserver import mail_server
+
+    with mail_server() as server:
         yield server
