@@ -63,6 +63,6 @@ def _shown(node: ast.AnnAssign) -> str:
         return "needed"
     if isinstance(node.value, ast.Constant):
         value = node.value.value
-        shown = str(value).lower() if isinstance(value, bool) else str(value)
-        return "" if value in ("", None) else f"`{shown}`"
+        shown = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+        return f"`{shown}`" if shown else ""
     return ""

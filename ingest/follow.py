@@ -154,6 +154,8 @@ class _Walk:
     async def articles(self, waiting: Sequence[Waiting]) -> None:
         """Ask what waited longest, and the newest of what is listed and was not read; hand over the oldest first."""
         source = self._asked.source
+        # A page that this poll was led to anyway has been asked, or waits anew.
+        waiting = [one for one in waiting if one.request.role == "article" or one.request.url not in self._addresses]
         known = {one.request.key or one.request.url for one in waiting}
         unseen = self._memory.unseen(source, list(self._listed))
         self._done += [key for key in self._listed if key not in unseen]

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests import mailserver, peers
+from tests import peers
+
+if TYPE_CHECKING:
+    from tests.mailserver import MailServer
 
 if TYPE_CHECKING:
     from tests.nginx_peer import Nginx
@@ -98,7 +101,9 @@ def postgres_store_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dovecot() -> Iterator[mailserver.MailServer]:
+def dovecot() -> "Iterator[MailServer]":
     """A real mail server with one mailbox, the same for the whole run: every test makes folders of its own in it."""
-    with mailserver.mail_server() as server:
+    from tests.mailserver import mail_server
+
+    with mail_server() as server:
         yield server

@@ -56,7 +56,7 @@ class Folder(IntakeType, frozen=True, kw_only=True):
             return False
         return parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and len(parts.path) > 1
 
-    def take(
+    def _take(
         self,
         *,
         source: "Source",

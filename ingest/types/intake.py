@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from groundswell.errors import reason_of
 from groundswell.records import RawDocument
 from ingest.types.base import SourceType
 
@@ -31,7 +32,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IntakeType(SourceType, frozen=True, kw_only=True):
-    """A type that looks for itself. `take` is called in a thread, one call at a time for each source."""
+    """A type that looks for itself: subclasses add `_take`. It is called in a thread, one call at a time for each source."""
 
     look_every_s: ClassVar[int] = 60  # unless the entry has every_s
 
@@ -53,4 +54,18 @@ class IntakeType(SourceType, frozen=True, kw_only=True):
             environ: where secrets are.
             fetched_ms: now.
         """
+        try:
+            return self._take(source=source, mark=mark, unseen=unseen, environ=environ, fetched_ms=fetched_ms)
+        except Exception as error:  # as with `parse`: what the outside world makes it stumble over is a fact about the source
+            return Taken(ok=False, problem=f"unreadable: {type(error).__name__}: {reason_of(error)[:200]}")
+
+    def _take(
+        self,
+        *,
+        source: "Source",
+        mark: str,
+        unseen: Callable[[list[str]], set[str]],
+        environ: Mapping[str, str],
+        fetched_ms: int,
+    ) -> Taken:
         raise NotImplementedError

@@ -40,7 +40,7 @@ class Mailbox(IntakeType, frozen=True, kw_only=True):
     ca_file: str = ""  # PEM file of the authority that signed the server's certificate; empty: those of the system
     messages_max: Annotated[int, Meta(ge=1, le=500)] = 50  # of one look; the rest come at the next
 
-    def take(
+    def _take(
         self,
         *,
         source: "Source",

@@ -27,7 +27,7 @@ from ingest.types import base
 from ingest.types.base import HttpType, Parsed
 from ingest.types.charset import decoded
 from ingest.types.document import document_of
-from ingest.types.intake import IntakeType
+from ingest.types.intake import IntakeType, Taken
 from ingest.types.table import TYPES, type_of
 from tests.ingest.types.examples import EXAMPLES, Example
 from tests.ingest.types.mutations import mutated_answer
@@ -159,6 +159,15 @@ def test_the_type_that_contributing_walks_through_works_as_it_stands_there() -> 
     assert [record.title for record in read.records] == ["Bank falls", "Rates rise"]
     with pytest.raises(msgspec.ValidationError):
         names["Bulletin"].of({"skip": -1})
+
+
+def test_a_look_that_stumbles_is_a_source_that_cannot_be_seen() -> None:
+    class Stumbling(IntakeType, frozen=True, kw_only=True):
+        def _take(self, **_: Any) -> Taken:
+            raise KeyError("unforeseen")  # noqa: EM101
+
+    taken = Stumbling().take(source=EXAMPLES["feed"].source, mark="", unseen=set, environ={}, fetched_ms=NOW)
+    assert (taken.ok, taken.problem) == (False, "unreadable: KeyError: 'unforeseen'")
 
 
 # --- entries ------------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,10 @@ ONLY_IN: Final = {
     "aiosmtplib": ("alerts/notify/mail.py",),
     "smtplib": ("groundswell/doctor.py",),  # says EHLO to find out whether anybody answers; sends nothing
     "slack_sdk": ("alerts/notify/slack.py",),
+    "imaplib": ("ingest/types/mailbox.py",),
+    "feedparser": ("ingest/types/feed.py",),
+    "trafilatura": ("ingest/types/article.py",),
+    "jmespath": ("ingest/types/fields.py",),
 }
 GRAFANA_FILES_MAX: Final = 1
 ONLY_IN_MODELS: Final = ("torch", "transformers", "tokenizers", "safetensors")
@@ -112,6 +116,17 @@ def test_torch_and_what_comes_with_it_stay_inside_models() -> None:
 def test_operators_have_no_clock_no_chance_and_no_outside(library: str) -> None:
     pure = ("stream/operators/", "stream/pipeline.py", "alerts/detectors/", "alerts/desk.py", "alerts/dossier.py")
     wrong = [file for file, names in imports().items() if file.startswith(pure) and any(within(name, (library,)) for name in names)]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "library", ["time", "random", "socket", "sqlite3", "asyncio", "threading", "subprocess", "aiohttp", "urllib.request"]
+)
+def test_a_source_type_has_no_clock_no_chance_and_no_network_of_its_own(library: str) -> None:
+    wrong = [
+        file for file, names in imports().items() if file.startswith("ingest/types/") and any(within(name, (library,)) for name in names)
+    ]
 
     assert wrong == []
 

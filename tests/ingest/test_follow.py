@@ -247,6 +247,15 @@ async def test_a_page_that_fails_is_read_by_the_next_poll_and_nothing_is_missed(
     assert titles(await site.poll()) == ["1", "2"]
 
 
+async def test_a_page_that_goes_on_failing_waits_once_however_often_it_is_led_to(make: Callable[..., Site]) -> None:
+    site = api(make)
+    for number in range(3, 8):
+        site.answers = {API: page_of(number), f"{API}?page=2": 500}
+        await site.poll()
+        assert [url for url, _ in site.asked].count(f"{API}?page=2") == 1
+        assert len(site.memory.waiting(site.source)) == 1
+
+
 # --- keys ---------------------------------------------------------------------------------------------------------------------
 KEY = "k3y/with+signs=0123456789"
 
