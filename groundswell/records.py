@@ -41,6 +41,7 @@ class RawDocument(_Wire, frozen=True, tag="document"):
     fetched_ms: int = 0  # the crawler's clock; informative only
     known_ms: int | None = None  # replays and archives bring their own; None = the log's append time
     known_basis: KnownBasis = "recorded"
+    store_text: bool = True  # from the catalogue; False: the text is scored and then goes, title and offsets stay
 
 
 class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
@@ -99,6 +100,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     known_ms: int
     known_basis: KnownBasis = "recorded"
     fetched_ms: int = 0
+    store_text: bool = True  # never stored itself: what is stored of a document is what may be
 
 
 class Mention(msgspec.Struct, frozen=True):

@@ -52,7 +52,8 @@ async def ask(source: Source, state: SourceState, *, get: Get, memory: Memory, c
     if 200 <= fetched.status < 300:
         parsed = await asyncio.to_thread(parse, fetched.body, fetched.headers, source=source, fetched_ms=now_ms)
     # The oldest first: feeds list the newest first, and a log is read in its order.
-    items = {item_id(record): record for record in reversed(parsed.records)} if parsed else {}
+    # What the catalogue says of the text goes with each record, whatever type of source made it.
+    items = {item_id(r): msgspec.structs.replace(r, store_text=source.may_store_text) for r in reversed(parsed.records)} if parsed else {}
     unseen = memory.unseen(source, list(items))
     documents = [record for item, record in items.items() if item in unseen]
     ok = fetched.status == 304 or (parsed is not None and parsed.is_feed)

@@ -104,6 +104,7 @@ def said_source(stamped: Stamped) -> str:
 
 class _Source(msgspec.Struct):
     source: str = ""
+    store_text: bool = True
 
 
 _source = msgspec.json.Decoder(_Source)
@@ -111,7 +112,19 @@ _source = msgspec.json.Decoder(_Source)
 
 def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Drop:
     """The drop of a record, with the bytes that it came as."""
-    return Drop(position=stamped.position, known_ms=known_ms, source=source[:200] or "?", reason=reason, body=stamped.body[:DROP_BYTES_MAX])
+    return Drop(position=stamped.position, known_ms=known_ms, source=source[:200] or "?", reason=reason, body=kept_bytes(stamped.body))
+
+
+def kept_bytes(body: bytes) -> bytes:
+    """What a drop keeps of a record: its beginning; nothing of one whose text may not be stored.
+
+    >>> kept_bytes(b'{"source": "a", "text": "b"}'), kept_bytes(b'{"source": "a", "text": "b", "store_text": false}')
+    (b'{"source": "a", "text": "b"}', b'')
+    """
+    try:
+        return body[:DROP_BYTES_MAX] if _source.decode(body).store_text else b""
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return body[:DROP_BYTES_MAX]
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
