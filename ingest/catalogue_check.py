@@ -139,7 +139,8 @@ def _owners(read: Sequence[_Entry]) -> Iterator[Problem]:
     """An owner spelled in two ways counts as two independent ones."""
     for entry, first in _later(read, key=lambda entry: _plain(entry.source.owner)):
         if entry.source.owner != first.source.owner:
-            rule = f"{entry.source.owner!r} is {first.source.owner!r} of {first.source.name!r} spelled otherwise; owners are counted, so write one"
+            same = f"{first.source.owner!r} of {first.source.name!r}"
+            rule = f"{entry.source.owner!r} is {same} spelled otherwise; owners are counted, so write one"
             yield Problem(entry.file, entry.label, "owner", rule)
 
 

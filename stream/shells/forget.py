@@ -1,6 +1,6 @@
 """Forget: the texts of one document, source or author go, or those that were kept long enough; what was counted stays.
 
-An author is known by a hash for each source (ingest/feed.py, ingest/archive.py), so a name finds what it wrote without being stored.
+An author is known by a hash for each source (ingest/feed.py, ingest/archives/lines.py), so a name finds what it wrote without being stored.
 """
 
 from collections.abc import Callable, Mapping
