@@ -33,6 +33,7 @@ from groundswell.errors import DependencyError, GroundswellError, NotFoundError,
 from groundswell.exports import alert_row, iso
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
+from groundswell.store.basis import basis_of_alerts
 from groundswell.store.health import decisions_by_reason, deliveries_of
 from groundswell.store.query import alert_bytes, alerts_of, closed_ms, drops_by_reason, run_named
 from groundswell.store.removals import removed_of_alerts
@@ -245,9 +246,9 @@ def alerts_twin(request: Request) -> Response:
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         decided = decisions_by_reason(connection, watch.run)
         found = alerts_of(connection, watch.run)
-        removed = removed_of_alerts(connection, found)
+        removed, basis = removed_of_alerts(connection, found), basis_of_alerts(connection, watch.run, found)
         return {
-            "alerts": [alert_row(alert, removed) for alert in reversed(found)],
+            "alerts": [alert_row(alert, removed, basis=basis) for alert in reversed(found)],
             "decisions": [{"verdict": verdict, "reason": reason, "findings": number} for verdict, reason, number in decided],
         }
 

@@ -5,6 +5,7 @@
 The sort is the local log's own (bounded memory, on disk). A killed backfill goes on where its last transaction stands.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,11 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from groundswell.codec import encode
 from groundswell.local_log import BadLine, LocalLog, StagedRecord
 from groundswell.names import content_id
 from groundswell.records import Drop, Position, RawDocument
 from groundswell.store import schema as t
+from groundswell.store.basis import BASIS
 from groundswell.store.facts import write_intake
 from groundswell.store.query import Balance, balance_of
 from groundswell.store.store import Store
@@ -108,7 +112,7 @@ def backfill(
         account_for(store, run, log, bad)
         with store.read() as connection:
             rows = balance_of(connection, run)
-    update_manifest(store, run, complete=True)
+        update_manifest(store, run, complete=True, **{BASIS: basis_counted(log)})
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()
     return Backfilled(run, rows, bad, already=False)
@@ -185,6 +189,23 @@ def account_for(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -
     with store.write() as connection:
         store.insert(connection, t.fetched, rows)
         write_intake(store, connection, run, drops=drops)
+
+
+def basis_counted(log: LocalLog) -> dict[str, int]:
+    """{how known times came about: documents} of a sealed log: the archive's own word, whatever the store knew before."""
+    counts: Counter[str] = Counter()
+    place = 0
+    while batch := log.read(place, limit=STAGE_LINES):
+        counts.update(_basis.decode(stamped.body).known_basis for stamped in batch)
+        place = batch[-1].position.offset + 1
+    return dict(counts)
+
+
+class _Basis(msgspec.Struct):
+    known_basis: str = "recorded"
+
+
+_basis = msgspec.json.Decoder(_Basis)
 
 
 def _sha256(path: Path) -> str:
