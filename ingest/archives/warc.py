@@ -33,7 +33,6 @@ def warc_items(path: Path, rules: Rules, meter: Meter | None) -> Generator[Item,
         OSError: (later) it breaks off, or unpacks without end.
     """
     from warcio.archiveiterator import ArchiveIterator
-    from warcio.exceptions import ArchiveLoadFailed
 
     number = 0
     with opened(path, meter) as stream:
@@ -41,11 +40,14 @@ def warc_items(path: Path, rules: Rules, meter: Meter | None) -> Generator[Item,
         while True:
             try:
                 record = next(records, None)
-            except ArchiveLoadFailed as error:
-                message = f"{path.name}, record {number + 1}: not a WARC record ({reason_of(error)[:200]}); fetch the file again"
+            except OSError:  # the file itself breaks off
+                raise
+            except Exception as error:  # the reader has no one name for what it stumbles over, and cannot go on behind it
+                problem = f"not a WARC record ({type(error).__name__}: {reason_of(error)[:200]})"
                 if number == 0:
+                    message = f"{path.name}, record 1: {problem}; fetch the file again"
                     raise ArchiveLineError(message) from error
-                raise OSError(message) from error
+                raise OSError(problem) from error
             if record is None:
                 return
             number += 1
@@ -83,8 +85,9 @@ def _item(number: int, record: Any) -> Item:
         raise
     except Exception as error:  # whatever a packing inside the answer stumbles over is a fact about this page
         return Item(number, shown, None, f"the page cannot be unpacked ({type(error).__name__}: {reason_of(error)[:100]}); leave it out")
-    if record.raw_stream.limit and len(body) <= HTML_BYTES_MAX:
-        message = f"record {number} breaks off {record.raw_stream.limit:,} bytes before its end"
+    missing = getattr(record.raw_stream, "limit", 0)  # a record that does not say its length has none
+    if missing and len(body) <= HTML_BYTES_MAX:
+        message = f"record {number} breaks off {missing:,} bytes before its end"
         raise EOFError(message)
     if len(body) > HTML_BYTES_MAX:
         return Item(number, shown, None, f"the page is longer than {HTML_BYTES_MAX // 1024**2} MB; leave it out")
@@ -118,9 +121,8 @@ def page_fields(body: bytes, *, url: str, charset: str | None) -> dict[str, Any]
         return None
     if found is None or not (found.title or found.text):
         return None
-    host = (urlsplit(url).hostname or "").removeprefix("www.")
     return {
-        "source": host,
+        "source": _host(url),
         "url": url,
         "title": found.title,
         "text": found.text,
@@ -128,6 +130,14 @@ def page_fields(body: bytes, *, url: str, charset: str | None) -> dict[str, Any]
         "language": found.language,
         "published_at": _published(markup if isinstance(markup, str) else body.decode("utf-8", "replace")) or found.date,
     }
+
+
+def _host(url: str) -> str:
+    """Who is named as the source; empty where the address is none, which makes a bad line."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
 
 
 def _published(markup: str) -> str | None:

@@ -106,6 +106,12 @@ def test_an_answer_that_is_packed_is_unpacked_and_one_without_an_article_is_a_ba
     assert [row.body for row in bad] == [f"https://a.example/{n}".encode() for n in (2, 3, 4)]  # its text is not kept in a drop
 
 
+@pytest.mark.parametrize("url", ["https://[a.example/1", "https:no-host"])
+def test_a_page_whose_address_is_none_is_a_bad_line(tmp_path: Path, url: str) -> None:
+    row = only(write(tmp_path / "a.warc", [response(url, page())]))
+    assert "source must have 1 to 200 characters" in (row.error or "")
+
+
 def test_a_page_in_another_character_set_is_read_in_it(tmp_path: Path) -> None:
     title = "港口公司削减三分之一的泊位"
     body = page(title).decode().encode("gb18030")
