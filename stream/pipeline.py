@@ -96,10 +96,8 @@ def open_records(batch: Iterable[Stamped], clock: StampClock, refused: Mapping[P
 
 def said_source(stamped: Stamped) -> str:
     """What a record that must not be touched says of its source: nothing else of it is read."""
-    try:
-        return source_name(_source.decode(stamped.body).source) or stamped.source
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return stamped.source
+    said = _said(stamped.body)
+    return (source_name(said.source) if said else "") or stamped.source
 
 
 class _Source(msgspec.Struct):
@@ -108,6 +106,14 @@ class _Source(msgspec.Struct):
 
 
 _source = msgspec.json.Decoder(_Source)
+
+
+def _said(body: bytes) -> _Source | None:
+    """The little that is read of a record that is dropped; None where not even that can be read."""
+    try:
+        return _source.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Drop:
@@ -121,10 +127,8 @@ def kept_bytes(body: bytes) -> bytes:
     >>> kept_bytes(b'{"source": "a", "text": "b"}'), kept_bytes(b'{"source": "a", "text": "b", "store_text": false}')
     (b'{"source": "a", "text": "b"}', b'')
     """
-    try:
-        return body[:DROP_BYTES_MAX] if _source.decode(body).store_text else b""
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return body[:DROP_BYTES_MAX]
+    said = _said(body)
+    return body[:DROP_BYTES_MAX] if said is None or said.store_text else b""
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
