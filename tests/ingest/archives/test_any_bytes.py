@@ -58,7 +58,7 @@ def changed(draw: st.DrawFn, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=350, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_is_changed_in_a_file_nothing_else_is_raised(tmp_path: Path, name: str, data: st.DataObject) -> None:
     path = tmp_path / name
