@@ -15,7 +15,7 @@ from groundswell.local_log import LocalLog
 from groundswell.records import Position, Stamped
 from groundswell.store import schema as t
 from groundswell.store.store import Store
-from ingest.archive import read_archive
+from ingest.archives.read import read_archive
 from ingest.demo_archive import CATALOGUE, DemoSpec, write_demo
 from stream.operators.admit import StampClock
 from stream.pipeline import open_records

@@ -3,6 +3,7 @@
     real --help of every command        -> docs/cli.md
     groundswell.settings                -> docs/settings.md, deploy/settings.example.toml
     the classes of ingest/types         -> docs/source-types.md
+    ingest/sources.toml                 -> docs/source-catalogue.md
     real output, with `--transcript`    -> console blocks below a `<!-- demo -->` line in README.md (plays the demo once)
 
 tests/house/test_docs.py compares the first three with what `PAGES` makes, so a page that lags behind the code is a failed test.
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import click
 from click.testing import CliRunner
@@ -25,6 +26,7 @@ from docs.source_types import types_markdown
 from groundswell.cli import COMMANDS, root
 from groundswell.errors import DependencyError
 from groundswell.settings_pages import settings_example, settings_markdown
+from ingest.catalogue import Role, Source, load_catalogue
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 HELP_COLUMNS: Final = 100
@@ -72,11 +74,45 @@ def help_of(name: str) -> str:
     return "\n".join(line.rstrip() for line in result.output.strip("\n").splitlines())
 
 
+# --- the sources ------------------------------------------------------------------------------------------------------------
+def sources_markdown() -> str:
+    """docs/source-catalogue.md: every source that comes with the package, by the role of its owner."""
+    found = load_catalogue(disabled=True)
+    owners, on = len({source.owner for source in found}), sum(source.enabled for source in found)
+    lines = ["# The source catalogue", "", f"{len(found)} sources of {owners} owners; {on} are switched on.", *_SOURCES_SAY]
+    for role in get_args(Role):
+        lines += ["", f"## {role.replace('_', ' ').capitalize()}", ""]
+        lines += ["| source | owner | what | tier | a day | text | state | checked |", "|---|---|---|---|---|---|---|---|"]
+        lines += [_source_row(source) for source in found if source.role == role]
+    return "\n".join(lines) + "\n"
+
+
+_SOURCES_SAY: Final = """\
+Made from `ingest/sources.toml` by `make docs`; a test compares the two. What its fields mean stands at its head.
+
+**None was tried:** no network reaches the place where this was written, and addresses are from public texts, most from lists of
+third parties. `groundswell sources test NAME --write-checked FILE` looks once, politely, and writes down the day; until then the
+last column says never. `groundswell sources list --format jsonl` also says the licence and where each address is documented.
+
+Switched off are those whose terms forbid it or were read by nobody, whose type is not built, or that are said to be dead. To switch
+one on, copy its entry to a file of your own, name that in `catalogue.extra`, and write down its licence. Text: whether the body is
+stored; else title and address are, and the body goes once it is scored. A day: about how many items, judged and not measured.
+""".splitlines()
+
+
+def _source_row(source: Source) -> str:
+    what = f"{source.kind}, {source.language}, {source.region}"
+    text, state = "stored" if source.may_store_text else "scored only", "on" if source.enabled else f"off: {source.why_disabled}"
+    cells = (f"[{source.name}]({source.url})", source.owner, what, source.tier, f"{source.rhythm:g}", text, state, source.checked)
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/cli.md": cli_markdown,
     "docs/settings.md": settings_markdown,
     "deploy/settings.example.toml": settings_example,
     "docs/source-types.md": types_markdown,
+    "docs/source-catalogue.md": sources_markdown,
 }
 """Path from the repository's root -> what makes its text."""
 

@@ -17,14 +17,15 @@ def iso(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
 
 
-def alert_row(alert: Alert, removed: Mapping[str, int] | None = None) -> dict[str, Any]:
+def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, str]) -> dict[str, Any]:
     """An alert as other programs read it: times in UTC with Z, probabilities and shares as numbers.
 
     Args:
         alert: as stored; it keeps its quotes.
         removed: {document id: when its text was removed, ms}.
+        basis: {document id: how its known time came about}.
     """
-    gone = {document_id: iso(removed_ms) for document_id, removed_ms in (removed or {}).items()}
+    gone = {document_id: iso(removed_ms) for document_id, removed_ms in removed.items()}
     return {
         "id": alert.id,
         "incident": alert.incident,
@@ -61,6 +62,7 @@ def alert_row(alert: Alert, removed: Mapping[str, int] | None = None) -> dict[st
                 "source": quote.source,
                 "published_at": iso(quote.published_ms),
                 "known_at": iso(quote.known_ms),
+                "known_basis": basis.get(quote.document_id),
                 "quote": quote.quote,
                 "start": quote.start,
                 "end": quote.end,

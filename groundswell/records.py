@@ -46,6 +46,7 @@ class RawDocument(_Wire, frozen=True, tag="document"):
     parent_id: str | None = None  # of a comment: the id of what it answers
     thread_position: int | None = None  # of a comment: its place in the thread as shown, 1 for the first
     asked_url: str | None = None  # where it was read, if that is another address than the one that it claims (url)
+    store_text: bool = True  # from the catalogue; False: the text is scored and then goes, title and offsets stay
 
 
 class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
@@ -104,6 +105,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     known_ms: int
     known_basis: KnownBasis = "recorded"
     fetched_ms: int = 0
+    store_text: bool = True  # never stored itself: what is stored of a document is what may be
 
 
 class Mention(msgspec.Struct, frozen=True, omit_defaults=True):

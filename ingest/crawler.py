@@ -161,7 +161,9 @@ class Crawler:
             DependencyError: the sink or the memory refuses; nothing may be taken for delivered.
         """
         async with self._sink_lock:
-            await asyncio.to_thread(self._sink.put, [*poll.documents, poll.heartbeat])
+            # What the catalogue says of the text goes with each record, whatever type of source made it.
+            documents = [msgspec.structs.replace(document, store_text=source.may_store_text) for document in poll.documents]
+            await asyncio.to_thread(self._sink.put, [*documents, poll.heartbeat])
         # After the sink has them: a crash in between gives duplicates, never a loss.
         now_ms = poll.heartbeat.fetched_ms
         self._memory.keep(source, poll.state, items=poll.items, now_ms=now_ms, waiting=poll.waiting, mark=poll.mark)

@@ -98,22 +98,39 @@ def open_records(batch: Iterable[Stamped], clock: StampClock, refused: Mapping[P
 
 def said_source(stamped: Stamped) -> str:
     """What a record that must not be touched says of its source: nothing else of it is read."""
-    try:
-        return source_name(_source.decode(stamped.body).source) or stamped.source
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return stamped.source
+    said = _said(stamped.body)
+    return (source_name(said.source) if said else "") or stamped.source
 
 
 class _Source(msgspec.Struct):
     source: str = ""
+    store_text: bool = True
 
 
 _source = msgspec.json.Decoder(_Source)
 
 
+def _said(body: bytes) -> _Source | None:
+    """The little that is read of a record that is dropped; None where not even that can be read."""
+    try:
+        return _source.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Drop:
     """The drop of a record, with the bytes that it came as."""
-    return Drop(position=stamped.position, known_ms=known_ms, source=source[:200] or "?", reason=reason, body=stamped.body[:DROP_BYTES_MAX])
+    return Drop(position=stamped.position, known_ms=known_ms, source=source[:200] or "?", reason=reason, body=kept_bytes(stamped.body))
+
+
+def kept_bytes(body: bytes) -> bytes:
+    """What a drop keeps of a record: its beginning; nothing of one whose text may not be stored.
+
+    >>> kept_bytes(b'{"source": "a", "text": "b"}'), kept_bytes(b'{"source": "a", "text": "b", "store_text": false}')
+    (b'{"source": "a", "text": "b"}', b'')
+    """
+    said = _said(body)
+    return body[:DROP_BYTES_MAX] if said is None or said.store_text else b""
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:

@@ -33,6 +33,7 @@ from groundswell.errors import DependencyError, GroundswellError, NotFoundError,
 from groundswell.exports import alert_row, iso
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
+from groundswell.store.basis import basis_of_alerts
 from groundswell.store.health import decisions_by_reason, deliveries_of
 from groundswell.store.query import alert_bytes, alerts_of, closed_ms, drops_by_reason, run_named
 from groundswell.store.removals import removed_of_alerts
@@ -65,6 +66,7 @@ class BoardState:
     clock: Clock
     messages: Callable[[Alert], Messages] | None
     display: Callable[[str], str]
+    checked: Mapping[str, str]
     templates: jinja2.Environment = field(init=False)
     watches: dict[str, Watch] = field(default_factory=dict)
 
@@ -87,6 +89,7 @@ def create_app(
     tz: str = "UTC",
     messages: Callable[[Alert], Messages] | None = None,
     display: Callable[[str], str] | None = None,
+    checked: Mapping[str, str] | None = None,
     allowed_hosts: Sequence[str] = LOOPBACK,
 ) -> Starlette:
     """The board as an ASGI application.
@@ -99,13 +102,21 @@ def create_app(
         tz: name of the reader's time zone.
         messages: what would be sent of an alert, to be shown in its dossier.
         display: a series key in the reader's words; without it, the key itself made readable.
+        checked: {source that is switched on: day on which it was last seen to work, or "never"}.
         allowed_hosts: names by which the board may be asked; others get 400.
 
     Raises:
         SettingsError: no such time zone.
     """
     state = BoardState(
-        store=store, run=run, log=log, now_ms=now_ms, clock=Clock(tz), messages=messages, display=display or show.series_title
+        store=store,
+        run=run,
+        log=log,
+        now_ms=now_ms,
+        clock=Clock(tz),
+        messages=messages,
+        display=display or show.series_title,
+        checked=dict(checked or {}),
     )
     app = Starlette(
         routes=[
@@ -203,6 +214,7 @@ def sources(request: Request) -> Response:
             "balances": balances,
             "total": show.total(balances),
             "drops": drops_by_reason(connection, watch.run),
+            "checked": _state(request).checked,
         }
 
     return _page(request, "sources.html.j2", fill)
@@ -245,9 +257,9 @@ def alerts_twin(request: Request) -> Response:
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         decided = decisions_by_reason(connection, watch.run)
         found = alerts_of(connection, watch.run)
-        removed = removed_of_alerts(connection, found)
+        removed, basis = removed_of_alerts(connection, found), basis_of_alerts(connection, watch.run, found)
         return {
-            "alerts": [alert_row(alert, removed) for alert in reversed(found)],
+            "alerts": [alert_row(alert, removed, basis=basis) for alert in reversed(found)],
             "decisions": [{"verdict": verdict, "reason": reason, "findings": number} for verdict, reason, number in decided],
         }
 
@@ -273,7 +285,8 @@ def sources_twin(request: Request) -> Response:
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         until = closed_ms(connection, watch.run)
         health = [] if until is None else watch.health(connection, at_ms=until)
-        return pages.sources_json(health, watch.balances(connection, fresh=True), drops_by_reason(connection, watch.run))
+        balances, drops = watch.balances(connection, fresh=True), drops_by_reason(connection, watch.run)
+        return pages.sources_json(health, balances, drops) | {"checked": _state(request).checked}
 
     return _twin(request, fill)
 

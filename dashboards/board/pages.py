@@ -11,6 +11,7 @@ from groundswell.errors import UsageError
 from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, HOUR_MS, LANGUAGES, PANE_MS, TOPICS, topic_series
 from groundswell.records import Alert
+from groundswell.store.basis import basis_of_alerts
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
 from groundswell.store.health import SourceHealth
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
@@ -121,6 +122,7 @@ class Board:
     alerts: list[Alert]  # opened in the range, oldest first
     latest: list[Alert]  # of the whole run, newest first
     removed: Mapping[str, int]  # {document id that one of them quotes: when its text was removed, ms}
+    basis: Mapping[str, str]  # the same: how its known time came about
 
     def alerts_of(self, series: str) -> list[Alert]:
         """Those of the range that speak of a series, oldest first."""
@@ -153,6 +155,7 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
         alerts=[alert for alert in alerts if wanted.start_ms <= alert.opened_ms <= wanted.end_ms],
         latest=latest,
         removed=removed_of_alerts(connection, latest),
+        basis=basis_of_alerts(connection, run, latest),
     )
 
 
@@ -210,7 +213,7 @@ def board_json(board: Board) -> dict[str, Any]:
             }
             for name, cells in board.series.items()
         ],
-        "alerts": [alert_row(alert, board.removed) for alert in board.latest],
+        "alerts": [alert_row(alert, board.removed, basis=board.basis) for alert in board.latest],
     }
 
 

@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from groundswell.cli import options as o
 from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream.shells.backfill import ArchiveOptions
 
 BACKFILL_NICE = 10
 """An archive can wait; a live document cannot."""
@@ -20,6 +23,10 @@ BACKFILL_NICE = 10
 @click.option("--assume-lag", default="10m", show_default=True, metavar="SPAN", help="Without known_at: known this long after published.")
 @click.option("--strict", is_flag=True, help="Refuse lines without known_at.")
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="A column that is called otherwise in the file.")
+@click.option("--mapping", "plan", type=click.Path(path_type=Path), metavar="FILE", help="A mapping file: columns, fixed values, zones.")
+@click.option("--zone", metavar="NAME", help="Zone of days, and of times that name none.  [default: the mapping file's, else UTC]")
+@click.option("--dry-run", is_flag=True, help="Change nothing: say what is in the files, and what the run would take.")
+@click.option("--sample", default=2_000, show_default=True, type=click.IntRange(min=1), help="Documents that a dry run scores.")
 @click.option("--kafka", "bootstrap", metavar="HOST:PORT", help="Publish the sorted archive to the run's own topics instead.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @o.store_option
@@ -29,29 +36,31 @@ def backfill(
     assume_lag: str,
     strict: bool,
     mapping: tuple[str, ...],
+    plan: Path | None,
+    zone: str | None,
+    dry_run: bool,
+    sample: int,
     bootstrap: str | None,
     quiet: bool,
     store_url: str | None,
 ) -> None:
-    """Run archives (jsonl, csv, parquet, each also .gz) through the pipeline into a run of their own.
+    """Run archives through the pipeline into a run of their own: jsonl, csv, parquet, warc and GDELT's gkg.csv, also .gz or .zip.
 
     Never pings. Can be stopped and resumed by the same command; a second call changes nothing. Bad lines are reported on
     standard error, counted as drops, and stop nothing. Runs at a lower priority than live work on the same machine.
     Exit code 3: partly done, run it again.
     """
-    from groundswell.clock import SystemClock
     from stream.shells import backfill as shell
 
     os.nice(BACKFILL_NICE)
-    options = shell.ArchiveOptions(
-        assume_lag_ms=o.duration_ms(assume_lag, name="--assume-lag"),
-        strict=strict,
-        mapping=_mapping(mapping),
-        not_after_ms=SystemClock().now_ms(),
-    )
+    options = _options(assume_lag=assume_lag, strict=strict, mapping=mapping, plan=plan, zone=zone)
+    shown = not quiet and sys.stderr.isatty()
+    if dry_run:
+        _dry_run(files, options, sample=sample, shown=shown)
+        return
     name = run or files[0].name.split(".")[0]
     store, chosen = o.open_store(store_url), o.settings()
-    with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
+    with _Progress(shown=shown) as progress:
         if bootstrap:
             from groundswell.kafka_access import KafkaAccess
             from stream.shells.publish import publish_files
@@ -64,6 +73,35 @@ def backfill(
             files, store, name, o.instruments(), data_dir=Path(chosen.data.dir), options=options, progress=progress.update
         )
     _report(done)
+
+
+def _options(*, assume_lag: str, strict: bool, mapping: tuple[str, ...], plan: Path | None, zone: str | None) -> "ArchiveOptions":
+    """How lines are read: what an option says wins over the mapping file."""
+    from groundswell.clock import SystemClock
+    from ingest.archives.plan import Plan, load_plan
+    from stream.shells.backfill import ArchiveOptions
+
+    told = load_plan(plan) if plan else Plan()
+    return ArchiveOptions(
+        assume_lag_ms=o.duration_ms(assume_lag, name="--assume-lag"),
+        strict=strict,
+        mapping=told.columns | _mapping(mapping),
+        always=told.always,
+        zone=zone or told.zone,
+        zones=told.zones,
+        not_after_ms=SystemClock().now_ms(),
+    )
+
+
+def _dry_run(files: tuple[Path, ...], options: "ArchiveOptions", *, sample: int, shown: bool) -> None:
+    from groundswell.exports import iso
+    from stream.shells.dry_run import dry_run, told
+
+    with _Progress(shown=shown) as progress:
+        found = dry_run(files, o.instruments(), options=options, sample=sample, progress=progress.update)
+    for line in told(found, iso=iso):
+        click.echo(line)
+    click.echo("A dry run: nothing was stored.")
 
 
 def _report(done: Any) -> None:

@@ -14,7 +14,7 @@ from groundswell.names import DAY_MS, TICK_MS
 
 SERIES_COLUMNS = [
     "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
-    "negative_share", "low", "high", "complete", "exposure",
+    "negative_share", "low", "high", "complete", "exposure", "known_basis",
 ]  # fmt: skip
 ALERT_COLUMNS = ["id", "opened_at", "kind", "severity", "series", "title", "statistic", "expected", "owners"]
 
@@ -46,9 +46,11 @@ def series(
     """Print windows of series; KEY is a series or a glob such as 'entity:*'.
 
     Windows are [start, end) on the published axis; empty ones are printed with zeros. A topic that the model cannot
-    measure in a language has no counts: that is not zero.
+    measure in a language has no counts: that is not zero. known_basis: the weakest of the run; assumed times are no evidence
+    of who knew what when.
     """
     from groundswell.store import query
+    from groundswell.store.basis import basis_of_run
 
     window_ms = o.duration_ms(window, name="--window")
     store = o.open_store(store_url)
@@ -60,9 +62,9 @@ def series(
         if end_ms < start_ms:
             message = f"--to {iso(end_ms)} lies before --from {iso(start_ms)}; give the later moment as --to"
             raise UsageError(message)
-        unmeasured = query.unmeasured_series(connection, name)
+        unmeasured, basis = query.unmeasured_series(connection, name), basis_of_run(connection, name)
         rows = (
-            _series_row(one, measured=key not in unmeasured)
+            _series_row(one, measured=key not in unmeasured) | {"known_basis": basis}
             for key in query.series_like(connection, name, keys)
             for one in query.series_windows(
                 connection,
@@ -109,6 +111,7 @@ def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
 def alerts(start: str | None, end: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
     """Print alerts sent or due to be sent, oldest first; ids are hashes of content, equal in every run."""
     from groundswell.store import query
+    from groundswell.store.basis import basis_of_alerts
     from groundswell.store.removals import removed_of_alerts
 
     store = o.open_store(store_url)
@@ -120,8 +123,8 @@ def alerts(start: str | None, end: str | None, form: str, output: str | None, ru
             start_ms=o.time_ms(start, name="--from") if start else None,
             end_ms=o.time_ms(end, name="--to", end=True) if end else None,
         )
-        removed = removed_of_alerts(connection, found)
-    o.print_rows((alert_row(alert, removed) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
+        removed, basis = removed_of_alerts(connection, found), basis_of_alerts(connection, name, found)
+    o.print_rows((alert_row(alert, removed, basis=basis) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
 
 
 @click.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from groundswell.local_log import LocalLog
     from groundswell.store.runs import RunRow
 
-LIST_COLUMNS: Final = ["run", "kind", "model", "documents", "alerts", "first_known", "last_known", "complete", "note"]
+LIST_COLUMNS: Final = ["run", "kind", "model", "documents", "alerts", "first_known", "last_known", "known_basis", "complete", "note"]
 BALANCE_COLUMNS: Final = ["source", "fetched", "scored", "duplicate", "edited", "dropped", "in_flight", "balance"]
 PROGRESS_COLUMNS: Final = ["role", "part", "time", "closed", "next_offset", "epoch", "owner"]
 VERIFY_COLUMNS: Final = ["check", "compared", "holds", "disagreements", "first"]
@@ -33,12 +33,13 @@ def runs() -> None:
 @o.listing_options
 @o.store_option
 def list_runs(form: str, output: str | None, store_url: str | None) -> None:
-    """Every run: what it holds, from when to when, and whether it is complete."""
+    """Every run: what it holds, from when to when, how its known times came about (the weakest), and whether it is complete."""
+    from groundswell.store.basis import basis_of_run
     from groundswell.store.runs import runs_of
 
     with o.open_store(store_url).read() as connection:
-        found = runs_of(connection)
-    o.print_rows((_row(one) for one in found), form=form, output=output, columns=LIST_COLUMNS)
+        found = [_row(one) | {"known_basis": basis_of_run(connection, one.run)} for one in runs_of(connection)]
+    o.print_rows(found, form=form, output=output, columns=LIST_COLUMNS)
 
 
 def _row(one: "RunRow") -> dict[str, Any]:

@@ -335,7 +335,9 @@ def doctor(form: str, output: str | None) -> None:
     def sources() -> str:
         from ingest.catalogue import load_catalogue
 
-        return f"{len(load_catalogue(o.settings().catalogue.extra))} sources"
+        found = load_catalogue(o.settings().catalogue.extra)
+        never = sum(source.checked == "never" for source in found)
+        return f"{len(found)} sources, {never} of them never seen to work (groundswell sources test NAME)"
 
     rooms = [
         Probe("model", model, "install again; a bundle of your own: python -m models.train_linear"),

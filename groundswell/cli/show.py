@@ -91,6 +91,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
     from dashboards.board.app import config, create_app
     from groundswell.clock import SystemClock
     from groundswell.local_log import LocalLog
+    from ingest.catalogue import load_catalogue
 
     host, wanted = settings.board.host, settings.board.port if port is None else port
     number = _free_port(host, wanted)
@@ -102,6 +103,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         now_ms=SystemClock().now_ms,
         messages=lambda alert: _render(alert, url),
         display=display,
+        checked={source.name: source.checked for source in load_catalogue(settings.catalogue.extra)},
     )
     server = uvicorn.Server(config(app, host=host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()

@@ -34,6 +34,9 @@ from groundswell.store.store import Store
 CHUNK = 500
 """Keys in one IN (...) list."""
 
+QUOTE_CHARACTERS_MAX = 150
+"""Of a text that may not be stored and has no title."""
+
 
 def write_intake(
     store: Store,
@@ -50,7 +53,7 @@ def write_intake(
     Returns:
         How many scores were new.
     """
-    store.insert(connection, t.documents, [msgspec.structs.asdict(document) for document in documents])
+    store.insert(connection, t.documents, [_document_row(document) for document in documents])
     scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])
     store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
     store.insert(
@@ -103,6 +106,15 @@ def in_span(table: Table, run: str, part: int, first: int, last: int) -> ColumnE
     """Rows of such a table between two offsets of one raw partition, both inclusive."""
     c = table.c
     return and_(c.run == run, c.part == part, c.position.between(first, last))
+
+
+def _document_row(document: Document) -> dict[str, Any]:
+    """A document as it may be stored. One place, so that no shell can store what another one does not."""
+    row = msgspec.structs.asdict(document)
+    if not row.pop("store_text"):
+        # A text without a title would leave an alert nothing to quote, and a quote is what may be kept.
+        row |= {"title": document.title or document.text[:QUOTE_CHARACTERS_MAX], "text": ""}
+    return row
 
 
 def _admission_row(run: str, admission: Admission) -> dict[str, Any]:

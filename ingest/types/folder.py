@@ -148,7 +148,7 @@ def _before(mark: str) -> dict[str, list[int]]:
 
 
 def _archive(path: Path, source: "Source", fetched_ms: int) -> tuple[list[RawDocument], str | None]:
-    from ingest.archive import read_archive  # the readers of archives load pyarrow
+    from ingest.archives.read import read_archive  # the readers of archives load pyarrow
 
     records: list[RawDocument] = []
     wrong: list[str] = []

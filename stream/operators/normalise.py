@@ -163,6 +163,7 @@ def normalise(raw: RawDocument, *, known_ms: int) -> Document:
         known_ms=known_ms,
         known_basis=raw.known_basis,
         fetched_ms=min(max(raw.fetched_ms, 0), FAR_FUTURE_MS),
+        store_text=raw.store_text,
     )
 
 

@@ -5,22 +5,27 @@
 The sort is the local log's own (bounded memory, on disk). A killed backfill goes on where its last transaction stands.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from groundswell.codec import encode
 from groundswell.local_log import BadLine, LocalLog, StagedRecord
 from groundswell.names import content_id
 from groundswell.records import Drop, Position, RawDocument
 from groundswell.store import schema as t
+from groundswell.store.basis import BASIS
 from groundswell.store.facts import write_intake
 from groundswell.store.query import Balance, balance_of
 from groundswell.store.store import Store
-from ingest.archive import ArchiveRow, read_archive
+from ingest.archives.packed import Meter
+from ingest.archives.read import ArchiveRow, read_archive
 from stream.operators.normalise import source_name
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, open_run, update_manifest
@@ -34,12 +39,26 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """How archive lines are read; part of the run's identity."""
+    """How archive lines are read; part of the run's identity, but for the present."""
 
     assume_lag_ms: int = 600_000
     strict: bool = False
     mapping: Mapping[str, str] | None = None
     not_after_ms: int | None = None
+    always: Mapping[str, str] | None = None
+    zone: str = "UTC"
+    zones: Mapping[str, str] | None = None
+
+    def rows(self, file: Path, *, start_line: int = 0, meter: Meter | None = None) -> Iterator[ArchiveRow]:
+        """The rows of one file, read so."""
+        return read_archive(file, start_line=start_line, meter=meter, **vars(self))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What a run remembers of them. What came later is left out where it says nothing, so that older runs are still met."""
+        said = {"assume_lag_ms": self.assume_lag_ms, "strict": self.strict, "mapping": dict(self.mapping or {})}
+        later = {"always": dict(self.always or {}), "zone": self.zone.removeprefix("UTC"), "zones": dict(self.zones or {})}
+        return said | {name: value for name, value in later.items() if value}
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ def backfill(
     """Run archives through the pipeline into a run of their own.
 
     Args:
-        files: jsonl, csv or parquet, each also .gz; their order does not matter.
+        files: archives as `ingest/archives/read.py` knows them; their order does not matter.
         store: where the run goes.
         run: its name; the same name, files and instruments resume or change nothing.
         instruments: model, rules and catalogue.
@@ -78,13 +97,7 @@ def backfill(
         DependencyError: store or disk refuse; run the same command again to go on.
     """
     inputs = sorted(({"name": f.name, "sha256": _sha256(f)} for f in files), key=lambda i: (i["sha256"], i["name"]))
-    manifest = {
-        "files": inputs,
-        "assume_lag_ms": options.assume_lag_ms,
-        "strict": options.strict,
-        "mapping": dict(options.mapping or {}),
-    }
-    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest=manifest)
+    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest={"files": inputs} | options.manifest)
     if stored.get("complete"):
         with store.read() as connection:
             return Backfilled(run, balance_of(connection, run), [], already=True)
@@ -99,7 +112,7 @@ def backfill(
         account_for(store, run, log, bad)
         with store.read() as connection:
             rows = balance_of(connection, run)
-    update_manifest(store, run, complete=True)
+        update_manifest(store, run, complete=True, **{BASIS: basis_counted(log)})
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()
     return Backfilled(run, rows, bad, already=False)
@@ -121,16 +134,7 @@ def stage_archives(files: Sequence[Path], path: Path, options: ArchiveOptions, p
         lines, done = log.lines_staged(name)
         if done:
             continue
-        rows = iter(
-            read_archive(
-                file,
-                mapping=options.mapping,
-                assume_lag_ms=options.assume_lag_ms,
-                strict=options.strict,
-                start_line=lines,
-                not_after_ms=options.not_after_ms,
-            )
-        )
+        rows = options.rows(file, start_line=lines)
         while batch := list(islice(rows, STAGE_LINES)):
             lines = batch[-1].line
             records, bad = split(batch, label=labels[file])
@@ -185,6 +189,23 @@ def account_for(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -
     with store.write() as connection:
         store.insert(connection, t.fetched, rows)
         write_intake(store, connection, run, drops=drops)
+
+
+def basis_counted(log: LocalLog) -> dict[str, int]:
+    """{how known times came about: documents} of a sealed log: the archive's own word, whatever the store knew before."""
+    counts: Counter[str] = Counter()
+    place = 0
+    while batch := log.read(place, limit=STAGE_LINES):
+        counts.update(_basis.decode(stamped.body).known_basis for stamped in batch)
+        place = batch[-1].position.offset + 1
+    return dict(counts)
+
+
+class _Basis(msgspec.Struct):
+    known_basis: str = "recorded"
+
+
+_basis = msgspec.json.Decoder(_Basis)
 
 
 def _sha256(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Forget: the texts of one document, source or author go, or those that were kept long enough; what was counted stays.
 
-An author is known by a hash for each source (ingest/types/document.py, ingest/archive.py), so that a name finds what it wrote without
-being stored.
+An author is known by a hash for each source (ingest/types/document.py, ingest/archives/lines.py): a name finds what it wrote, unstored.
 """
 
 from collections.abc import Callable, Mapping

@@ -24,9 +24,10 @@ from groundswell.local_log import LocalLog
 from groundswell.names import ENVELOPE_BYTES_MAX, ENVELOPE_RECORDS_MAX, RAW_PARTITIONS, TICK_MS, partition_of, raw_topic
 from groundswell.records import Envelope, RawDocument, Stamped
 from groundswell.store import schema as t
+from groundswell.store.basis import BASIS
 from groundswell.store.store import Store
 from stream.operators.normalise import normalise
-from stream.shells.backfill import KIND, ArchiveOptions, Progress, account_for, log_path, stage_archives
+from stream.shells.backfill import KIND, ArchiveOptions, Progress, account_for, basis_counted, log_path, stage_archives
 from stream.shells.instruments import Instruments, update_manifest
 from stream.shells.topics import prepare_run
 from stream.shells.wire import MESSAGE_BYTES_MAX, punctuation
@@ -178,6 +179,7 @@ def publish_files(
         total = log.records()
         sent = publish_archive(log, kafka, run, store=store, progress=lambda done: progress("run", done, total))
         account_for(store, run, log, log.bad_lines())
+        update_manifest(store, run, **{BASIS: basis_counted(log)})
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()
     return sent

@@ -94,6 +94,8 @@ def refusal(drop: StoredDrop, *, again: bool = False) -> str | None:
     """Why a drop cannot be put back; None if it can."""
     if drop.removed_ms is not None:
         return f"its bytes were removed on {iso(drop.removed_ms)}"
+    if not drop.bytes:
+        return "none of its bytes were kept: its source's text may not be stored; let its source be fetched again"
     if drop.bytes >= DROP_BYTES_MAX:
         return f"only its first {DROP_BYTES_MAX:,} bytes were kept; let its source be fetched again"
     if drop.replayed_ms is not None and not again:

@@ -33,7 +33,7 @@ from groundswell.store.store import Store
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
-from stream.pipeline import DROP_BYTES_MAX, Folded, Opened, arrivals_of, contributions_of, open_records
+from stream.pipeline import Folded, Opened, arrivals_of, contributions_of, kept_bytes, open_records
 from stream.shells.isolation import Isolated, Result, clear_marks, one_result, refusal_of, score_alone
 from stream.shells.switches import Switch, model_at, read_switches, record_switch
 
@@ -230,7 +230,7 @@ def _key(document: Document) -> Key:
 
 
 def _refusal(position: Position, document: Document, *, reason: str, body: bytes) -> Drop:
-    return Drop(position=position, known_ms=document.known_ms, source=document.source, reason=reason, body=body[:DROP_BYTES_MAX])
+    return Drop(position=position, known_ms=document.known_ms, source=document.source, reason=reason, body=kept_bytes(body))
 
 
 def _once(documents: Iterable[Document]) -> list[Document]:

@@ -56,6 +56,14 @@ def test_every_command_has_help(command: str, tmp_path: Path) -> None:
     assert "--help" in done.stdout
 
 
+def test_every_export_says_how_known_times_came_about(store: Path) -> None:
+    where = ("--store", str(store))
+    windows = groundswell("series", "topic:*", "--format", "csv", *where, folder=store.parent).stdout
+    assert {row["known_basis"] for row in csv.DictReader(io.StringIO(windows))} == {"assumed"}
+    (run,) = map(json.loads, groundswell("runs", "list", "--format", "jsonl", *where, folder=store.parent).stdout.splitlines())
+    assert run["known_basis"] == "assumed"
+
+
 def test_a_second_backfill_changes_nothing(store: Path) -> None:
     before = groundswell("series", "*", "--format", "csv", "--store", str(store), folder=store.parent).stdout
     done = groundswell("backfill", str(store.parent / "march.jsonl"), "--store", str(store), folder=store.parent)

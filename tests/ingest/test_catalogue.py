@@ -1,11 +1,14 @@
 """The source catalogue: what comes with the package, what a desk adds, and errors that name the entry."""
 
+from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from groundswell.errors import SettingsError
-from ingest.catalogue import load_catalogue
+from groundswell.names import LANGUAGES
+from ingest.catalogue import Role, load_catalogue
 
 ENTRY = '[[source]]\nname = "desk"\nowner = "Desk"\nurl = "https://news.example/rss"\n'
 
@@ -15,16 +18,39 @@ def extra(tmp_path: Path) -> Path:
     return tmp_path / "extra.toml"
 
 
-def test_the_shipped_catalogue_loads_and_every_source_is_public_named_once_and_says_when_it_was_checked() -> None:
-    sources = load_catalogue()
-    assert 6 <= len(sources) <= 10
-    assert len({source.name for source in sources}) == len(sources)
+def test_the_shipped_catalogue_has_many_real_sources_and_claims_no_check_that_nobody_made() -> None:
+    sources = load_catalogue(disabled=True)
+    assert len(sources) >= 80
+    assert sum(source.enabled for source in sources) >= 60
     for source in sources:
-        assert source.url.startswith("https://")
+        assert source.checked == "never"  # until `sources test --write-checked` has seen it, in a file of the user's own
+        assert source.note
+        assert source.licence
+        assert source.documented
+        assert source.rhythm
+        assert source.region
         assert not source.allow_private
         assert source.every_s is None
-        assert source.checked
-        assert source.note
+        assert not source.may_redistribute
+        assert source.enabled != bool(source.why_disabled)
+
+
+def test_what_is_switched_on_is_read_over_tls_and_in_a_language_that_a_model_here_reads() -> None:
+    for source in load_catalogue():
+        assert source.url.startswith("https://")
+        assert source.language in LANGUAGES
+        assert source.type == "feed"
+
+
+def test_the_shipped_catalogue_covers_who_moves_markets_and_who_talks_of_them() -> None:
+    sources = load_catalogue(disabled=True)
+    count = Counter(source.role for source in sources)
+    assert count.keys() == set(get_args(Role))
+    assert count["central_bank"] >= 20
+    assert count["regulator"] >= 15
+    assert sum(source.language == "zh" for source in sources) >= 15
+    assert {1, 2, 3, 4} == {source.tier for source in sources}
+    assert all(not source.may_store_text for source in sources if source.tier > 1)
 
 
 def test_a_file_of_ones_own_adds_replaces_and_switches_off(extra: Path) -> None:

@@ -98,6 +98,16 @@ async def test_what_is_new_is_appended_oldest_first_with_a_heartbeat_behind_it(
     assert {stamped.known_ms for stamped in log.read(0, limit=10)} == {NOW}
 
 
+async def test_what_the_catalogue_says_of_the_text_goes_with_each_document(
+    publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
+) -> None:
+    publisher.play("/open", answer(200, rss("a"))).play("/closed", answer(200, rss("b")))
+    open_one, closed = source(publisher, "/open"), source(publisher, "/closed", name="closed", may_store_text=False)
+    async with crawler(open_one, closed, sink=LocalLogSink(log, clock=clock), memory_path=memory_path, clock=clock) as crawling:
+        await crawling.poll_due()
+    assert {r.source: r.store_text for r in written(log) if isinstance(r, RawDocument)} == {"desk": True, "closed": False}
+
+
 async def test_an_item_is_handed_over_once_even_after_a_restart_and_an_edited_one_again(
     publisher: Publisher, clock: ManualClock, log: LocalLog, memory_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from groundswell.errors import UsageError
-from ingest.archive import FIELDS, read_archive
+from ingest.archives.read import FIELDS, read_archive
 from ingest.demo_archive import CATALOGUE, DEMO_END, SMALL_DEMO, DemoSpec, demo_lines, main, spec_lines, write_demo
 from models.entities import Catalogue
 

@@ -45,6 +45,13 @@ def test_one_poison_record_stops_nothing() -> None:
     assert len(opened.drops[0].body) == DROP_BYTES_MAX
 
 
+def test_a_poison_record_that_must_not_be_touched_stops_nothing_either() -> None:
+    nested = b'{"source":"s","x":' + b"[" * 100_000
+    opened = open_records([stamped(1, nested, source="Harbour Wire")], StampClock(), {stamped(1, nested).position: "killed"})
+
+    assert [(drop.source, drop.reason) for drop in opened.drops] == [("Harbour Wire", "killed")]
+
+
 def test_a_drop_is_counted_for_its_source_as_the_log_names_it() -> None:
     body = encode(b.a_raw(source="  Harbour <b>Wire</b>\x00 ", title="12 %", text=""))
     (drop,) = open_records([stamped(1, body, source="Harbour Wire")], StampClock()).drops

@@ -318,6 +318,15 @@ def test_a_lost_document_is_named_on_every_page(tmp_path: Path) -> None:
         assert list(board.get("/api/sources.json").json()["trust"]["unbalanced"].values()) == [1]
 
 
+def test_sources_that_were_never_seen_to_work_are_named_on_their_page_and_in_its_twin(tmp_path: Path) -> None:
+    checked = {"wire": "2026-11-28", "odd <b>": "never", "mute": "never"}
+    with a_board(tmp_path, checked=checked) as board:
+        page = " ".join(board.get("/sources").text.split())
+        assert board.get("/api/sources.json").json()["checked"] == checked
+    assert "2 of the 3 sources that are switched on were never seen to work." in page
+    assert "<bdi>mute</bdi>, <bdi>odd &lt;b&gt;</bdi>" in page
+
+
 # --- runs and health ---------------------------------------------------------------------------------------------------------------
 def test_a_live_run_that_is_behind_says_by_how_much(tmp_path: Path) -> None:
     with a_board(tmp_path, kind="live", now_ms=END_MS + 3 * HOUR_MS) as board:

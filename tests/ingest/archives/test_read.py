@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from groundswell import names
 from groundswell.errors import ArchiveLineError, UsageError
 from groundswell.records import RawDocument
-from ingest.archive import BODY_BYTES, LINE_BYTES_MAX, TEXT_CHARS_MAX, ArchiveRow, read_archive
+from ingest.archives.read import BODY_BYTES, LINE_BYTES_MAX, TEXT_CHARS_MAX, ArchiveRow, read_archive
 
 GOOD: dict[str, Any] = {"source": "Harbour Wire", "title": "Tin demand recovers", "published_at": "2024-03-01T09:30:00Z"}
 NOON_MS = 1_709_294_400_000  # 2024-03-01T12:00:00Z
