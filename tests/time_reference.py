@@ -34,7 +34,7 @@ def stamped(partition: int, messages: Sequence[RawMessage], *, live: bool) -> li
 def reference(store: Store, log: Sequence[Sequence[RawMessage]], *, live: bool) -> None:
     """Everything that is in the log, sorted by known time and folded once."""
     made, folded, fold = b.instruments(RULES), Folded(), Fold(RULES)
-    desk = DeskStage(store, RUN, RULES, made.display, made.versions, ("console",))
+    desk = DeskStage(store, RUN, made.display, made.in_force(RUN), ("console",))
     records = sorted((r for p, messages in enumerate(log) for r in stamped(p, messages, live=live)), key=lambda r: (r.known_ms, r.position))
     taken, _ = IntakeStage(store, RUN, made.scorer).take(records, StampClock())
     ticks: dict[int, tuple[list[Contribution], list[Arrival]]] = defaultdict(lambda: ([], []))

@@ -114,6 +114,7 @@ def _admission_row(run: str, admission: Admission) -> dict[str, Any]:
         "outcome": admission.outcome,
         "document_id": admission.document_id,
         "content_hash": admission.content_hash,
+        "model_id": admission.model_id,
     }
 
 
@@ -156,6 +157,15 @@ def known_contents(connection: Connection, run: str, document_ids: Sequence[str]
             here = Position(part, position, place)
             contents[content_hash] = min(here, contents.get(content_hash, here))
     return known
+
+
+def models_of(connection: Connection, run: str, part: int, first: int, last: int) -> dict[Position, str]:
+    """{position: whose score counted} of a span of one raw partition, where it was not the model that the run began with."""
+    a = t.admissions.c
+    rows = connection.execute(
+        select(a.part, a.position, a.place, a.model_id).where(in_span(t.admissions, run, part, first, last), a.model_id.is_not(None))
+    )
+    return {Position(part, position, place): model_id for part, position, place, model_id in rows}
 
 
 def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, model_id: str) -> dict[tuple[str, str], Score]:
@@ -201,7 +211,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
     columns = [column for column in t.documents.columns if column.name != "known_ms"]
     joined = t.admissions.join(t.documents, and_(a.document_id == d.document_id, a.content_hash == d.content_hash))
     rows = connection.execute(
-        select(a.part, a.position, a.place, a.known_ms, *columns)
+        select(a.part, a.position, a.place, a.known_ms, a.model_id, *columns)
         .select_from(joined)
         .where(*wanted, a.outcome == "scored")
         .order_by(a.position.desc(), a.place.desc())
@@ -210,6 +220,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
     for row in rows.mappings():
         values = dict(row)
         position = Position(values.pop("part"), values.pop("position"), values.pop("place"))
+        model_id = values.pop("model_id")
         document = Document(**values)
         admission = Admission(
             position=position,
@@ -219,6 +230,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
             outcome="scored",
             document_id=document.document_id,
             content_hash=document.content_hash,
+            model_id=model_id,
         )
         found.append((admission, document))
     return found

@@ -449,11 +449,10 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     common = (app, settings, ids, watch, probes, metrics)
     own: Agent
     if agent == "score":
-        holder = instruments.holder
-        if holder is not None:
-            holder.metrics = metrics
-        renew = holder.current if holder else None
-        own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True, renew=renew))
+        if instruments.models is not None:
+            instruments.models.metrics = metrics
+        scorers = instruments.scorers(store, settings.run)
+        own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True, scorers=scorers))
         if is_live(settings.run):
             app.timer(PUNCTUATE_EVERY_S)(score.punctuate)
         app.timer(LOOK_AGAIN_S)(score.look_again)
