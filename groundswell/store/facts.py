@@ -200,6 +200,18 @@ def counted_documents(connection: Connection, run: str, document_ids: Iterable[s
     return found
 
 
+def documents_of(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+    """{(document id, content hash): document} of contents whose text is there, with the known time that each was first stored with."""
+    wanted, d, r = set(keys), t.documents.c, t.removals.c
+    is_whole = not_(exists().where(r.document_id == d.document_id, r.content_hash == d.content_hash))
+    found = {}
+    for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
+        for row in connection.execute(select(t.documents).where(d.document_id.in_(chunk), is_whole)).mappings():
+            if (row["document_id"], row["content_hash"]) in wanted:
+                found[row["document_id"], row["content_hash"]] = Document(**dict(row))
+    return found
+
+
 def counted_between(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[Admission, Document]]:
     """What a run itself counted in a span of ticks (both inclusive); removed texts are empty."""
     return _counted(connection, t.admissions.c.run == run, t.admissions.c.tick.between(since_tick, through_tick))

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from groundswell.errors import DependencyError, NotFoundError
 from groundswell.exports import iso
 from groundswell.names import TICK_MS
-from groundswell.schedule import InForce, Schedule
+from groundswell.schedule import PAST_OF, InForce, Schedule
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
@@ -81,13 +81,19 @@ def begin_schedule(store: Store, connection: Connection, run: str, contents: Map
 
 
 def keep_contents(store: Store, connection: Connection, contents: Mapping[str, tuple[str, bytes]]) -> None:
-    """Write what versions hold; those that are there already stay."""
-    rows = [{"kind": kind, "hash": name, "content": content} for kind, (name, content) in sorted(contents.items())]
+    """Write what versions hold, where they hold anything; those that are there already stay."""
+    rows = [{"kind": kind, "hash": name, "content": content} for kind, (name, content) in sorted(contents.items()) if content]
     store.insert(connection, t.versions, rows)
 
 
 def put_in_force(
-    store: Store, run: str, contents: Mapping[str, tuple[str, bytes]], *, now_ms: int, manifest: Mapping[str, Any] | None = None
+    store: Store,
+    run: str,
+    contents: Mapping[str, tuple[str, bytes]],
+    *,
+    now_ms: int,
+    manifest: Mapping[str, Any] | None = None,
+    fence: str | None = None,
 ) -> list[InForce]:
     """Put versions in force: together, at the start of a tick that nothing of the run has come to yet.
 
@@ -97,6 +103,7 @@ def put_in_force(
         contents: kind -> (hash, content); those that are the last of their kind already are left out.
         now_ms: the moment at or after which; AHEAD_MS from now, or at once where nobody else works on the run.
         manifest: what to change in the run's manifest with it.
+        fence: take the run from everybody who works on it, in this name: they have to load something before they go on.
 
     Returns:
         What was written; nothing where all of it was there.
@@ -123,6 +130,8 @@ def put_in_force(
         keep_contents(store, connection, wanted)
         rows = [InForce(effective_ms, kind, name) for kind, (name, _) in sorted(wanted.items())]
         store.insert(connection, t.in_force, [{"run": run} | row._asdict() for row in rows], keep=False)
+        if fence is not None:
+            connection.execute(update(t.progress).where(p.run == run).values(epoch=p.epoch + 1, revision=0, owner=fence))
         _tell(connection, run, msgspec.json.decode(body), rows, manifest or {})
     return rows
 
@@ -134,7 +143,7 @@ def _is_last(schedule: Schedule, kind: str, name: str) -> bool:
 
 def _tell(connection: Connection, run: str, stored: dict[str, Any], rows: Iterable[InForce], changes: Mapping[str, Any]) -> None:
     """The run's own row repeats the newest versions, for whoever lists it."""
-    versions = stored.get("versions", {}) | {row.kind: row.hash for row in rows}
+    versions = stored.get("versions", {}) | {row.kind: row.hash for row in rows if not row.kind.startswith(PAST_OF)}
     given = {"manifest": msgspec.json.encode({**stored, **changes, "versions": versions})}
     if "model" in versions:
         given["model_id"] = versions["model"]
