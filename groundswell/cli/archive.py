@@ -51,7 +51,7 @@ def backfill(
     )
     name = run or files[0].name.split(".")[0]
     store, chosen = o.open_store(store_url), o.settings()
-    with _Progress(shown=not quiet and sys.stderr.isatty()) as progress:
+    with Progress(shown=not quiet and sys.stderr.isatty()) as progress:
         if bootstrap:
             from groundswell.kafka_access import KafkaAccess
             from stream.shells.publish import publish_files
@@ -92,7 +92,7 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
     return mapping
 
 
-class _Progress:
+class Progress:
     """A bar with rate and time left on a terminal; nothing elsewhere."""
 
     LABELS = {"read": "reading", "sort": "sorting", "run": "running"}  # noqa: RUF012 - constant
@@ -102,13 +102,14 @@ class _Progress:
         self._shown = shown
         self._tasks: dict[str, Any] = {}
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "Progress":
         if self._shown:
+            from rich import progress as bars
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            label, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
-            self._bar = Progress(label, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), console=Console(stderr=True))
+            label, rate = bars.TextColumn("{task.description}"), bars.TextColumn("{task.fields[rate]}")
+            columns = label, bars.BarColumn(), bars.MofNCompleteColumn(), rate, bars.TimeRemainingColumn()
+            self._bar = bars.Progress(*columns, console=Console(stderr=True))
             self._bar.start()
         return self
 

@@ -114,7 +114,9 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
     ends is started again; --processes above the partitions of a topic only wait.
     """
+    from groundswell.clock import SystemClock
     from groundswell.kafka_access import KafkaAccess
+    from groundswell.store.versions import AHEAD_MS
     from stream.shells.kafka import run_worker
     from stream.shells.lookout import supervisor_report
     from stream.shells.supervisor import run_workers
@@ -124,7 +126,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     settings = _service_settings(kafka=True)
     store, kafka = o.open_store(store_url), KafkaAccess.from_settings(settings.kafka)
     if run_name == LIVE_RUN:
-        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments())
+        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments(), now_ms=SystemClock().now_ms() + AHEAD_MS)
     found = WorkerSettings(
         kafka=kafka,
         store_url=store.url,

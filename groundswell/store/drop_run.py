@@ -43,9 +43,7 @@ def begin_drop(store: Store, run: str, *, now_ms: int) -> None:
             raise UsageError(reason)
         model = past_of(connection, run)
         if model is not None:
-            reason = (
-                f"run {run!r}: it is the past of model {model} and the live run reads it; it can go when the live run is dropped"
-            )
+            reason = f"run {run!r}: it is the past of model {model} and the live run reads it; it can go when the live run is dropped"
             raise UsageError(reason)
         if run == LIVE_RUN:
             moved_ms = max(connection.execute(select(row.time_ms).where(row.run == run)).scalars(), default=0)

@@ -7,7 +7,7 @@ A document whose text was removed cannot be read again: it is left out and count
 `to_ms` is not of this run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,6 +63,7 @@ def rescore(
     data_dir: Path,
     from_ms: int | None = None,
     to_ms: int | None = None,
+    stage_rows: int = STAGE_ROWS,
     progress: Progress = lambda _phase, _done, _total: None,
 ) -> Rescored:
     """Read what the live run has counted by another model.
@@ -74,6 +75,7 @@ def rescore(
         data_dir: where the sorted keys lie while the run is made.
         from_ms: known time of the first document; None: the live run's first.
         to_ms: known time that the last document lies before; None: what the live run has folded by now.
+        stage_rows: keys that are staged at a time, about; bounds memory.
         progress: told how far it has come.
 
     Raises:
@@ -88,7 +90,7 @@ def rescore(
         with store.read() as connection:
             return Rescored(run, balance_of(connection, run), stored["removed"], already=True)
     with LocalLog(log_path(data_dir, store, run)) as log:
-        _stage(store, log, since_tick=from_ms // TICK_MS, before_tick=to_ms // TICK_MS, progress=progress)
+        _stage(store, log, range(from_ms // TICK_MS, to_ms // TICK_MS), rows_max=stage_rows, progress=progress)
         pipeline = EmbeddedPipeline(store, log, run, instruments, open_batch=stored_documents)
         total = log.records()
         while pipeline.step():
@@ -123,13 +125,13 @@ def _span(store: Store, run: str, from_ms: int | None, to_ms: int | None) -> tup
     return start, end
 
 
-def _stage(store: Store, log: LocalLog, *, since_tick: int, before_tick: int, progress: Callable[[str, int, int | None], None]) -> None:
+def _stage(store: Store, log: LocalLog, ticks: range, *, rows_max: int, progress: Progress) -> None:
     """Sort the keys of what counted; a killed call goes on behind the last tick that was staged."""
     last, done = log.lines_staged(_KEYS)
-    last, staged = max(last, since_tick - 1), 0
+    last, staged = max(last, ticks.start - 1), 0
     while not (done or log.sealed):
         with store.read() as connection:
-            rows = _next_ticks(connection, after_tick=last, before_tick=before_tick)
+            rows = _next_ticks(connection, range(last + 1, ticks.stop), rows_max)
         last, done = (rows[-1][1] if rows else last), not rows
         records = [StagedRecord(known_ms, key.document_id, source, canonical(key)) for known_ms, _, source, key in rows]
         log.stage(_KEYS, records, lines=last, done=done)
@@ -139,13 +141,13 @@ def _stage(store: Store, log: LocalLog, *, since_tick: int, before_tick: int, pr
     log.seal()
 
 
-def _next_ticks(connection: Connection, *, after_tick: int, before_tick: int) -> list[tuple[int, int, str, _Key]]:
-    """(known_ms, tick, source, key) of whole ticks, at least one of them and about STAGE_ROWS rows."""
+def _next_ticks(connection: Connection, ticks: range, rows_max: int) -> list[tuple[int, int, str, _Key]]:
+    """(known_ms, tick, source, key) of whole ticks, at least one of them and about so many rows."""
     a = t.admissions.c
-    counted = and_(heard_of(connection, LIVE_RUN), a.outcome == "scored", a.tick > after_tick, a.tick < before_tick, _is_whole())
+    counted = and_(heard_of(connection, LIVE_RUN), a.outcome == "scored", a.tick >= ticks.start, a.tick < ticks.stop, _is_whole())
     found = select(a.known_ms, a.tick, a.source, a.document_id, a.content_hash).where(counted).order_by(a.tick)
-    rows = list(connection.execute(found.limit(STAGE_ROWS)))
-    if len(rows) == STAGE_ROWS:
+    rows = list(connection.execute(found.limit(rows_max)))
+    if len(rows) == rows_max:
         rows = list(connection.execute(found.where(a.tick <= rows[-1].tick)))  # the last tick whole
     return [(row.known_ms, row.tick, row.source, _Key(row.document_id, row.content_hash)) for row in rows]
 

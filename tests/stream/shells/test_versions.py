@@ -10,17 +10,21 @@ from sqlalchemy import select
 
 from groundswell.codec import encode
 from groundswell.errors import BundleError, DependencyError, OwnershipLostError, UsageError
-from groundswell.names import LIVE_RUN, TICK_MS
+from groundswell.local_log import LocalLog
+from groundswell.names import DAY_MS, LIVE_RUN, TICK_MS
 from groundswell.records import Envelope
 from groundswell.schedule import CATALOGUE, MODEL, RULES, InForce, Schedule
 from groundswell.store import schema as t
 from groundswell.store.progress import advance, claim
+from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force
+from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.explain import explain
 from stream.shells.instruments import open_run
 from stream.shells.reload import Models
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import IntakeStage
+from stream.shells.stages import DeskStage, IntakeStage
 from stream.shells.versions import ScorersInForce, VersionsInForce, content_of_rules
 from stream.shells.wire import FoldItem, RawBatch, RawMessage
 from tests import builders as b
@@ -222,3 +226,61 @@ def test_the_schedule_says_what_is_in_force_at_each_moment_and_through_each_span
     assert [found.through(MODEL, *span) for span in ((0, 60_000), (0, 60_001), (60_000, 120_000))] == ["a", None, "b"]
     assert [end for _, end in found.spans(MODEL, "a")] == [60_000, 2**62]
     assert [row.hash for row in found.ahead(MODEL, 70_000)] == ["b", "a"]
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------------------
+def test_rules_change_in_mid_stream_at_one_known_time_and_alerts_name_those_that_made_them(store: Store, tmp_path: Path) -> None:
+    """Half of the stream with rules that hear nothing: from their tick on there is no candidate, and before it every one."""
+    at_ms, archive = b.T0_MS + 8 * DAY_MS, b.an_archive(7, records=600)
+    deaf = b.rules(forming_days=3, stories_min_hour=1_000, stories_min_day=1_000)
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name, changes in (("easy", []), ("deaf", [(deaf, at_ms)]), ("back", [(deaf, at_ms), (b.easy_rules(), at_ms + DAY_MS)])):
+        played = Store(str(tmp_path / f"{name}.db"))
+        with b.fill(LocalLog(tmp_path / f"{name}.log"), archive) as log:
+            made = b.instruments()
+            open_run(played, LIVE_RUN, kind="live", instruments=made)
+            pipeline = EmbeddedPipeline(played, log, LIVE_RUN, made)
+            for rules, since_ms in changes:
+                put_in_force(played, LIVE_RUN, {RULES: content_of_rules(rules)}, now_ms=since_ms)
+            while pipeline.step(limit=70):
+                pass
+            pipeline.finish()
+        with played.read() as connection:
+            c = t.candidates.c
+            rows = connection.execute(select(c.tick, c.candidate_id).order_by(c.tick, c.candidate_id)).all()
+            found[name] = [(row.tick * TICK_MS, row.candidate_id) for row in rows]
+            alerts = alerts_of(connection, LIVE_RUN)
+        assert alerts
+        for alert in alerts:
+            is_deaf = (
+                any(rules is deaf and since_ms < alert.opened_ms for rules, since_ms in changes[:1]) and alert.opened_ms <= at_ms + DAY_MS
+            )
+            assert alert.versions["rules"] == (deaf if is_deaf else b.easy_rules()).hash
+            assert explain(played, alert.id, made, run=LIVE_RUN).same
+        played.close()
+    before = [one for one in found["easy"] if one[0] < at_ms]
+    after = [one for one in found["easy"] if one[0] >= at_ms]
+    assert before
+    assert after
+    assert found["deaf"] == before
+    assert {one for one in found["back"] if one[0] >= at_ms} <= {one for one in found["back"] if one[0] >= at_ms + DAY_MS}
+    assert len(found["back"]) > len(before)
+
+
+def test_a_desk_whose_rules_begin_to_look_further_back_remembers_what_a_restarted_one_does(store: Store) -> None:
+    short, long = b.easy_rules(), b.easy_rules()
+    short = msgspec.structs.replace(short, desk=msgspec.structs.replace(short.desk, incident_quiet_s=600, cooldown_s=600))
+    made = b.instruments(short)
+    open_run(store, LIVE_RUN, kind="live", instruments=made)
+    turn = b.T0_TICK + 4 * b.TICKS_H
+    put_in_force(store, LIVE_RUN, {RULES: content_of_rules(long)}, now_ms=turn * TICK_MS)
+    first = b.a_candidate(tick=b.T0_TICK)
+    second = b.a_candidate(tick=turn, documents=["e1", "e2", "e3", "e4", "e5", "e6"])
+    desk = DeskStage(store, LIVE_RUN, made.display, made.in_force(LIVE_RUN))
+    with store.write() as connection:
+        desk.in_force.renew(connection)
+        desk.decide(connection, b.T0_TICK, [first])
+        desk.decide(connection, turn - 1, [b.a_candidate(tick=turn - 1, series="entity:brennick", documents=["f1"], level="hold")])
+        desk.decide(connection, turn, [second])
+        rows = dict(connection.execute(select(t.decisions.c.candidate_id, t.decisions.c.verdict)).all())
+    assert rows[second.candidate_id] == "joined", "its series has a live incident, by the rules of this tick"
