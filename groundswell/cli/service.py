@@ -58,7 +58,6 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
             await live.run(stop)
 
-    threading.Thread(target=_report_balance, args=(store, metrics, log_path), name="balance", daemon=True).start()
     if not no_board:
         url = serve_board(settings, port=port, store=store, run=LIVE_RUN, log_path=log_path, display=instruments.display)
         click.echo(f"Board:  {url}")
@@ -217,17 +216,6 @@ def _metrics(settings: "Settings", probes: "Probes | None" = None) -> "Metrics":
     metrics = Metrics(CollectorRegistry())
     serve_metrics(metrics, settings.metrics.host, settings.metrics.port, probes=probes)
     return metrics
-
-
-def _report_balance(store: "Store", metrics: "Metrics", log_path: Path) -> None:
-    """Show the balance in the metrics, every quarter of a minute or as seldom as its cost asks for (Watch), board or not."""
-    from dashboards.board.trust import Watch
-    from groundswell.local_log import LocalLog
-
-    watch, forever = Watch(LIVE_RUN, LocalLog(log_path)), threading.Event()
-    while not forever.wait(15):
-        with contextlib.suppress(DependencyError), store.read() as connection:  # the store is away: whoever writes says so
-            watch.report(connection, metrics)
 
 
 def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, metrics: "Metrics") -> Any:

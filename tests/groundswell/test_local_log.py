@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from groundswell.codec import encode
 from groundswell.errors import DependencyError, UsageError
 from groundswell.local_log import BadLine, LocalLog, StagedRecord
+from groundswell.records import Heartbeat
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ def test_nothing_of_a_batch_that_fails_is_kept_and_the_log_goes_on(log: LocalLog
 
 
 def test_documents_are_counted_by_source_and_heartbeats_are_not(log: LocalLog) -> None:
-    log.append([("document", "b", b""), ("heartbeat", "b", b""), ("document", "a", b""), ("document", "b", b"")], now_ms=1)
+    beat = encode(Heartbeat(source="b", fetched_ms=1, ok=True))
+    log.append([("document", "b", b""), ("heartbeat", "b", beat), ("document", "a", b""), ("document", "b", b"")], now_ms=1)
     third = log.read(0, limit=10)[2].position.offset
 
     assert log.documents_by_source() == {"a": (1, 1), "b": (2, 2)}
