@@ -133,6 +133,8 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         data_dir=Path(settings.data.dir),
         metrics_host=settings.metrics.host,
         metrics_port=settings.metrics.port,
+        held_records_max=settings.kafka.held_records_max,
+        held_bytes_max=settings.kafka.held_bytes_max,
         log_level=settings.log.level,
         log_format=settings.log.format,
     )
