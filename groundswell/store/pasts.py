@@ -12,9 +12,12 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from groundswell.errors import UsageError
-from groundswell.names import LIVE_RUN
-from groundswell.schedule import PAST_OF, InForce
+from groundswell.names import LIVE_RUN, TICK_MS
+from groundswell.schedule import MODEL, PAST_OF, InForce
+from groundswell.silence import HORIZON_TICKS
 from groundswell.store import schema as t
+from groundswell.store.grid import first_hour_ms
+from groundswell.store.query import closed_ms
 from groundswell.store.runs import is_complete, manifest_of
 from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force, read_schedule
@@ -57,3 +60,31 @@ def attach_past(store: Store, run: str, *, now_ms: int) -> InForce:
         reason = f"run {run!r}: it is the past of its model already; there is nothing to do"
         raise UsageError(reason)
     return rows[0]
+
+
+def forming_span(connection: Connection, run: str, *, forming_ms: int) -> tuple[int, int] | None:
+    """`[start, end)` in which the baselines of the model in force are forming; an empty one where they had formed before.
+
+    Args:
+        connection: a reading transaction.
+        run: whose.
+        forming_ms: how long a model has to have read.
+
+    Returns:
+        None while nothing has closed.
+    """
+    first_ms, until_ms = first_hour_ms(connection, run), closed_ms(connection, run)
+    if first_ms is None or until_ms is None:
+        return None
+    schedule = read_schedule(connection, run)
+    model = schedule.at(MODEL, until_ms)
+    begun = [span for span in schedule.spans(MODEL, model or "") if span[0] < until_ms]
+    start_ms = max(first_ms, begun[-1][0]) if begun else first_ms
+    before = begun[:-1]
+    pasts = [row.hash for row in schedule.of(f"{PAST_OF}{model}") if row.effective_ms <= until_ms]
+    if pasts:
+        manifest = manifest_of(connection, pasts[-1])
+        before.append((manifest["from_ms"], min(manifest["to_ms"], begun[0][0])))
+    since_ms = max(first_ms, start_ms - HORIZON_TICKS * TICK_MS)
+    read_ms = sum(max(0, min(end, start_ms) - max(start, since_ms)) for start, end in before)
+    return start_ms, start_ms + max(0, forming_ms - read_ms)

@@ -17,7 +17,7 @@ from groundswell.records import Candidate, Document, Score
 from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.drop_run import begin_drop
-from groundswell.store.pasts import attach_past
+from groundswell.store.pasts import attach_past, forming_span
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force
@@ -32,6 +32,7 @@ from tests.dying_store import DyingStore, Killed
 
 PROMOTED_MS = b.T0_MS + 8 * DAY_MS
 PAST = "past"
+FORMING_MS = b.easy_rules().surge.forming_days * DAY_MS
 
 
 class Twin(b.CountingScorer):
@@ -218,10 +219,12 @@ def test_with_its_past_attached_a_promoted_model_is_formed(log: LocalLog, store:
     done = rescore(store, PAST, b.instruments(scorer=Twin()), data_dir=tmp_path)
     assert [row.balance for row in done.rows if row.balance] == []
     assert (b.differences(before, b.export(store, LIVE_RUN)), outbox(store)) == ({}, sent), "live does not move, and nothing pings"
+    assert shown_as_forming(store) == (PROMOTED_MS, PROMOTED_MS + FORMING_MS)
     attach_past(store, PAST, now_ms=0)
     with pytest.raises(OwnershipLostError):  # whoever worked without it is fenced, and starts again with it
         play(pipeline)
     with_past = play(opened(store, log, made))
+    assert shown_as_forming(store) == (PROMOTED_MS, PROMOTED_MS), "its past is as long as what a new run needs"
     assert with_past.alerts_seen > 0
     with store.read() as connection:
         late = [alert for alert in alerts_of(connection, LIVE_RUN) if alert.opened_ms > PROMOTED_MS + 2 * DAY_MS]
@@ -236,6 +239,11 @@ def test_with_its_past_attached_a_promoted_model_is_formed(log: LocalLog, store:
         begin_drop(store, PAST, now_ms=0)
     with pytest.raises(UsageError, match="it is the past of its model already"):
         attach_past(store, PAST, now_ms=0)
+
+
+def shown_as_forming(store: Store) -> tuple[int, int] | None:
+    with store.read() as connection:
+        return forming_span(connection, LIVE_RUN, forming_ms=FORMING_MS)
 
 
 def outbox(store: Store) -> int:
