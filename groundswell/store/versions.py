@@ -125,8 +125,8 @@ def put_in_force(
         wanted = {kind: given for kind, given in contents.items() if not _is_last(schedule, kind, given[0])}
         if not wanted:
             return []
-        last_ms = max((row.effective_ms for row in schedule.rows), default=0)
-        effective_ms = max(-(-now_ms // TICK_MS) * TICK_MS, (reached_ms // TICK_MS + 1) * TICK_MS, last_ms + TICK_MS * bool(last_ms))
+        last_ms = max((row.effective_ms for row in schedule.rows), default=-TICK_MS)
+        effective_ms = max(-(-now_ms // TICK_MS) * TICK_MS, (reached_ms // TICK_MS + 1) * TICK_MS, last_ms + TICK_MS)
         keep_contents(store, connection, wanted)
         rows = [InForce(effective_ms, kind, name) for kind, (name, _) in sorted(wanted.items())]
         store.insert(connection, t.in_force, [{"run": run} | row._asdict() for row in rows], keep=False)

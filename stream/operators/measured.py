@@ -25,7 +25,8 @@ class Measured:
     exposure: Exposure
     spans: tuple[tuple[int, int], ...] = ALWAYS
     _sums: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
-    _of_hour: int | None = None  # the open hour that the sums were made in
+    _read: int | None = None  # hours that the model has read within the horizon
+    _of_hour: int | None = None  # the open hour that both were made in
 
     @property
     def since_tick(self) -> int:
@@ -38,8 +39,11 @@ class Measured:
         first, now = self.exposure.first_hour, self.exposure.hour
         if first is None or now is None or self._has_read_all(first, now):
             return first
-        since = max(first, now - HORIZON_HOURS)
-        return now - sum(self._covers(hour * HOUR_MS, (hour + 1) * HOUR_MS) for hour in range(since, now))
+        self._begin_hour(now)
+        if self._read is None:
+            since = max(first, now - HORIZON_HOURS)
+            self._read = sum(self._covers(hour * HOUR_MS, (hour + 1) * HOUR_MS) for hour in range(since, now))
+        return now - self._read
 
     def now(self, tick: int, language: str) -> int:
         """Exposure at a tick, in ppm."""
@@ -54,12 +58,16 @@ class Measured:
         exposure = self.exposure
         if exposure.first_hour is None or exposure.hour is None or self._has_read_all(exposure.first_hour, exposure.hour):
             return exposure.seen(slot, language, daily=daily)
-        if self._of_hour != exposure.hour:
-            self._sums, self._of_hour = {}, exposure.hour
+        self._begin_hour(exposure.hour)
         if language not in self._sums:
             self._sums[language] = self._sum(language)
         slots, days = self._sums[language]
         return (days[slot] // 24, sum(days) // 24) if daily else (slots[slot], sum(slots))
+
+    def _begin_hour(self, hour: int) -> None:
+        """What was added up holds for the hour that is open."""
+        if self._of_hour != hour:
+            self._of_hour, self._sums, self._read = hour, {}, None
 
     def _sum(self, language: str) -> tuple[list[int], list[int]]:
         slots, days = [0] * SLOTS, [0] * DAYS

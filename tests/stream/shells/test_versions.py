@@ -18,7 +18,7 @@ from groundswell.store import schema as t
 from groundswell.store.progress import advance, claim
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
-from groundswell.store.versions import put_in_force
+from groundswell.store.versions import put_in_force, read_schedule
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
@@ -163,6 +163,17 @@ def test_a_version_comes_into_force_at_a_tick_that_nothing_has_come_to_yet(store
         assert row.effective_ms > reached_ms + number * TICK_MS
         assert row.effective_ms >= now_ms
     assert put_in_force(store, LIVE_RUN, {RULES: content_of_rules(b.rules(forming_days=7))}, now_ms=0) == [], "it is the last one already"
+
+
+def test_a_live_run_that_has_read_nothing_yet_goes_on_with_other_instruments(store: Store) -> None:
+    for scorer in (b.CountingScorer(), Second(), b.CountingScorer()):
+        made = b.instruments(scorer=scorer)
+        open_run(store, LIVE_RUN, kind="live", instruments=made)
+        claim(store, LIVE_RUN, "score", owner="o")
+    with store.read() as connection:
+        schedule = read_schedule(connection, LIVE_RUN)
+    assert [row.hash for row in schedule.of(MODEL)] == ["fake-1", "fake-2", "fake-1"]
+    assert schedule.at(MODEL, b.T0_MS) == "fake-1"
 
 
 def test_work_that_lies_behind_a_version_it_did_not_know_of_is_not_stored(store: Store) -> None:
