@@ -38,6 +38,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     from groundswell.local_log import LocalLog
     from groundswell.probes import Probes
     from ingest.sink import LocalLogSink
+    from stream.operators.normalise import source_name
     from stream.shells.live import Live
     from stream.shells.lookout import Lookout
 
@@ -52,7 +53,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
         stop = _stop_event()
         async with Fetcher(contact=settings.catalogue.contact) as fetcher:
-            sink = LocalLogSink(LocalLog(log_path), clock=clock)
+            sink = LocalLogSink(LocalLog(log_path), clock=clock, name=source_name)
             crawler = _crawler(settings, sink=sink, fetcher=fetcher, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
