@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from groundswell.errors import DependencyError, UsageError
-from groundswell.records import Position, Stamped
+from groundswell.codec import decode_raw
+from groundswell.errors import DependencyError, RecordError, UsageError
+from groundswell.records import Heartbeat, Position, Stamped
 
 SCHEMA_VERSION: Final = "1"
 _TABLES: Final = """
@@ -87,13 +88,15 @@ class LocalLog:
     def append(self, records: Iterable[tuple[str, str, bytes]], *, now_ms: int) -> int:
         """Append (kind, source, body) records, stamped now or with the last stamp if that is later; durable on return.
 
+        Bytes that are called a heartbeat and are none count as a document: they will become a drop, and a drop was fetched.
+
         Returns:
             The stamp.
 
         Raises:
             DependencyError: the disk is full or the file is gone; nothing was appended.
         """
-        given = list(records)
+        given = [("document" if kind == "heartbeat" and not _is_heartbeat(body) else kind, source, body) for kind, source, body in records]
         with self._transaction():
             last = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()
             stamp = max(now_ms, last[0]) if last else now_ms
@@ -196,6 +199,13 @@ class LocalLog:
     def bad_lines(self) -> list[BadLine]:
         """Every line that could not be read, in order."""
         return [BadLine(*row) for row in self._db.execute("SELECT file, line, reason, body FROM bad_lines ORDER BY file, line")]
+
+
+def _is_heartbeat(body: bytes) -> bool:
+    try:
+        return isinstance(decode_raw(body), Heartbeat)
+    except RecordError:
+        return False
 
 
 def _digest(body: bytes) -> bytes:

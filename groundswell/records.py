@@ -149,6 +149,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     document_id: str | None = None  # None for a drop
     content_hash: str | None = None
     reason: str | None = None  # why it was dropped
+    model_id: str | None = None  # whose score counted; None: the model that the run began with
 
 
 class Drop(msgspec.Struct, frozen=True, kw_only=True):

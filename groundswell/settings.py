@@ -92,6 +92,16 @@ class Kafka(_Section, frozen=True):
     tls_cert_file: Annotated[str, Meta(description="PEM file with this client's certificate, where the brokers ask for one.")] = ""
     tls_key_file: Annotated[str, Meta(description="PEM file with its key, without a passphrase; empty: in tls_cert_file.")] = ""
     tls_check_hostname: Annotated[bool, Meta(description="The broker's certificate must name the host that kafka.bootstrap names.")] = True
+    held_records_max: Annotated[
+        int,
+        Meta(
+            description="Contributions of a run that its fold workers may have to hold together; raw partitions that are ahead wait.",
+            ge=1_600,
+        ),
+    ] = 800_000
+    held_bytes_max: Annotated[
+        int, Meta(description="The same in bytes; give all score workers of a run the same.", ge=1_048_576, extra={"unit": "bytes"})
+    ] = 536_870_912
 
 
 class Board(_Section, frozen=True):

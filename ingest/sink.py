@@ -58,15 +58,17 @@ class LocalLogSink:
     Args:
         to: the log; closed by whoever opened it.
         clock: stamps the records.
+        name: a source's name as it will be stored and counted, so that what was fetched and what became of it meet under one name.
     """
 
-    def __init__(self, to: LocalLog, *, clock: Clock) -> None:
-        self._log, self._clock = to, clock
+    def __init__(self, to: LocalLog, *, clock: Clock, name: Callable[[str], str] = lambda source: source) -> None:
+        self._log, self._clock, self._name = to, clock, name
 
     def put(self, records: Sequence[RawRecord]) -> None:
         """Append, durably."""
         if records:
-            self._log.append([_row(record) for record in records], now_ms=self._clock.now_ms())
+            rows = ((kind, self._name(source) or "?", body) for kind, source, body in map(_row, records))
+            self._log.append(rows, now_ms=self._clock.now_ms())
 
     def tick(self) -> int:
         """Nothing ever waits here."""

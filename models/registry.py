@@ -448,7 +448,15 @@ def _lexicon(path: Path) -> bytes:
         raise BundleError(message) from error
 
 
-def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: Use = "auto", device: str = "cpu") -> JudgingScorer:
+def current_scorer(
+    registry: Registry,
+    *,
+    finder: Finder,
+    digest: Digest,
+    use: Use = "auto",
+    device: str = "cpu",
+    bundles: Mapping[str, str] | None = None,
+) -> JudgingScorer:
     """The scorer in force: for each language the bundle that was promoted for it, else what ships.
 
     Args:
@@ -457,6 +465,7 @@ def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: U
         digest: as in `load_scorer`.
         use: "linear": the shipped linear models, whatever is in force.
         device: as in `load_scorer`.
+        bundles: {language: name}, instead of what the registry has in force.
 
     Raises:
         NotFoundError, BundleError: as in `load_scorer`.
@@ -465,7 +474,7 @@ def current_scorer(registry: Registry, *, finder: Finder, digest: Digest, use: U
     if use == LINEAR:
         return load_scorer(LINEAR, finder=finder, digest=digest)
     languages_of: dict[str, list[str]] = {}
-    for language, name in registry.in_force().items():
+    for language, name in (bundles or registry.in_force()).items():
         languages_of.setdefault(name, []).append(language)
 
     def load(name: str) -> JudgingScorer:

@@ -48,9 +48,11 @@ from groundswell.records import (
     Stamped,
     Story,
 )
+from groundswell.schedule import MODEL, PAST_OF, RULES, Schedule
 from stream.operators.admit import ClosedTick, StampClock
 from stream.operators.contribute import contribute
 from stream.operators.exposure import Exposure, HourExposure, SourceHour
+from stream.operators.measured import ALWAYS, Measured
 from stream.operators.normalise import normalise, source_name
 from stream.operators.stories import SIMILARITY_MIN, Leaders
 from stream.operators.windows import increments_of
@@ -154,6 +156,48 @@ def contributions_of(
     ]
 
 
+# --- what is in force --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Plan:
+    """Which model and rules are in force in which tick, as fold needs it. Without a schedule one set always is.
+
+    Args:
+        schedule: of the run.
+        rules_of: the rules that it names, by their hash; without them the rules never change.
+        pasts: {re-scored run: the `[start, end)` in known ms that its model has read in it}.
+    """
+
+    schedule: Schedule = field(default_factory=Schedule)
+    rules_of: Mapping[str, Rules] = field(default_factory=dict)
+    pasts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def rules_at(self, tick: int) -> Rules | None:
+        """The rules in force in a tick; None where the plan has none."""
+        return self.rules_of.get(self.schedule.at_tick(tick).get(RULES, ""))
+
+    def readers_at(self, tick: int) -> tuple[frozenset[str] | None, tuple[tuple[int, int], ...]]:
+        """Whose baseline rows count in a tick, and the known time that they were read in by then; without a schedule all of both."""
+        model = self.schedule.at(MODEL, tick * TICK_MS)
+        if model is None:
+            return None, ALWAYS
+        begun = tuple((start, end) for start, end in self.schedule.spans(MODEL, model) if start <= tick * TICK_MS)
+        pasts = [row.hash for row in self.schedule.of(f"{PAST_OF}{model}") if row.effective_ms <= tick * TICK_MS]
+        if not pasts:
+            return frozenset({model}), begun
+        start_ms, end_ms = self.pasts[pasts[-1]]
+        before = ((start_ms, min(end_ms, begun[0][0])),) if start_ms < begun[0][0] else ()
+        return frozenset({model, past_reader(pasts[-1])}), (*before, *begun)
+
+    def reader_of(self, start_ms: int, end_ms: int) -> str:
+        """The model that read all of a span; "" where two did, or nobody says."""
+        return self.schedule.through(MODEL, start_ms, end_ms) or ""
+
+
+def past_reader(run: str) -> str:
+    """How baseline rows of a re-scored run are told from those of the run that it is the past of."""
+    return f"{PAST_OF}{run}"
+
+
 # --- fold -------------------------------------------------------------------------------------------------------------------
 @dataclass
 class Folded:
@@ -180,19 +224,26 @@ class Fold:
     """All series of one contribution partition. Everything in here can be rebuilt from stored rows (shells/rebuild.py).
 
     Args:
-        rules: those in force.
+        rules: those in force, as long as the plan has no others.
         exposure: what is known of all sources.
         similarity_min: how alike two texts of one story are; above 1 every copy is a story (only a test wants that).
         make_detector: what watches a topic or a company for surges.
+        plan: which model and rules are in force in which tick.
     """
 
     rules: Rules
     exposure: Exposure = field(default_factory=Exposure)
     similarity_min: float = SIMILARITY_MIN
     make_detector: Callable[[str, SurgeRules], SurgeDetector] = SurgeDetector
+    plan: Plan = field(default_factory=Plan)
     series: dict[str, SeriesMemory] = field(default_factory=dict)
     touched: dict[int, set[str]] = field(default_factory=lambda: {HOUR_S: set(), DAY_S: set()})  # in the open hour and day
     last_tick: int | None = None
+    seeing: Measured = field(init=False)  # exposure, of the model in force
+    readers: frozenset[str] | None = field(default=None, init=False)  # whose baseline rows count; None: all
+
+    def __post_init__(self) -> None:
+        self.seeing = Measured(self.exposure)
 
     def step(self, closed: ClosedTick, into: Folded) -> list[Candidate]:
         """Fold one closed tick; ticks come in order, those without any item may be left out.
@@ -214,7 +265,7 @@ class Fold:
                     into.stories.append(founded)
             rows = increments_of(tick, placed)
             into.increments += rows
-            found += memory.detector.step(tick, rows, self.exposure)
+            found += memory.detector.step(tick, rows, self.seeing)
             for names in self.touched.values():
                 names.add(series)
         into.candidates += found
@@ -227,7 +278,20 @@ class Fold:
             into.source_hours += heard
             into.exposures += exposures
         self._close_periods(tick, into)
+        self.turn(tick)
         self.exposure.hear(tick, arrivals)
+
+    def turn(self, tick: int) -> None:
+        """Go over to what is in force in a tick, behind the periods that ended before it."""
+        rules = self.plan.rules_at(tick) or self.rules
+        readers, spans = self.plan.readers_at(tick)
+        if spans != self.seeing.spans:
+            self.seeing = Measured(self.exposure, spans)
+        if (rules, readers) != (self.rules, self.readers):
+            self.rules, self.readers = rules, readers
+            for memory in self.series.values():
+                memory.detector.obey(rules)
+                memory.detector.use(readers)
 
     def memory_of(self, series: str) -> SeriesMemory:
         """The memory of a series, empty when it is new."""
@@ -235,6 +299,7 @@ class Fold:
         if memory is None:
             is_risk = series.startswith("flag:")
             detector = SightingDetector(series, self.rules) if is_risk else self.make_detector(series, self.rules.surge)
+            detector.use(self.readers)
             memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), detector)
         return memory
 
@@ -246,6 +311,8 @@ class Fold:
             period_ticks = period_s * 1_000 // TICK_MS
             before = self.last_tick // period_ticks
             if tick // period_ticks > before:
-                rows = (self.series[series].detector.close_period(period_s, before, self.exposure) for series in sorted(names))
+                reader = self.plan.reader_of(before * period_s * 1_000, (before + 1) * period_s * 1_000)
+                closing = (self.series[series].detector for series in sorted(names))
+                rows = (detector.close_period(period_s, before, self.seeing, reader=reader) for detector in closing)
                 into.baselines += [row for row in rows if row is not None]
                 names.clear()

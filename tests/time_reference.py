@@ -11,6 +11,7 @@ from groundswell.records import Arrival, Contribution, Position, Stamped
 from groundswell.store.store import Store
 from stream.operators.admit import BEGINNING_MS, ClosedTick, StampClock, tick_of
 from stream.pipeline import Fold, Folded
+from stream.shells.instruments import open_run
 from stream.shells.stages import DeskStage, IntakeStage, store_folded
 from stream.shells.wire import RawMessage, open_envelope
 from tests import builders as b
@@ -34,7 +35,8 @@ def stamped(partition: int, messages: Sequence[RawMessage], *, live: bool) -> li
 def reference(store: Store, log: Sequence[Sequence[RawMessage]], *, live: bool) -> None:
     """Everything that is in the log, sorted by known time and folded once."""
     made, folded, fold = b.instruments(RULES), Folded(), Fold(RULES)
-    desk = DeskStage(store, RUN, RULES, made.display, made.versions, ("console",))
+    open_run(store, RUN, kind="backfill", instruments=made)
+    desk = DeskStage(store, RUN, made.display, made.in_force(RUN), ("console",))
     records = sorted((r for p, messages in enumerate(log) for r in stamped(p, messages, live=live)), key=lambda r: (r.known_ms, r.position))
     taken, _ = IntakeStage(store, RUN, made.scorer).take(records, StampClock())
     ticks: dict[int, tuple[list[Contribution], list[Arrival]]] = defaultdict(lambda: ([], []))

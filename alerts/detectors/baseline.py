@@ -2,7 +2,8 @@
 
 A row is one closed hour (or day) of one series: distinct fresh negative stories and distinct fresh stories, the first
 clipped so that one surge does not hide the next week's. Time that nobody saw does not count: the denominator is the
-exposure of the same hours (stream/operators/exposure.py).
+exposure of the same hours (stream/operators/exposure.py). What two models say is never mixed: only rows of the model in force
+count, and of seeing time only the hours in which it has read (stream/operators/measured.py).
 """
 
 from collections import deque
@@ -28,6 +29,7 @@ class BaselineRow(msgspec.Struct, frozen=True, array_like=True):
     index: int  # known_ms // period
     negative: int  # distinct fresh negative stories, clipped
     stories: int  # distinct fresh stories
+    reader: str = ""  # the model that read all of the period; "": two did, or nobody says. Not stored: the schedule tells it
 
 
 @dataclass
@@ -37,10 +39,12 @@ class Baseline:
     Args:
         slots: 168 hours of the week, or 7 days of it.
         horizon: how many periods are remembered.
+        readers: whose rows count; None: all.
     """
 
     slots: int
     horizon: int
+    readers: frozenset[str] | None = None
     rows: deque[BaselineRow] = field(default_factory=deque)
     by_slot: list[int] = field(init=False)
     negative: int = 0
@@ -49,20 +53,28 @@ class Baseline:
     def __post_init__(self) -> None:
         self.by_slot = [0] * self.slots
 
+    def use(self, readers: frozenset[str] | None) -> None:
+        """Another model is in force: count its rows, and no others."""
+        if readers != self.readers:
+            self.readers, self.by_slot, self.negative, self.stories = readers, [0] * self.slots, 0, 0
+            for row in self.rows:
+                self._count(row, 1)
+
     def add(self, row: BaselineRow) -> None:
         """Take a closed period; periods come in order."""
         self.rows.append(row)
-        self.by_slot[row.index % self.slots] += row.negative
-        self.negative += row.negative
-        self.stories += row.stories
+        self._count(row, 1)
+
+    def _count(self, row: BaselineRow, sign: int) -> None:
+        if self.readers is None or row.reader in self.readers:
+            self.by_slot[row.index % self.slots] += sign * row.negative
+            self.negative += sign * row.negative
+            self.stories += sign * row.stories
 
     def forget_before(self, index: int) -> None:
         """Let go of periods that have left the horizon, as seen from period `index`."""
         while self.rows and self.rows[0].index < index - self.horizon:
-            row = self.rows.popleft()
-            self.by_slot[row.index % self.slots] -= row.negative
-            self.negative -= row.negative
-            self.stories -= row.stories
+            self._count(self.rows.popleft(), -1)
 
     def rate(self, slot: int, *, seen_ppm: int, seen_all_ppm: int) -> float:
         """Expected negative stories in one fully seen period of a slot.

@@ -54,12 +54,20 @@ class SightingDetector:
                 self._last_tick = tick
                 yield candidate
 
-    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
+    def use(self, readers: frozenset[str] | None) -> None:
+        """Another model is in force: what it has read itself is the baseline from here on."""
+        self._baseline.use(readers)
+
+    def obey(self, rules: Rules) -> None:
+        """Other rules are in force."""
+        self.rules = rules
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
         """Close a calendar day in which the company was said to be at risk; an hour is no period of such a series."""
         if period_s != DAY_S or not self._open:
             return None
         expected = self._rate(index, seeing)
-        row = BaselineRow(self.series, DAY_S, index, clip(len(self._open), expected=expected), len(self._open))
+        row = BaselineRow(self.series, DAY_S, index, clip(len(self._open), expected=expected), len(self._open), reader)
         self._baseline.add(row)
         self._open = set()
         return row

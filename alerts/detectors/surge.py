@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol, Self
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
-from alerts.rules import SurgeRules
+from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
 
@@ -31,7 +31,13 @@ FRESH, FRESH_NEGATIVE = 5, 6  # places in windows.COUNTS; a test holds the two t
 class Seeing(Protocol):
     """What the detector asks of exposure; shares in ppm, `language` "" = all."""
 
-    first_hour: int | None
+    @property
+    def first_hour(self) -> int | None:
+        """The hour that the model in force has read since."""
+
+    @property
+    def since_tick(self) -> int:
+        """The first tick since which the model in force has read everything, without a break."""
 
     def now(self, tick: int, language: str) -> int:
         """Exposure at a tick."""
@@ -108,14 +114,24 @@ class SurgeDetector:
         }
         self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
 
-    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
-        """Close a calendar hour or day in which the series had rows; None if it had none that count."""
+    def obey(self, rules: Rules) -> None:
+        """Other rules are in force."""
+        self.rules = rules.surge
+
+    def use(self, readers: frozenset[str] | None) -> None:
+        """Another model is in force: what it has read itself is the baseline from here on."""
+        for window in self._windows.values():
+            window.baseline.use(readers)
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
+        """Close a calendar hour or day, read by one model, in which the series had rows; None if it had none that count."""
         window = self._windows[period_s]
         if not window.open_stories:
             return None
         window.baseline.forget_before(index)
         expected = self._rate(window, index, seeing)
-        row = BaselineRow(self.series, period_s, index, clip(len(window.open_negative), expected=expected), len(window.open_stories))
+        negative = clip(len(window.open_negative), expected=expected)
+        row = BaselineRow(self.series, period_s, index, negative, len(window.open_stories), reader)
         window.baseline.add(row)
         window.open_stories, window.open_negative = set(), set()
         return row
@@ -181,7 +197,7 @@ class SurgeDetector:
         rules, r = self.rules, reading
         least = rules.stories_min_hour if r.window.period_s == HOUR_S else rules.stories_min_day
         yield Gate("stories", r.statistic >= least, f"fresh negative stories: {r.statistic}; needed: {least}")
-        formed = not self._forming(r.tick, r.seeing)
+        formed = not self._forming(r.window, r.tick, r.seeing)
         days = rules.forming_days
         yield Gate("forming", formed, f"days of baseline: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
         repeats = self._repeats(r.window, r.tick, r.statistic)
@@ -226,8 +242,11 @@ class SurgeDetector:
             evidence=strongest(r.negatives),
         )
 
-    def _forming(self, tick: int, seeing: Seeing) -> bool:
+    def _forming(self, window: _Window, tick: int, seeing: Seeing) -> bool:
+        """Whether the model in force has not read for long enough, or not all of the window."""
         first = seeing.first_hour
+        if tick - window.ticks + 1 < seeing.since_tick:
+            return True
         return first is None or tick * TICK_MS < first * HOUR_MS + self.rules.forming_days * DAY_MS
 
     def _repeats(self, window: _Window, tick: int, statistic: int) -> bool:

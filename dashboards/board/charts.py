@@ -58,7 +58,7 @@ class Marks:
 
     alerts: Sequence[Alert] = ()
     known_ms: int | None = None  # from it on nothing can be known yet
-    formed_ms: int | None = None  # before it the baseline is forming
+    forming: tuple[int, int] | None = None  # `[start, end)` in which the baseline is forming
     span: tuple[int, int] | None = None  # the window that an alert speaks of
     baseline: float | None = None  # the usual negative share
 
@@ -100,8 +100,9 @@ class _Drawing:
     def ground(self) -> Iterator[str]:
         """Forming baseline, what is not known yet, blind spans, the alert's window, lines of the scale."""
         top = self.shape.height
-        if self.marks.formed_ms is not None and self.marks.formed_ms > self.start:
-            yield f'<rect class="forming" x="0" y="0" width="{self.x(self.marks.formed_ms):g}" height="{top:g}"/>'
+        if self.marks.forming is not None and max(self.marks.forming[0], self.start) < min(self.marks.forming[1], self.end):
+            left, right = map(self.x, (max(self.marks.forming[0], self.start), self.marks.forming[1]))
+            yield f'<rect class="forming" x="{left:g}" y="0" width="{right - left:g}" height="{top:g}"/>'
         if self.marks.span:
             left, right = map(self.x, self.marks.span)
             yield f'<rect class="span" x="{left:g}" y="0" width="{max(right - left, 1):g}" height="{top:g}"/>'

@@ -14,6 +14,7 @@ from groundswell.records import Alert
 from groundswell.store.basis import basis_of_alerts
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
 from groundswell.store.health import SourceHealth
+from groundswell.store.pasts import forming_span
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
 from groundswell.store.removals import removed_of_alerts
 
@@ -23,7 +24,7 @@ COMPANIES: Final = 12
 ALERTS_SHOWN: Final = 12
 ALERTS_LISTED: Final = 500
 FORMING_MS: Final = 14 * DAY_MS
-"""How long a run's baselines form (alerts/rules.toml, forming_days); no alert is raised in it."""
+"""How long a model's baselines form (alerts/rules.toml, forming_days); no alert is raised in it."""
 
 SPANS: Final[Mapping[str, tuple[int, int]]] = {
     "6h": (6 * HOUR_MS, 15 * 60_000),
@@ -115,7 +116,7 @@ class Board:
 
     range: Range
     known_ms: int  # end of the last closed tick
-    formed_ms: int | None  # until then the baselines are forming
+    forming: tuple[int, int] | None  # `[start, end)` in which the baselines of the model in force are forming
     series: dict[str, list[Cell]]  # topics of both languages, then companies, most documents first
     companies: list[str]  # of these, the companies' keys
     unmeasured: frozenset[str]  # topics that the run's model cannot fill
@@ -148,7 +149,7 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
     return Board(
         range=wanted,
         known_ms=until_ms,
-        formed_ms=None if first_ms is None else first_ms + FORMING_MS,
+        forming=forming_span(connection, run, forming_ms=FORMING_MS),
         series=series_grid(connection, run, topics + companies, start_ms=wanted.start_ms, end_ms=wanted.end_ms, window_ms=wanted.window_ms),
         companies=companies,
         unmeasured=unmeasured_series(connection, run),
@@ -168,7 +169,7 @@ class Around:
     cells: list[Cell]
     alerts: list[Alert]
     known_ms: int
-    formed_ms: int | None
+    forming: tuple[int, int] | None
 
 
 def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -> Around:
@@ -189,11 +190,10 @@ def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -
     end = _up(min(alert.opened_ms + after, max(until_ms, alert.opened_ms)), DAY_MS // 2)
     as_of = alert.opened_ms if then else None
     cells = series_grid(connection, run, [alert.series], start_ms=start, end_ms=end, window_ms=window, as_of_ms=as_of)[alert.series]
-    first_ms = first_hour_ms(connection, run)
     there = [other for other in alerts_of(connection, run, start_ms=start, end_ms=end) if alert.series in other.all_series]
-    formed = None if first_ms is None else first_ms + FORMING_MS
+    forming = forming_span(connection, run, forming_ms=FORMING_MS)
     seen = [one for one in there if not then or one.opened_ms <= alert.opened_ms]
-    return Around(Range(start, end, window), cells, seen, known_ms=alert.opened_ms if then else until_ms, formed_ms=formed)
+    return Around(Range(start, end, window), cells, seen, known_ms=alert.opened_ms if then else until_ms, forming=forming)
 
 
 # --- JSON twins -----------------------------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def board_json(board: Board) -> dict[str, Any]:
         "from": iso(board.range.start_ms),
         "to": iso(board.range.end_ms),
         "window": duration(board.range.window_ms),
-        "baseline_formed_at": None if board.formed_ms is None else iso(board.formed_ms),
+        "baseline_formed_at": None if board.forming is None else iso(board.forming[1]),
         "series": [
             {
                 "series": name,

@@ -121,7 +121,7 @@ def board(read: Board, clock: Clock, display: Callable[[str], str]) -> BoardShow
         topics=[(words.TOPIC_TITLES[topic], [topic_row(topic, language) for language in languages]) for topic in TOPICS],
         companies=[row(series, words.visible(display(series))) for series in read.companies],
         latest=read.latest,
-        forming=read.formed_ms is not None and read.formed_ms > read.range.start_ms,
+        forming=read.forming is not None and max(read.forming[0], read.range.start_ms) < min(read.forming[1], read.range.end_ms),
     )
 
 
@@ -137,7 +137,7 @@ def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
         cells,
         label=charts.sentence(title, cells, alerts=len(alerts)),
         clock=clock,
-        marks=charts.Marks(alerts=alerts, known_ms=read.known_ms, formed_ms=read.formed_ms),
+        marks=charts.Marks(alerts=alerts, known_ms=read.known_ms, forming=read.forming),
     )
     return Row(
         title=title,
@@ -176,7 +176,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
     title = words.visible(display(alert.series))
     share, cells = alert.baseline_share_ppm / 1e6, around.cells
     span = (alert.opened_ms - alert.window_s * 1000, alert.opened_ms)
-    marks = charts.Marks(alerts=around.alerts, known_ms=around.known_ms, formed_ms=around.formed_ms, span=span, baseline=share)
+    marks = charts.Marks(alerts=around.alerts, known_ms=around.known_ms, forming=around.forming, span=span, baseline=share)
     label = charts.sentence(title, cells, alerts=len(around.alerts)) + f"; usual share {words.percent(share)}"
     low, high = wilson(alert.statistic, max(alert.stories, alert.statistic, 1))
     return DossierShown(

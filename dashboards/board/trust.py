@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from groundswell.local_log import LocalLog
-from groundswell.metrics import Metrics
 from groundswell.names import ROLE_SCORE, TICK_MS
 from groundswell.silence import Rhythm
 from groundswell.store.conditions import Condition, open_conditions
@@ -93,10 +92,6 @@ class Watch:
                 took = self._monotonic() - now
                 self._balance_of, self._balance_due = key, now + max(BALANCE_S, COST_FACTOR * took)
             return self._balances
-
-    def report(self, connection: Connection, metrics: Metrics) -> None:
-        """Show the balance of all sources together in the process's metrics."""
-        metrics.observe_balance(total(self.balances(connection)).terms)
 
     def health(self, connection: Connection, *, at_ms: int) -> list[SourceHealth]:
         """Every source of the run."""

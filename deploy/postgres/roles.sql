@@ -63,7 +63,7 @@ BEGIN
         SELECT * FROM (VALUES
             ('groundswell_worker', 'INSERT', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
-                'candidates', 'versions']),
+                'candidates', 'versions', 'in_force']),
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
@@ -73,7 +73,7 @@ BEGIN
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks'])
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why-not": ("groundswell.cli.why", "which gates stood between a name and an alert, with their numbers"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
+    "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),
+    "rescore": ("groundswell.cli.versions", "what the live run has counted, read by another model into a run of its own"),
     "forget": ("groundswell.cli.forget", "remove the text of a document, a source, an author, or what is kept too long"),
     "config": ("groundswell.cli.read", "every setting, and where its value came from"),
     "doctor": ("groundswell.cli.service", "check every part and say what to do"),

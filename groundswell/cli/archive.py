@@ -60,7 +60,7 @@ def backfill(
         return
     name = run or files[0].name.split(".")[0]
     store, chosen = o.open_store(store_url), o.settings()
-    with _Progress(shown=shown) as progress:
+    with Progress(shown=shown) as progress:
         if bootstrap:
             from groundswell.kafka_access import KafkaAccess
             from stream.shells.publish import publish_files
@@ -97,7 +97,7 @@ def _dry_run(files: tuple[Path, ...], options: "ArchiveOptions", *, sample: int,
     from groundswell.exports import iso
     from stream.shells.dry_run import dry_run, told
 
-    with _Progress(shown=shown) as progress:
+    with Progress(shown=shown) as progress:
         found = dry_run(files, o.instruments(), options=options, sample=sample, progress=progress.update)
     for line in told(found, iso=iso):
         click.echo(line)
@@ -130,7 +130,7 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
     return mapping
 
 
-class _Progress:
+class Progress:
     """A bar with rate and time left on a terminal; nothing elsewhere."""
 
     LABELS = {"read": "reading", "sort": "sorting", "run": "running"}  # noqa: RUF012 - constant
@@ -140,13 +140,14 @@ class _Progress:
         self._shown = shown
         self._tasks: dict[str, Any] = {}
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> "Progress":
         if self._shown:
+            from rich import progress as bars
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            label, rate = TextColumn("{task.description}"), TextColumn("{task.fields[rate]}")
-            self._bar = Progress(label, BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn(), console=Console(stderr=True))
+            label, rate = bars.TextColumn("{task.description}"), bars.TextColumn("{task.fields[rate]}")
+            columns = label, bars.BarColumn(), bars.MofNCompleteColumn(), rate, bars.TimeRemainingColumn()
+            self._bar = bars.Progress(*columns, console=Console(stderr=True))
             self._bar.start()
         return self
 

@@ -32,8 +32,8 @@ why_option = click.option("--why", default="", metavar="TEXT", help="The reason,
 def models() -> None:
     """The models that score documents: which there are, which is in force, and the way to another.
 
-    A bundle is a folder; models.registry names the folder that yours are kept in. A worker that is running takes a promoted
-    model within seconds and without a restart. NAME is one of the list, or a folder (with a slash in it).
+    A bundle is a folder; models.registry names the folder that yours are kept in. Workers that are running take a promoted
+    model together, a minute later and without a restart. NAME is one of the list, or a folder (with a slash in it).
     """
 
 

@@ -69,11 +69,18 @@ def open_store(url: str | None) -> "Store":
     return Store(url or settings().store.url)
 
 
-def instruments(*, of_run: str | None = None) -> "Instruments":
-    """The model, rules and catalogue of the settings; the demo's run has its own invented companies beside them."""
+def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Instruments":
+    """The model, rules and catalogue of the settings; the demo's run has its own invented companies beside them.
+
+    Args:
+        of_run: whose.
+        bundle: a bundle of the registry, for its languages, instead of what is in force.
+    """
+    from models.registry import registry_at
     from stream.shells.instruments import load_instruments
 
     chosen = settings()
+    found = registry_at(chosen.models.registry or None).open(bundle) if bundle else None
     companies = [*_demo_companies(of_run), *(Path(name) for name in chosen.companies.extra)]
     return load_instruments(
         rules=Path(chosen.rules.path) if chosen.rules.path else None,
@@ -81,6 +88,7 @@ def instruments(*, of_run: str | None = None) -> "Instruments":
         registry=Path(chosen.models.registry) if chosen.models.registry else None,
         use=chosen.models.use,
         device=chosen.models.device,
+        bundles=dict.fromkeys(found.languages, found.name) if found else None,
     )
 
 

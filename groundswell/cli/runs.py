@@ -143,18 +143,27 @@ def _live_log(run: str) -> "LocalLog | None":
 @click.argument("run")
 @o.store_option
 def attach(run: str, store_url: str | None) -> None:
-    """Make the finished backfill RUN the live run's history, so that its baselines need not form anew.
+    """Make the finished backfill RUN the live run's history, or a re-scored RUN the past of its model: baselines need not form anew.
 
-    Its windows, stories and baselines from before the live run's first tick are read as the live run's own. No alert of it
+    Of a backfill: its windows, stories and baselines from before the live run's first tick are read as the live run's own. No alert of it
     is copied and nothing is sent. Everything that works on the live run ends at its next commit and goes on with the history
     once it is started again, which a supervisor does.
     """
+    from groundswell.clock import SystemClock
     from groundswell.names import TICK_MS
     from groundswell.store.history import attach as attach_run
+    from groundswell.store.pasts import attach_past, is_rescore
 
-    history, copied = attach_run(o.open_store(store_url), run)
-    click.echo(f"live goes on from {run}, whose ticks before {iso(history.before_tick * TICK_MS)} are its history:")
-    click.echo("  " + ", ".join(f"{rows:,} rows of {table}" for table, rows in copied.items()))
+    store = o.open_store(store_url)
+    with store.read() as connection:
+        rescored = is_rescore(connection, run)
+    if rescored:
+        row = attach_past(store, run, now_ms=SystemClock().now_ms())
+        click.echo(f"{run} is the {row.kind} in the live run, from {iso(row.effective_ms)} on")
+    else:
+        history, copied = attach_run(store, run)
+        click.echo(f"live goes on from {run}, whose ticks before {iso(history.before_tick * TICK_MS)} are its history:")
+        click.echo("  " + ", ".join(f"{rows:,} rows of {table}" for table, rows in copied.items()))
     click.echo("Whatever works on the live run ends at its next commit; start it again unless a supervisor does.")
 
 

@@ -38,6 +38,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     from groundswell.local_log import LocalLog
     from groundswell.probes import Probes
     from ingest.sink import LocalLogSink
+    from stream.operators.normalise import source_name
     from stream.shells.live import Live
     from stream.shells.lookout import Lookout
 
@@ -53,7 +54,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
 
         stop = _stop_event()
         async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
-            sink = LocalLogSink(LocalLog(log_path), clock=clock)
+            sink = LocalLogSink(LocalLog(log_path), clock=clock, name=source_name)
             crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
             live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
@@ -62,7 +63,6 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
                 if receiver is not None:
                     group.create_task(receiver.run(stop))
 
-    threading.Thread(target=_report_balance, args=(store, metrics, log_path), name="balance", daemon=True).start()
     if not no_board:
         url = serve_board(settings, port=port, store=store, run=LIVE_RUN, log_path=log_path, display=instruments.display)
         click.echo(f"Board:  {url}")
@@ -126,7 +126,9 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
     ends is started again; --processes above the partitions of a topic only wait.
     """
+    from groundswell.clock import SystemClock
     from groundswell.kafka_access import KafkaAccess
+    from groundswell.store.versions import AHEAD_MS
     from stream.shells.kafka import run_worker
     from stream.shells.lookout import supervisor_report
     from stream.shells.supervisor import run_workers
@@ -136,7 +138,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     settings = _service_settings(kafka=True)
     store, kafka = o.open_store(store_url), KafkaAccess.from_settings(settings.kafka)
     if run_name == LIVE_RUN:
-        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments())
+        prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments(), now_ms=SystemClock().now_ms() + AHEAD_MS)
     found = WorkerSettings(
         kafka=kafka,
         store_url=store.url,
@@ -144,6 +146,8 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         data_dir=Path(settings.data.dir),
         metrics_host=settings.metrics.host,
         metrics_port=settings.metrics.port,
+        held_records_max=settings.kafka.held_records_max,
+        held_bytes_max=settings.kafka.held_bytes_max,
         log_level=settings.log.level,
         log_format=settings.log.format,
     )
@@ -242,17 +246,6 @@ def _metrics(settings: "Settings", probes: "Probes | None" = None) -> "Metrics":
     metrics = Metrics(CollectorRegistry())
     serve_metrics(metrics, settings.metrics.host, settings.metrics.port, probes=probes)
     return metrics
-
-
-def _report_balance(store: "Store", metrics: "Metrics", log_path: Path) -> None:
-    """Show the balance in the metrics, every quarter of a minute or as seldom as its cost asks for (Watch), board or not."""
-    from dashboards.board.trust import Watch
-    from groundswell.local_log import LocalLog
-
-    watch, forever = Watch(LIVE_RUN, LocalLog(log_path)), threading.Event()
-    while not forever.wait(15):
-        with contextlib.suppress(DependencyError), store.read() as connection:  # the store is away: whoever writes says so
-            watch.report(connection, metrics)
 
 
 def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, metrics: "Metrics") -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN
 from groundswell.store import schema as t
 from groundswell.store.history import history_of
+from groundswell.store.pasts import past_of
 from groundswell.store.runs import DROPPING, manifest_of
 from groundswell.store.store import Store
 
@@ -39,6 +40,10 @@ def begin_drop(store: Store, run: str, *, now_ms: int) -> None:
         history, row = history_of(connection, LIVE_RUN), t.progress.c
         if history is not None and history.run == run:
             reason = f"run {run!r}: it is the live run's history and is read with it; it can go when the live run is dropped"
+            raise UsageError(reason)
+        model = past_of(connection, run)
+        if model is not None:
+            reason = f"run {run!r}: it is the past of model {model} and the live run reads it; it can go when the live run is dropped"
             raise UsageError(reason)
         if run == LIVE_RUN:
             moved_ms = max(connection.execute(select(row.time_ms).where(row.run == run)).scalars(), default=0)

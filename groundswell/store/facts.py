@@ -126,6 +126,7 @@ def _admission_row(run: str, admission: Admission) -> dict[str, Any]:
         "outcome": admission.outcome,
         "document_id": admission.document_id,
         "content_hash": admission.content_hash,
+        "model_id": admission.model_id,
     }
 
 
@@ -170,6 +171,15 @@ def known_contents(connection: Connection, run: str, document_ids: Sequence[str]
     return known
 
 
+def models_of(connection: Connection, run: str, part: int, first: int, last: int) -> dict[Position, str]:
+    """{position: whose score counted} of a span of one raw partition, where it was not the model that the run began with."""
+    a = t.admissions.c
+    rows = connection.execute(
+        select(a.part, a.position, a.place, a.model_id).where(in_span(t.admissions, run, part, first, last), a.model_id.is_not(None))
+    )
+    return {Position(part, position, place): model_id for part, position, place, model_id in rows}
+
+
 def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, model_id: str) -> dict[tuple[str, str], Score]:
     """{(document id, content hash): score} for what this model has scored already."""
     wanted = set(keys)
@@ -202,6 +212,18 @@ def counted_documents(connection: Connection, run: str, document_ids: Iterable[s
     return found
 
 
+def documents_of(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+    """{(document id, content hash): document} of contents whose text is there, with the known time that each was first stored with."""
+    wanted, d, r = set(keys), t.documents.c, t.removals.c
+    is_whole = not_(exists().where(r.document_id == d.document_id, r.content_hash == d.content_hash))
+    found = {}
+    for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
+        for row in connection.execute(select(t.documents).where(d.document_id.in_(chunk), is_whole)).mappings():
+            if (row["document_id"], row["content_hash"]) in wanted:
+                found[row["document_id"], row["content_hash"]] = Document(**dict(row))
+    return found
+
+
 def counted_between(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> list[tuple[Admission, Document]]:
     """What a run itself counted in a span of ticks (both inclusive); removed texts are empty."""
     return _counted(connection, t.admissions.c.run == run, t.admissions.c.tick.between(since_tick, through_tick))
@@ -213,7 +235,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
     columns = [column for column in t.documents.columns if column.name != "known_ms"]
     joined = t.admissions.join(t.documents, and_(a.document_id == d.document_id, a.content_hash == d.content_hash))
     rows = connection.execute(
-        select(a.part, a.position, a.place, a.known_ms, *columns)
+        select(a.part, a.position, a.place, a.known_ms, a.model_id, *columns)
         .select_from(joined)
         .where(*wanted, a.outcome == "scored")
         .order_by(a.position.desc(), a.place.desc())
@@ -222,6 +244,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
     for row in rows.mappings():
         values = dict(row)
         position = Position(values.pop("part"), values.pop("position"), values.pop("place"))
+        model_id = values.pop("model_id")
         document = Document(**values)
         admission = Admission(
             position=position,
@@ -231,6 +254,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
             outcome="scored",
             document_id=document.document_id,
             content_hash=document.content_hash,
+            model_id=model_id,
         )
         found.append((admission, document))
     return found

@@ -19,10 +19,12 @@ from groundswell.codec import encode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, HEARD_OUTCOMES, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
+from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK
 from groundswell.store.runs import HISTORY, is_complete
 from groundswell.store.store import Store
+from groundswell.store.versions import read_schedule
 
 SHOWN_MAX: Final = 3
 
@@ -111,7 +113,9 @@ def _check(connection: Connection, run: str, *, live: Mapping[str, Any], other: 
     if not is_complete(connection, run):
         reason = f"run {run!r}: it is not complete; run the same `groundswell backfill` again to finish it, then attach it"
         raise UsageError(reason)
-    here, there = live.get("versions", {}), other.get("versions", {})
+    # What lies before the live run's first tick counts as read by the model that it began with; a later one is given a past of its own.
+    began = {row.kind: row.hash for row in read_schedule(connection, LIVE_RUN).of(MODEL)[:1]}
+    here, there = {**live.get("versions", {}), **began}, other.get("versions", {})
     for kind in sorted({*here, *there}):
         if here.get(kind) != there.get(kind):
             reason = (

@@ -81,7 +81,7 @@ def runs_of(connection: Connection) -> list[RunRow]:
             alerts=alerts.get(row.run, 0),
             first_known_ms=known.get(row.run, (None, None))[0],
             last_known_ms=known.get(row.run, (None, None))[1],
-            complete=is_complete(connection, row.run) if row.kind == "backfill" else None,
+            complete=is_complete(connection, row.run) if row.kind in ("backfill", "rescore") else None,
             note=_note(row.run, manifests[row.run], history),
         )
         for row in rows

@@ -82,6 +82,7 @@ admissions = Table(
     _text("outcome"),
     _text("document_id", nullable=True),
     _text("content_hash", nullable=True),
+    _text("model_id", nullable=True),  # whose score counted; None: the model that the run began with
 )
 Index("admissions_document", admissions.c.run, admissions.c.document_id)
 Index("admissions_tick", admissions.c.run, admissions.c.tick)
@@ -225,7 +226,12 @@ outbox = Table(
     _text("provider_id", nullable=True),
 )
 
-versions = Table("versions", metadata, _key("kind"), _key("hash"), _int("effective_ms"), Column("content", LargeBinary, nullable=False))
+versions = Table("versions", metadata, _key("kind"), _key("hash"), Column("content", LargeBinary, nullable=False))
+"""What each version holds; from when on it is in force is said by the next table."""
+
+
+in_force = Table("in_force", metadata, _key("run"), _key("kind"), _key("effective_ms", BigInteger), _text("hash"))
+"""From which known time on a run uses which version: groundswell/schedule.py."""
 
 suspects = Table(
     "suspects", metadata, _key("run"), _key("part", Integer), _key("position", BigInteger), _key("place", Integer), _int("deaths")
@@ -264,6 +270,6 @@ drop_marks = Table(
 
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    candidates, decisions, incidents, alerts, outbox, runs,
+    candidates, decisions, incidents, alerts, outbox, in_force, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

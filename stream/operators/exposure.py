@@ -173,6 +173,10 @@ class Exposure:
             return days[slot] // 24, sum(days) // 24
         return self._slots[language][slot], sum(days)
 
+    def closed_hours(self, language: str) -> Iterable[tuple[int, int]]:
+        """(hour, exposure in ppm) of the closed hours within the horizon, ascending."""
+        return self._closed.get(language, ())
+
     def blind(self, tick: int) -> dict[str, int]:
         """{source: last tick heard} of the sources that are blind at a tick."""
         return {name: s.last_tick for name, s in sorted(self._sources.items()) if s.is_blind(tick)}

@@ -19,10 +19,9 @@ from groundswell.store.derived import load_candidates
 from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
 from groundswell.store.times import folded_ms
-from stream.operators.admit import tick_end_ms, tick_of
+from stream.operators.admit import tick_of
 from stream.shells.instruments import Instruments
 from stream.shells.stages import DeskStage
-from stream.shells.switches import Switch, read_switches, versions_at
 
 TICKS: Final = 100
 """Ticks with candidates that are decided in one transaction."""
@@ -52,7 +51,7 @@ class DeskWorker:
 
     def __post_init__(self) -> None:
         i = self.instruments
-        self._stage = DeskStage(self.store, self.run, i.rules, i.display, i.versions, self.targets)
+        self._stage = DeskStage(self.store, self.run, i.display, i.in_force(self.run), self.targets)
         self._claim = claim(self.store, self.run, ROLE_DESK, owner=self.owner)
         if self._claim.closed_tick != NEVER_TICK:
             with self.store.read() as connection:
@@ -74,7 +73,6 @@ class DeskWorker:
             DependencyError: the store is away: end the process (or make a new worker), nothing is lost.
         """
         with self.store.read() as connection:
-            switches = read_switches(connection, self.run)
             time_ms = folded_ms(connection, self.run, partitions=self.partitions)
             if time_ms == NEVER_TICK or tick_of(time_ms) - 1 <= self._claim.closed_tick:
                 return None
@@ -85,9 +83,9 @@ class DeskWorker:
             )
             found = load_candidates(connection, self.run, since_tick=ticks[0], through_tick=ticks[-1]) if ticks else []
         closed_tick = ticks[-1] if len(ticks) == TICKS else tick_of(time_ms) - 1
-        return self._decide(found, switches, closed_tick=closed_tick, time_ms=time_ms)
+        return self._decide(found, closed_tick=closed_tick, time_ms=time_ms)
 
-    def _decide(self, candidates: list[Candidate], switches: list[Switch], *, closed_tick: int, time_ms: int) -> list[Alert]:
+    def _decide(self, candidates: list[Candidate], *, closed_tick: int, time_ms: int) -> list[Alert]:
         by_tick: dict[int, list[Candidate]] = {}
         for candidate in candidates:
             by_tick.setdefault(candidate.tick, []).append(candidate)
@@ -95,8 +93,8 @@ class DeskWorker:
         with self.store.write() as connection:
             # First: a desk that was replaced must meet the fence, not the new one's rows.
             self._claim = advance(connection, self._claim, next_offset=self._claim.next_offset, time_ms=time_ms, closed_tick=closed_tick)
+            self._stage.in_force.renew(connection)  # behind the fence nothing can come into force for a tick that is decided here
             for tick, found in sorted(by_tick.items()):
-                self._stage.versions = versions_at(self.instruments.versions, switches, end_ms=tick_end_ms(tick))
                 alerts += self._stage.decide(connection, tick, found)
         return alerts
 

@@ -23,9 +23,9 @@ from groundswell.store.store import Store
 from stream.operators.admit import Gate, StampClock, tick_end_ms, tick_of
 from stream.pipeline import Fold, Folded
 from stream.shells.instruments import Instruments
+from stream.shells.isolation import OpenBatch
 from stream.shells.rebuild import rebuild_fold
-from stream.shells.stages import DeskStage, IntakeStage, store_folded
-from stream.shells.switches import versions_at
+from stream.shells.stages import DeskStage, IntakeStage, raw_records, store_folded
 
 BATCH = 1_000
 
@@ -42,6 +42,7 @@ class EmbeddedPipeline:
         targets: where alerts are sent; empty for every run but live.
         metrics: instruments of this process.
         fold: memory to begin a new run with, where it is not to be empty and as the instruments say.
+        open_batch: makes documents of the log's records, where it does not hold raw ones.
 
     Raises:
         ContinuityError: the store's progress belongs to another log.
@@ -54,26 +55,28 @@ class EmbeddedPipeline:
     targets: Sequence[str] = ()
     metrics: Metrics | None = None
     fold: Fold | None = None
+    open_batch: OpenBatch | None = None
     alerts_seen: int = field(default=0, init=False)
     records_read: int = field(default=0, init=False)  # by this process
 
     def __post_init__(self) -> None:
-        holder = self.instruments.holder
-        if holder is not None:
-            holder.metrics = self.metrics
-        self._intake = IntakeStage(self.store, self.run, self.instruments.scorer, renew=holder.current if holder else None)
-        self._desk = DeskStage(
-            self.store, self.run, self.instruments.rules, self.instruments.display, self.instruments.versions, self.targets
-        )
+        made = self.instruments
+        if made.models is not None:
+            made.models.metrics = self.metrics
+        scorers = made.scorers(self.store, self.run)
+        self._intake = IntakeStage(self.store, self.run, made.scorer, scorers=scorers, open_batch=self.open_batch or raw_records)
+        self._in_force = made.in_force(self.run)
+        self._desk = DeskStage(self.store, self.run, made.display, self._in_force, self.targets)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._claims: dict[str, Claim] = {
             role: claim(self.store, self.run, role, owner=owner, log_id=self.log.log_id) for role in (ROLE_SCORE, ROLE_FOLD, ROLE_DESK)
         }
         folded = self._claims[ROLE_FOLD]
-        self._fold = self.fold or Fold(self.instruments.rules)
-        if folded.closed_tick != NEVER_TICK:
-            with self.store.read() as connection:
-                self._fold = rebuild_fold(connection, self.run, rules=self.instruments.rules, through_tick=folded.closed_tick)
+        self._fold = self.fold or Fold(made.rules)
+        with self.store.read() as connection:
+            self._in_force.renew(connection)
+            if folded.closed_tick != NEVER_TICK:
+                self._fold = rebuild_fold(connection, self.run, in_force=self._in_force, through_tick=folded.closed_tick)
                 self._desk.restore(connection, through_tick=folded.closed_tick)
         self._gate = Gate(1, closed_tick=folded.closed_tick)
         # What is read from here on was not folded; a record that the log stamped before a time that was passed is late, not lost.
@@ -123,8 +126,9 @@ class EmbeddedPipeline:
         last_tick = closed[-1].tick if closed else before.closed_tick  # quiet ticks move time alone: "behind" must not look like "calm"
         with self.store.write() as connection:
             self._move(connection, last_tick, time_ms)  # first: a zombie must meet the fence, not the new owner's rows
+            self._in_force.renew(connection)  # behind the fence nothing can come into force for a tick that is folded here
+            self._fold.plan = self._in_force.plan()
             for tick in closed:
-                self._desk.versions = versions_at(self.instruments.versions, self._intake.switches, end_ms=tick.end_ms)
                 alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
             store_folded(self.store, connection, self.run, folded)
         self.alerts_seen += len(alerts)

@@ -29,6 +29,7 @@ from groundswell.store.store import Store
 from stream.pipeline import Folded
 from stream.shells.instruments import Instruments
 from stream.shells.rebuild import rebuild_fold
+from stream.shells.versions import VersionsInForce
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,10 @@ def _detected(connection: Connection, run: str, all_series: list[str], rules: Ru
     before = tick_before(connection, run, tick, history=history)
     if before is None:
         return []
-    fold = rebuild_fold(connection, run, rules=rules, through_tick=before, series=all_series, history=history)
+    in_force = VersionsInForce(run, rules)
+    in_force.renew(connection)
+    in_force.keep_rules()
+    fold = rebuild_fold(connection, run, in_force=in_force, through_tick=before, series=all_series, history=history)
     heard_now = arrivals_between(connection, run, since_tick=tick, through_tick=tick, history=history)
     fold.open_tick(tick, [Arrival(source, language, 0, documents) for source, language, documents in heard_now], Folded())
     rows = load_increments(connection, run, since_tick=tick, through_tick=tick, series=all_series)
@@ -138,7 +142,7 @@ def _detected(connection: Connection, run: str, all_series: list[str], rules: Ru
     for series in all_series:
         mine = [row for row in rows if row.series == series]
         if mine:
-            found += fold.memory_of(series).detector.step(tick, mine, fold.exposure)
+            found += fold.memory_of(series).detector.step(tick, mine, fold.seeing)
     return found
 
 

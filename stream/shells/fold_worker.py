@@ -18,6 +18,7 @@ from stream.operators.admit import BEGINNING_MS, Gate, tick_of
 from stream.pipeline import Fold, Folded
 from stream.shells.rebuild import rebuild_fold
 from stream.shells.stages import store_folded
+from stream.shells.versions import VersionsInForce
 from stream.shells.wire import FoldPart, open_fold_message
 
 HOURS_REMEMBERED: Final = 10_000
@@ -60,6 +61,7 @@ class FoldPartition:
         store: where everything is stored.
         claim: this owner's; see `open`.
         fold: rebuilt through the claim's closed tick.
+        in_force: the rules and models of each tick.
         hours: shared by the partitions of a process.
         raw_partitions: how many raw partitions have to pass a tick before it is closed.
     """
@@ -67,6 +69,7 @@ class FoldPartition:
     store: Store
     claim: Claim
     fold: Fold
+    in_force: VersionsInForce
     hours: SharedHours
     raw_partitions: int = RAW_PARTITIONS
     expected: int | None = None  # offset of the next message; None before the first
@@ -103,11 +106,13 @@ class FoldPartition:
             DependencyError: the store is away.
         """
         taken = claim(store, run, ROLE_FOLD, part=partition, owner=owner, log_id=log_id)
-        fold = Fold(rules)
-        if taken.closed_tick != NEVER_TICK:
-            with store.read() as connection:
-                fold = rebuild_fold(connection, run, rules=rules, through_tick=taken.closed_tick, mine=series_of(partition, partitions))
-        return cls(store, taken, fold, hours, raw_partitions)
+        fold, in_force = Fold(rules), VersionsInForce(run, rules)
+        with store.read() as connection:
+            in_force.renew(connection)
+            if taken.closed_tick != NEVER_TICK:
+                mine = series_of(partition, partitions)
+                fold = rebuild_fold(connection, run, in_force=in_force, through_tick=taken.closed_tick, mine=mine)
+        return cls(store, taken, fold, in_force, hours, raw_partitions)
 
     def take(self, messages: Sequence[FoldInput]) -> int:
         """Take messages, fold the ticks that they close, and commit.
@@ -160,6 +165,9 @@ class FoldPartition:
     def _commit(self) -> None:
         folded = Folded()
         last_folded = self.claim.closed_tick
+        with self.store.read() as connection:
+            self.in_force.renew(connection)
+        self.fold.plan = self.in_force.plan()
         for closed in self.gate.close():
             self.fold.step(closed, folded)
             last_folded = closed.tick
@@ -171,6 +179,7 @@ class FoldPartition:
             self.claim = advance(
                 connection, self.claim, next_offset=self._next_offset(), time_ms=self.gate.time_ms, closed_tick=last_folded
             )
+            self.in_force.check(connection, before_ms=tick_of(self.gate.time_ms) * TICK_MS)
             store_folded(self.store, connection, self.claim.run, folded)
         self.hours.committed(folded)
 

@@ -1,6 +1,6 @@
 """Instruments: the model, the rules and the catalogue that a run is made with, and the run's own row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,30 +10,54 @@ import msgspec
 from sqlalchemy import select
 
 from alerts.rules import Rules, load_rules
+from groundswell.clock import SystemClock
 from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN
+from groundswell.schedule import CATALOGUE, MODEL, RULES
 from groundswell.store import schema as t
-from groundswell.store.runs import refuse_dropping
+from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
+from groundswell.store.versions import AHEAD_MS, begin_schedule, put_in_force
 from models.entities import Catalogue
 from models.registry import Use, current_scorer, registry_at
 from models.scorer import Scorer
-from models.taxonomy import FLAG_NAMES, TOPIC_NAMES, measured_topics
+from models.taxonomy import FLAG_NAMES, TOPIC_NAMES
 from stream.operators.stories import digest
-from stream.shells.reload import ScorerHolder
-from stream.shells.switches import KEY, first_switch
+from stream.shells.reload import Models
+from stream.shells.versions import ScorersInForce, VersionsInForce, content_of_rules, manifest_of_model
 
 
 @dataclass
 class Instruments:
-    """What a run is made with; equal instruments and an equal log give equal windows and alerts."""
+    """What a process was started with; equal instruments and an equal log give equal windows and alerts."""
 
     scorer: Scorer
     rules: Rules
     display: Callable[[str], str]  # a series key in the reader's words
-    versions: dict[str, str]  # hashes in force: model, catalogue, rules
-    holder: ScorerHolder | None = None  # brings promoted models to a live run; None where none can be promoted
+    versions: dict[str, str]  # their hashes: model, catalogue, rules
+    models: Models | None = None  # brings other models to a live run; None where none can be promoted
+    content: bytes = b"{}"  # what the model's version holds: which bundles it is made of
+
+    @property
+    def contents(self) -> dict[str, tuple[str, bytes]]:
+        """Kind -> (hash, content) of each of them."""
+        given = {MODEL: (self.scorer.model_id, self.content), RULES: content_of_rules(self.rules)}
+        return given | ({CATALOGUE: (self.versions[CATALOGUE], b"{}")} if CATALOGUE in self.versions else {})
+
+    def in_force(self, run: str) -> VersionsInForce:
+        """The rules and hashes of a run, as whoever folds or decides it needs them."""
+        return VersionsInForce(run, self.rules, self.versions)
+
+    def scorers(self, store: Store, run: str) -> ScorersInForce:
+        """The scorers of a run."""
+        return ScorersInForce(store, run, self.scorer, self.models, self.versions.get(CATALOGUE))
+
+
+class _ModelContent(msgspec.Struct, frozen=True):
+    """What a version of the model holds."""
+
+    bundles: dict[str, str] = {}  # language -> bundle
 
 
 def load_instruments(
@@ -43,6 +67,7 @@ def load_instruments(
     registry: Path | None = None,
     use: Use = "auto",
     device: str = "cpu",
+    bundles: Mapping[str, str] | None = None,
 ) -> Instruments:
     """The shipped models with the shipped rules and catalogue, or the user's own.
 
@@ -52,6 +77,7 @@ def load_instruments(
         registry: the folder whose promoted models are in force; None: those that ship.
         use: "linear": the shipped linear models, whatever is in force.
         device: that encoders run on, "cpu" or "cuda".
+        bundles: {language: name}, instead of what the registry has in force: for a run that asks what another model would have said.
 
     Raises:
         SettingsError: a rules file, catalogue or registry that cannot be used.
@@ -61,15 +87,26 @@ def load_instruments(
     catalogue = Catalogue.load(extra=catalogues)
     chosen = load_rules(rules)
     models = registry_at(registry)
-    load = partial(current_scorer, models, finder=catalogue.find, digest=digest, use=use, device=device)
+    chosen_use: Use = "auto" if bundles else use
+    make = partial(current_scorer, models, finder=catalogue.find, digest=digest, device=device)
+
+    def promoted() -> bytes:
+        return canonical(_ModelContent(models.in_force()))
+
+    def load(content: bytes) -> Scorer:
+        return make(bundles=msgspec.json.decode(content, type=_ModelContent).bundles)
+
     begun = models.revision()
-    scorer = load()
+    content = canonical(_ModelContent(models.in_force() | dict(bundles or {}))) if chosen_use == "auto" else b"{}"
+    scorer = load(content) if chosen_use == "auto" else make(use=chosen_use)
+    known = partial(Models, scorer, content, load=load, promoted=promoted, revision=models.revision, begun=begun)
     return Instruments(
         scorer=scorer,
         rules=chosen,
         display=lambda series: display(series, catalogue),
-        versions={"catalogue": catalogue.hash, "model": scorer.model_id, "rules": chosen.hash},
-        holder=ScorerHolder(scorer, load=load, revision=models.revision, begun=begun) if registry and use == "auto" else None,
+        versions={CATALOGUE: catalogue.hash, MODEL: scorer.model_id, RULES: chosen.hash},
+        models=known(now_ms=lambda: SystemClock().now_ms() + AHEAD_MS) if registry and chosen_use == "auto" and not bundles else None,
+        content=content,
     )
 
 
@@ -85,35 +122,52 @@ def display(series: str, catalogue: Catalogue) -> str:
     return f"{TOPIC_NAMES[topic]['en']} ({language})" if topic in TOPIC_NAMES else series
 
 
-def open_run(store: Store, run: str, *, kind: str, instruments: Instruments, manifest: dict[str, Any] | None = None) -> dict[str, Any]:
+def open_run(
+    store: Store,
+    run: str,
+    *,
+    kind: str,
+    instruments: Instruments,
+    manifest: dict[str, Any] | None = None,
+    now_ms: int = 0,
+    others_work: bool = False,
+) -> dict[str, Any]:
     """Make the run's row, or check that it is the run that was meant; returns its manifest.
 
-    A live run goes on with other instruments (a new model, new rules): the versions are recorded and each alert carries
-    its own; from which document on another model scores is kept too (switches.py). Any other run is made with one set, or it
-    would not mean anything.
+    A live run goes on with other instruments (a new model, new rules, another catalogue): they come into force behind everything that
+    was read so far. Any other run is made with one set, or it would not mean anything.
+
+    Args:
+        store: where it is.
+        run: its name.
+        kind: "live", "demo", "backfill", "rescore".
+        instruments: what the process was started with.
+        manifest: what the run is made from.
+        now_ms: the moment from which other instruments are in force; by default at once.
+        others_work: other processes work on the live run too: only `groundswell versions put` changes its rules, so that workers with
+            different files do not take turns.
 
     Raises:
         UsageError: the run exists with other input or other instruments, or is being dropped.
     """
-    measured = {language: list(measured_topics(language)) for language in sorted(instruments.scorer.languages)}
-    wanted = {**(manifest or {}), "versions": instruments.versions, "measured": measured}
+    wanted = {**(manifest or {}), "versions": instruments.versions, **manifest_of_model(instruments.scorer)}
     with store.write() as connection:
-        store.insert(
-            connection,
-            t.versions,
-            [{"kind": "rules", "hash": instruments.rules.hash, "effective_ms": 0, "content": canonical(instruments.rules)}],
-        )
         row = connection.execute(select(t.runs).where(t.runs.c.run == run).with_for_update()).mappings().one_or_none()
         stored: dict[str, Any] | None = msgspec.json.decode(row["manifest"]) if row else None
         refuse_dropping(run, stored or {})
-        if stored is None or run == LIVE_RUN:
-            if run == LIVE_RUN and KEY not in (stored or {}):
-                begun_with = (stored or {}).get("versions", {}).get("model", instruments.scorer.model_id)
-                wanted[KEY] = msgspec.to_builtins([first_switch(begun_with)])
-            body = msgspec.json.encode({**(stored or {}), **wanted})
-            given = {"run": run, "kind": kind, "model_id": instruments.scorer.model_id, "manifest": body}
-            store.upsert(connection, t.runs, [given])
-            return {**(stored or {}), **wanted}
+        if stored is None:
+            given = {"run": run, "kind": kind, "model_id": instruments.scorer.model_id, "manifest": msgspec.json.encode(wanted)}
+            store.insert(connection, t.runs, [given])  # another process may make the same row now
+            begin_schedule(store, connection, run, instruments.contents)
+            return wanted
+        if run == LIVE_RUN:
+            connection.execute(t.runs.update().where(t.runs.c.run == run).values(kind=kind))
+            begin_schedule(store, connection, run, instruments.contents)
+    if run == LIVE_RUN:
+        contents = {kind: given for kind, given in instruments.contents.items() if not (others_work and kind == RULES)}
+        put_in_force(store, run, contents, now_ms=now_ms, manifest={**(manifest or {}), **manifest_of_model(instruments.scorer)})
+        with store.read() as connection:
+            return manifest_of(connection, run)
     for key, value in wanted.items():
         if stored.get(key) != value:
             reason = (

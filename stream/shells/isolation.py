@@ -8,7 +8,7 @@
 A process may also be ended from outside while a mark stands, so one mark is not enough.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -22,13 +22,16 @@ from groundswell.store.facts import in_span, place_row
 from groundswell.store.store import Store
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
-from stream.pipeline import open_records
+from stream.pipeline import Opened
 
 DEATHS_MAX: Final = 2
 """Processes that may die on a record while they score it alone."""
 
 REASON: Final = f"score: {DEATHS_MAX} processes died on this record while it was scored alone"
 Result = Score | Exception | None
+OpenBatch = Callable[[Connection, Sequence[Stamped], StampClock, Mapping[Position, str]], Opened]
+"""Raw records -> documents, heartbeats and drops; moves the clock, and does not touch those that are refused."""
+
 _log = logger("groundswell.isolation")
 
 
@@ -40,7 +43,15 @@ class Isolated:
     results: dict[tuple[str, str], Result] = field(default_factory=dict)  # (document id, content hash) -> as scored alone
 
 
-def score_alone(store: Store, run: str, batch: Sequence[Stamped], clock: StampClock, scorer: Scorer) -> Isolated:
+def score_alone(
+    store: Store,
+    run: str,
+    batch: Sequence[Stamped],
+    clock: StampClock,
+    score: Callable[[Document], Result],
+    *,
+    open_batch: OpenBatch,
+) -> Isolated:
     """Score each record of a batch alone, with a mark in the store while it lasts.
 
     Args:
@@ -48,7 +59,8 @@ def score_alone(store: Store, run: str, batch: Sequence[Stamped], clock: StampCl
         run: whose records.
         batch: records that no owner has got past, of one raw partition, in order.
         clock: that partition's time; not moved.
-        scorer: the one in force.
+        score: scores one document; what it raises is a result.
+        open_batch: makes documents of records.
 
     Raises:
         DependencyError: the store is away.
@@ -66,8 +78,10 @@ def score_alone(store: Store, run: str, batch: Sequence[Stamped], clock: StampCl
             continue
         _move_mark(store, run, before, stamped.position, died + 1)
         before = stamped.position
-        for _, document in open_records([stamped], ahead).documents:
-            found.results[document.document_id, document.content_hash] = one_result(scorer, document)
+        with store.read() as connection:
+            opened = open_batch(connection, [stamped], ahead, {})
+        for _, document in opened.documents:
+            found.results[document.document_id, document.content_hash] = score(document)
     if before is not None:
         _move_mark(store, run, before, None, 0)
     return found

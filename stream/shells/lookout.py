@@ -35,8 +35,9 @@ DROPS_MIN: Final = 20
 DROPS_SHARE: Final = 0.2
 """A source of which at least so many records, and this share, were dropped in the last hour of known time, is being lost."""
 
-BALANCE_EVERY_MS: Final = 600_000
-"""The balance reads every row of the run."""
+BALANCE_EVERY_MS: Final = 60_000
+BALANCE_COST: Final = 20
+"""The balance reads every row of the run: it is made once a minute, but only after this many times as long as it took."""
 
 _log = logger("groundswell.lookout")
 
@@ -97,8 +98,9 @@ class Lookout:
         """{run: which sources}; None where it is not time yet."""
         if now_ms < self._balance_due_ms:
             return None
-        self._balance_due_ms = now_ms + BALANCE_EVERY_MS
         balances = settled_balance(connection, self.run, log=self.log)
+        took_ms = self.clock.now_ms() - now_ms
+        self._balance_due_ms = now_ms + max(BALANCE_EVERY_MS, BALANCE_COST * took_ms)
         if self.metrics is not None:
             self.metrics.observe_balance(total(balances).terms)
         rows = [row for row in balances if row.balance]

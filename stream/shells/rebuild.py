@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, DAY_TICKS, HORIZON_DAYS, HOUR_S
-from alerts.rules import Rules
 from groundswell.names import TICK_MS
 from groundswell.records import Candidate
 from groundswell.store import facts
@@ -28,14 +27,15 @@ from groundswell.store.progress import NEVER_TICK
 from stream.operators.admit import tick_end_ms
 from stream.operators.exposure import HORIZON_HOURS, HOUR_TICKS, Exposure, HourExposure, SourceHour
 from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, Leaders
-from stream.pipeline import Fold
+from stream.pipeline import Fold, past_reader
+from stream.shells.versions import VersionsInForce
 
 
 def rebuild_fold(
     connection: Connection,
     run: str,
     *,
-    rules: Rules,
+    in_force: VersionsInForce,
     through_tick: int,
     mine: Callable[[str], bool] = lambda _: True,
     series: Iterable[str] | None = None,
@@ -46,7 +46,7 @@ def rebuild_fold(
     Args:
         connection: a reading transaction.
         run: whose rows.
-        rules: those in force.
+        in_force: the rules and models of each tick; renewed.
         through_tick: last folded tick; rows of later ticks are passed over.
         mine: which series belong to the partition.
         series: load only these (explain); None loads all.
@@ -55,7 +55,8 @@ def rebuild_fold(
     only = None if series is None else sorted(series)
     begin = NEVER_TICK if history else _own_begin(connection, run)
     exposure = rebuild_exposure(connection, run, through_tick=through_tick, history=history)
-    fold = Fold(rules=rules, exposure=exposure, last_tick=through_tick)
+    fold = Fold(rules=in_force.rules, exposure=exposure, last_tick=through_tick, plan=in_force.plan())
+    fold.turn(through_tick)
     founded = defaultdict(list)
     since_ms = max(tick_end_ms(through_tick) - LEADER_LIFE_MS - TICK_MS, begin * TICK_MS)
     for story in load_stories(connection, run, since_ms=since_ms, through_tick=through_tick, series=only):
@@ -64,11 +65,12 @@ def rebuild_fold(
     since_tick = max(through_tick - DAY_TICKS + 1, begin)
     for row in load_increments(connection, run, since_tick=since_tick, through_tick=through_tick, series=only):
         increments[row.series].append(row)
-    hold_ticks = max(rules.surge.hold_s, rules.surge.repeat_s, (rules.sighting.quiet_days + 1) * DAY_S) * 1_000 // TICK_MS
+    hold_s = max(max(r.surge.hold_s, r.surge.repeat_s, (r.sighting.quiet_days + 1) * DAY_S) for r in in_force.every_rules())
+    hold_ticks = hold_s * 1_000 // TICK_MS
     last: dict[str, dict[int, Candidate]] = defaultdict(dict)
     for candidate in load_candidates(connection, run, since_tick=through_tick - hold_ticks - 1, through_tick=through_tick, series=only):
         last[candidate.series][candidate.window_s] = candidate
-    baseline = _baselines(connection, run, through_tick=through_tick, begin=begin)
+    baseline = _baselines(connection, run, in_force, through_tick=through_tick, begin=begin)
     wanted = set(only) if only is not None else {*founded, *increments, *baseline, *last}
     for name in sorted(name for name in wanted if mine(name)):
         memory = fold.memory_of(name)
@@ -115,13 +117,26 @@ def rebuild_exposure(connection: Connection, run: str, *, through_tick: int, his
     return exposure
 
 
-def _baselines(connection: Connection, run: str, *, through_tick: int, begin: int) -> dict[str, list[BaselineRow]]:
-    baseline: dict[str, list[BaselineRow]] = defaultdict(list)
+def _baselines(
+    connection: Connection, run: str, in_force: VersionsInForce, *, through_tick: int, begin: int
+) -> dict[str, list[BaselineRow]]:
+    """{series: its closed periods in order}, each with who read it: rows of the run, and of the runs that are a model's past."""
+    plan = in_force.plan()
+    found: list[BaselineRow] = []
     for period_s, periods in ((HOUR_S, 24 * HORIZON_DAYS), (DAY_S, HORIZON_DAYS)):
-        period_ticks = period_s * 1_000 // TICK_MS
-        opened = through_tick // period_ticks
-        since = max(opened - 2 * periods, begin // period_ticks)
+        period_ms = period_s * 1_000
+        opened = through_tick // (period_ms // TICK_MS)
+        since = max(opened - 2 * periods, begin // (period_ms // TICK_MS))
         for row in load_rows(connection, run, t.baselines, since=since, before=opened, by="period"):
             if row.period_s == period_s:
-                baseline[row.series].append(BaselineRow(row.series, period_s, row.period, row.negative, row.stories))
+                reader = plan.reader_of(row.period * period_ms, (row.period + 1) * period_ms)
+                found.append(BaselineRow(row.series, period_s, row.period, row.negative, row.stories, reader))
+        for past, (start_ms, end_ms) in in_force.pasts.items():
+            first, last = -(-start_ms // period_ms), min(end_ms // period_ms, opened)
+            for row in load_rows(connection, past, t.baselines, since=max(first, opened - 2 * periods), before=last, by="period"):
+                if row.period_s == period_s:
+                    found.append(BaselineRow(row.series, period_s, row.period, row.negative, row.stories, past_reader(past)))
+    baseline: dict[str, list[BaselineRow]] = defaultdict(list)
+    for each in sorted(found, key=lambda row: (row.index, row.reader)):
+        baseline[each.series].append(each)
     return baseline

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.desk import DeskState, Incident
 from alerts.dossier import compose
-from alerts.rules import Rules
 from groundswell.codec import canonical, decode
-from groundswell.names import LIVE_RUN
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Document, Drop, Position, Score, Stamped
+from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.derived import (
     insert_alert,
@@ -27,15 +27,25 @@ from groundswell.store.derived import (
     insert_rows,
     insert_stories,
 )
-from groundswell.store.facts import count_taken, counted_documents, in_span, known_contents, stored_scores, write_heartbeats, write_intake
+from groundswell.store.facts import (
+    count_taken,
+    counted_documents,
+    in_span,
+    known_contents,
+    models_of,
+    stored_scores,
+    write_heartbeats,
+    write_intake,
+)
 from groundswell.store.progress import Claim, advance, confirm
 from groundswell.store.store import Store
+from groundswell.store.versions import check_schedule
 from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
 from stream.pipeline import Folded, Opened, arrivals_of, contributions_of, kept_bytes, open_records
-from stream.shells.isolation import Isolated, Result, clear_marks, one_result, refusal_of, score_alone
-from stream.shells.switches import Switch, model_at, read_switches, record_switch
+from stream.shells.isolation import Isolated, OpenBatch, Result, clear_marks, one_result, refusal_of, score_alone
+from stream.shells.versions import ScorersInForce, VersionsInForce
 
 Key = tuple[str, str]
 """Document id and content hash: what a score belongs to."""
@@ -52,6 +62,11 @@ class Taken:
     scored: list[tuple[Document, Score]]  # the documents that count, each with its stored score
 
 
+def raw_records(_: Connection, batch: Sequence[Stamped], clock: StampClock, refused: Mapping[Position, str]) -> Opened:
+    """The records of a log as a crawler or an archive filled it."""
+    return open_records(batch, clock, refused)
+
+
 @dataclass
 class IntakeStage:
     """Raw records in, stored facts and contributions out, for the raw partitions of one process.
@@ -59,24 +74,28 @@ class IntakeStage:
     Args:
         store: where facts go.
         run: whose admissions.
-        scorer: one model; its id is part of every score.
+        scorer: the model that the process was started with.
         shared: other processes write the same facts, so scores are read back after the insert.
-        renew: asked at the start of each batch for the scorer to use (ScorerHolder.current); only the live run changes its model.
+        scorers: which model scores a document, by its known time; None: the one model.
+        open_batch: makes documents of raw records.
     """
 
     store: Store
     run: str
     scorer: Scorer
     shared: bool = False
-    renew: Callable[[], Scorer] | None = None
-    switches: list[Switch] = field(default_factory=list, init=False)  # of the live run, as of the last batch
+    scorers: ScorersInForce | None = None
+    open_batch: OpenBatch = raw_records
+
+    def __post_init__(self) -> None:
+        self._in_force = self.scorers or ScorersInForce(self.store, self.run, self.scorer)
 
     def take(
         self, batch: Sequence[Stamped], clock: StampClock, *, claim: Claim | None = None, next_offset: int | None = None
     ) -> tuple[Taken, Claim | None]:
         """Store a batch's facts and return what it contributes. A replayed batch costs no inference.
 
-        One scorer scores all that is new in a batch; what was stored before keeps the score that counted, by whatever model.
+        A document is scored by the model that is in force at its known time; what was stored before keeps the score that counted.
 
         Args:
             batch: records of one raw partition, in order.
@@ -86,14 +105,15 @@ class IntakeStage:
 
         Raises:
             OwnershipLostError: another process owns the partition; nothing was stored.
-            DependencyError: the store is away; nothing was stored.
+            DependencyError: the store is away, or a version came into force meanwhile; nothing was stored.
+            BundleError: the model in force cannot be had here; nothing was stored.
+            UsageError: another company catalogue is in force; nothing was stored.
         """
-        if self.renew is not None and self.run == LIVE_RUN:
-            self.scorer = self.renew()
+        self._in_force.propose()
         isolated = self._isolate(batch, clock, claim)
         opened, before = self._read(batch, clock, isolated)
         admitted, scores, fresh, refused = self._admit(opened.documents, batch, before)
-        admissions, drops, switches = [admission for admission, _ in admitted], opened.drops + refused, before.switches
+        admissions, drops = [admission for admission, _ in admitted], opened.drops + refused
         with self.store.write() as connection:
             once = _once(document for _, document in opened.documents)
             scored = write_intake(
@@ -101,15 +121,12 @@ class IntakeStage:
             )
             write_heartbeats(self.store, connection, opened.heartbeats)
             if self.shared and scored < len(fresh):  # another process has scored some of them meanwhile, and its scores count
-                scores |= stored_scores(connection, fresh, model_id=self.scorer.model_id)
-            switch = self._switch(admitted, before)
-            if switch is not None:
-                switches = record_switch(self.store, connection, self.run, switch, languages=self.scorer.languages)
+                scores |= _stored(connection, before.models, fresh)
             if claim is not None:
                 marked = isolated is not None and clear_marks(connection, self.run, batch)
                 claim = self._move(connection, claim, batch, opened, next_offset=next_offset, time_ms=clock.time_ms)
                 claim = replace(claim, follows_death=True) if marked else claim
-        self.switches = switches
+            check_schedule(connection, self.run, self._in_force.schedule, before_ms=clock.time_ms + 1)
         counted = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
         return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, counted), claim
 
@@ -118,7 +135,14 @@ class IntakeStage:
         if claim is None or not claim.follows_death:
             return None
         new = [stamped for stamped in batch if stamped.position.offset >= claim.next_offset]
-        return score_alone(self.store, self.run, new, clock, self.scorer) if new else None
+        if not new:
+            return None
+        with self.store.read() as connection:
+            self._in_force.renew(connection)
+        return score_alone(self.store, self.run, new, clock, self._score_one, open_batch=self.open_batch)
+
+    def _score_one(self, document: Document) -> Result:
+        return one_result(self._in_force.at(document.known_ms), document)
 
     def _move(
         self, connection: Connection, claim: Claim, batch: Sequence[Stamped], opened: Opened, *, next_offset: int | None, time_ms: int
@@ -134,22 +158,34 @@ class IntakeStage:
     def _read(self, batch: Sequence[Stamped], clock: StampClock, isolated: Isolated | None) -> tuple[Opened, "_Before"]:
         """A batch's records, read, and what is stored of them already: after a restart some of them are met again."""
         with self.store.read() as connection:
+            self._in_force.renew(connection)
             refused = _stored_drops(connection, self.run, batch) | (isolated.killers if isolated else {})
-            opened = open_records(batch, clock, refused)
+            opened = self.open_batch(connection, batch, clock, refused)
             known = known_contents(connection, self.run, [d.document_id for _, d in opened.documents])
-            switches = read_switches(connection, self.run) if self.run == LIVE_RUN else []
-            replayed = {
-                _key(document): model_at(switches, position) or self.scorer.model_id
-                for position, document in opened.documents
-                if known.get(document.document_id, {}).get(document.content_hash) == position
-            }
-            by_model = defaultdict(set)
-            for _, document in opened.documents:
-                by_model[replayed.get(_key(document), self.scorer.model_id)].add(_key(document))
-            scores: dict[Key, Score] = {}
-            for model_id, keys in by_model.items():
-                scores |= stored_scores(connection, keys, model_id=model_id)
-        return opened, _Before(known, scores, set(replayed), isolated.results if isolated else {}, switches)
+            models = self._models(connection, batch, opened.documents, known)
+            scores = _stored(connection, models, models)
+        self._in_force.load_ahead(clock.time_ms)
+        return opened, _Before(known, scores, models, isolated.results if isolated else {})
+
+    def _models(
+        self,
+        connection: Connection,
+        batch: Sequence[Stamped],
+        documents: Sequence[tuple[Position, Document]],
+        known: Mapping[str, Mapping[str, Position]],
+    ) -> dict[Key, str]:
+        """Whose score counts for each content: of a replayed record the one that did, else the one in force at its known time."""
+        marks: dict[Position, str] = {}
+        if batch and len(self._in_force.schedule.of(MODEL)) > 1:
+            first, last = batch[0].position, batch[-1].position
+            marks = models_of(connection, self.run, first.partition, first.offset, last.offset)
+        models: dict[Key, str] = {}
+        for position, document in documents:
+            if known.get(document.document_id, {}).get(document.content_hash) == position:
+                models[_key(document)] = self._in_force.marked(marks.get(position))
+            else:
+                models.setdefault(_key(document), self._in_force.at(document.known_ms).model_id)
+        return models
 
     def _admit(
         self, documents: list[tuple[Position, Document]], batch: Sequence[Stamped], before: "_Before"
@@ -170,10 +206,10 @@ class IntakeStage:
                     drops.append(_refusal(position, document, reason=refused[position], body=bodies[position]))
             documents = [(position, document) for position, document in documents if position not in refused]
             admissions = identify(documents, {document_id: dict(contents) for document_id, contents in before.known.items()})
-            admitted = list(zip(admissions, (document for _, document in documents), strict=True))
+            admitted = [(self._marked(a, before.models[_key(d)]), d) for a, (_, d) in zip(admissions, documents, strict=True)]
             counted = [document for admission, document in admitted if admission.outcome == "scored"]
             wanted = [d for d in counted if _key(d) not in scores and _key(d) not in reasons]
-            for document, result in zip(wanted, self._results(wanted, before.alone), strict=True):
+            for document, result in zip(wanted, self._results(wanted, before), strict=True):
                 reason = refusal_of(result, document)
                 if reason is not None:
                     reasons[_key(document)] = reason
@@ -184,36 +220,49 @@ class IntakeStage:
             if not refused:
                 return admitted, scores, fresh, drops
 
-    def _switch(self, admitted: list[tuple[Admission, Document]], before: "_Before") -> Switch | None:
-        """Where this batch begins to use another model than the one before it did."""
-        for admission, document in admitted:
-            if admission.outcome == "scored" and _key(document) not in before.replayed:
-                position = admission.position
-                if model_at(before.switches, position) in (None, self.scorer.model_id):
-                    return None
-                return Switch(self.scorer.model_id, position.partition, position.offset, document.known_ms)
-        return None
+    def _marked(self, admission: Admission, model_id: str) -> Admission:
+        mark = self._in_force.mark(model_id) if admission.outcome == "scored" else None
+        return admission if mark is None else msgspec.structs.replace(admission, model_id=mark)
 
-    def _results(self, documents: list[Document], alone: Mapping[Key, Result]) -> list[Result]:
+    def _results(self, documents: list[Document], before: "_Before") -> list[Result]:
         """A result for each document; one that the model cannot take spoils no other."""
-        if alone:
-            return [alone[_key(document)] if _key(document) in alone else one_result(self.scorer, document) for document in documents]
-        if not documents:
-            return []
-        try:
-            return list(self.scorer.score(documents))
-        except Exception:
-            return [one_result(self.scorer, document) for document in documents]
+        results: dict[Key, Result] = {}
+        by_model: dict[str, list[Document]] = defaultdict(list)
+        for document in documents:
+            by_model[before.models[_key(document)]].append(document)
+        for some in by_model.values():
+            answers = _score_all(self._in_force.at(some[0].known_ms), some, before.alone)
+            results |= {_key(document): answer for document, answer in zip(some, answers, strict=True)}
+        return [results[_key(document)] for document in documents]
+
+
+def _score_all(scorer: Scorer, documents: list[Document], alone: Mapping[Key, Result]) -> list[Result]:
+    if alone:
+        return [alone[_key(document)] if _key(document) in alone else one_result(scorer, document) for document in documents]
+    try:
+        return list(scorer.score(documents))
+    except Exception:
+        return [one_result(scorer, document) for document in documents]
+
+
+def _stored(connection: Connection, models: Mapping[Key, str], keys: Iterable[Key]) -> dict[Key, Score]:
+    """Stored scores of contents, each by the model whose score counts."""
+    by_model: dict[str, set[Key]] = defaultdict(set)
+    for key in keys:
+        by_model[models[key]].add(key)
+    scores: dict[Key, Score] = {}
+    for model_id, wanted in by_model.items():
+        scores |= stored_scores(connection, wanted, model_id=model_id)
+    return scores
 
 
 class _Before(NamedTuple):
     """What the store holds of a batch's records."""
 
     known: dict[str, dict[str, Position]]
-    scores: dict[Key, Score]  # those that count, or would: by the model that scored a replayed document, else by the present one
-    replayed: set[Key]
+    scores: dict[Key, Score]  # those that count, or would
+    models: dict[Key, str]  # whose
     alone: Mapping[Key, Result]  # of records that were scored one by one
-    switches: list[Switch]
 
 
 def _stored_drops(connection: Connection, run: str, batch: Sequence[Stamped]) -> dict[Position, str]:
@@ -276,40 +325,44 @@ class DeskStage:
     Args:
         targets: where alerts are sent; empty for every run but live.
         display: a series key in the reader's words.
-        versions: hashes in force.
+        in_force: the rules and hashes of each tick; the caller renews it within the transaction that it decides in.
     """
 
     store: Store
     run: str
-    rules: Rules
     display: Callable[[str], str]
-    versions: dict[str, str]
+    in_force: VersionsInForce
     targets: Sequence[str] = ()
     state: DeskState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = DeskState(self.rules.desk)
+        self.state = DeskState(self.in_force.rules.desk)
 
     def restore(self, connection: Connection, *, through_tick: int) -> None:
         """Load the incidents that still matter after a restart."""
-        row = t.incidents.c
-        since = through_tick - DeskState.keep_ticks(self.rules.desk)
+        self.in_force.renew(connection)
+        row, rules = t.incidents.c, self.in_force.every_rules()
+        since = through_tick - max(DeskState.keep_ticks(each.desk) for each in rules)
         bodies = connection.execute(
             select(row.body).where(row.run == self.run, row.last_tick >= since).order_by(row.last_tick, row.incident)
         )
         incidents = [decode(body, Incident) for (body,) in bodies]
-        self.state = DeskState(self.rules.desk, sorted(incidents, key=lambda i: (i.opened_tick, i.incident)))
+        self.state = DeskState(self.in_force.rules_at(through_tick).desk, sorted(incidents, key=lambda i: (i.opened_tick, i.incident)))
 
     def decide(self, connection: Connection, tick: int, candidates: list[Candidate]) -> list[Alert]:
         """Decide one closed tick within the caller's transaction, and return its alerts."""
         if not candidates:
             return []
+        rules = self.in_force.rules_at(tick)
+        if rules.desk != self.state.rules:  # they may look further back than what was remembered
+            self.restore(connection, through_tick=tick - 1)
+            self.state.rules = rules.desk
         decisions, openings = self.state.decide(tick, candidates)
         insert_decisions(self.store, connection, self.run, decisions)
         alerts = []
         for opening in openings:
             documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.candidates[0].evidence])
-            alert = compose(opening, documents, rules=self.rules, display=self.display, versions=self.versions)
+            alert = compose(opening, documents, rules=rules, display=self.display, versions=self.in_force.hashes_at(tick))
             insert_alert(self.store, connection, self.run, alert, targets=self.targets)
             alerts.append(alert)
         changed = self.state.changed.values()

@@ -101,6 +101,7 @@ def prepare_run(
     instruments: Instruments,
     manifest: Mapping[str, Any] | None = None,
     replication: int = -1,
+    now_ms: int = 0,
 ) -> TopicIds:
     """Make a run's topics, its own row and the progress rows of fold, where they are missing. Every command that starts a part calls it.
 
@@ -111,7 +112,7 @@ def prepare_run(
         UsageError: the run exists with other instruments or another input.
         DependencyError: broker or store do not answer.
     """
-    open_run(store, run, kind=kind, instruments=instruments, manifest=dict(manifest or {}))
+    open_run(store, run, kind=kind, instruments=instruments, manifest=dict(manifest or {}), now_ms=now_ms, others_work=True)
     ids = create_topics(kafka, run, replication=replication)
     with store.write() as connection:
         for role, topic, log_id in (

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, PANE_MS, ROLE_FOLD, TICK_MS
 from groundswell.records import Admission, Document, Score
+from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.derived import load_increments
 from groundswell.store.facts import counted_between, heard_of, stored_scores
@@ -24,10 +25,10 @@ from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.query import alerts_of, balance_of
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
+from groundswell.store.versions import read_schedule
 from stream.pipeline import contributions_of
 from stream.shells.explain import explain
 from stream.shells.instruments import Instruments
-from stream.shells.switches import model_at, read_switches
 
 SPAN_TICKS: Final = DAY_MS // TICK_MS
 DISAGREEMENTS_MAX: Final = 5
@@ -165,12 +166,12 @@ def _key(document: Document) -> tuple[str, str]:
 
 
 def _scores(connection: Connection, run: str, admitted: list[tuple[Admission, Document]]) -> dict[tuple[str, str], Score]:
-    """The score that counted of each: by the model that was in force at its place."""
-    switches = read_switches(connection, run)
-    made_with = connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one()
+    """The score that counted of each: by the model that its admission names, else by the one that the run began with."""
+    began = read_schedule(connection, run).of(MODEL)
+    made_with = began[0].hash if began else connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one()
     by_model: dict[str, set[tuple[str, str]]] = {}
     for admission, document in admitted:
-        by_model.setdefault(model_at(switches, admission.position) or made_with, set()).add(_key(document))
+        by_model.setdefault(admission.model_id or made_with, set()).add(_key(document))
     scores: dict[tuple[str, str], Score] = {}
     for model, keys in by_model.items():
         scores |= stored_scores(connection, keys, model_id=model)

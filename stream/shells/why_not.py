@@ -24,6 +24,7 @@ from groundswell.store.facts import tick_before
 from models.entities import Catalogue
 from models.taxonomy import RISK_FLAGS, TOPIC_NAMES
 from stream.shells.rebuild import rebuild_fold
+from stream.shells.versions import VersionsInForce
 
 LANGUAGES = ("en", "zh")
 
@@ -87,7 +88,7 @@ def why_not(connection: Connection, run: str, series: Sequence[str], *, at_ms: i
         run: whose rows.
         series: see `series_named`.
         at_ms: the moment, in known time; what was known later is passed over.
-        rules: those in force.
+        rules: those of a run that says nothing of its own.
 
     Raises:
         NotFoundError: nothing was known at that moment.
@@ -96,13 +97,15 @@ def why_not(connection: Connection, run: str, series: Sequence[str], *, at_ms: i
     if tick is None:
         reason = f"run {run!r}: nothing was known so early; ask of a later moment, see `groundswell runs show {run}`"
         raise NotFoundError(reason)
-    fold = rebuild_fold(connection, run, rules=rules, through_tick=tick, series=series)
+    in_force = VersionsInForce(run, rules)
+    in_force.renew(connection)
+    fold = rebuild_fold(connection, run, in_force=in_force, through_tick=tick, series=series)
     readings = [
         Reading(key, window_s, gates)
         for key in series
         if key in fold.series
         for window_s in (HOUR_S, DAY_S)
-        if (gates := fold.memory_of(key).detector.gates(window_s, tick, fold.exposure))
+        if (gates := fold.memory_of(key).detector.gates(window_s, tick, fold.seeing))
     ]
     since = tick - DAY_TICKS
     return WhyNot(

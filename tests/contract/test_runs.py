@@ -13,12 +13,14 @@ from groundswell.errors import NotFoundError, OwnershipLostError, RecordError, U
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, TICK_MS
 from groundswell.records import RawDocument
+from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.drop_run import STILL_MS, begin_drop, finish_drop
 from groundswell.store.history import History, attach, history_of
 from groundswell.store.query import alerts_of, run_named, series_windows
 from groundswell.store.runs import is_complete, runs_of
 from groundswell.store.store import Store
+from groundswell.store.versions import put_in_force
 from stream.shells.backfill import account_for
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
@@ -253,6 +255,20 @@ def test_only_a_finished_run_with_the_same_instruments_and_other_documents_becom
     attach(store, PAST)
     assert "it has a history already, run 'past'" in refusal(store, PAST)
     log.close()
+
+
+def test_a_live_run_that_has_changed_its_model_takes_a_history_of_the_model_that_it_began_with(
+    store: Store, tmp_path: Path, archive: Two
+) -> None:
+    """What lies before its first tick counts as read by that one; a history of the later model would be taken for it."""
+    with b.fill(LocalLog(tmp_path / "live.log"), archive.after[:60]) as log:
+        play(live_pipeline(store, log))
+    put_in_force(store, LIVE_RUN, {MODEL: ("fake-2", b"{}")}, now_ms=0)
+    backfilled(store, tmp_path, archive.before[:60], run="later")
+    update_manifest(store, "later", versions=b.instruments().versions | {"model": "fake-2"})
+    assert "it was made with model fake-2, the live run has fake-1" in refusal(store, "later")
+    backfilled(store, tmp_path, archive.before[:60])
+    assert attach(store, PAST)[0].run == PAST
 
 
 def test_the_history_counts_from_the_first_tick_of_each_partition_that_was_folded_with_it() -> None:

@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 from groundswell.codec import encode
 from groundswell.local_log import LocalLog
 from groundswell.names import LIVE_RUN
-from groundswell.records import Position
+from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.query import balance_of
 from groundswell.store.store import Store
+from groundswell.store.versions import read_schedule
 from models.registry import Registry, registry_at
-from stream.shells.switches import model_at, read_switches
 from tests import builders as b
 from tests import peers
 from tests.model_bundles import a_linear
@@ -70,7 +70,7 @@ def a_log(path: Path) -> None:
     with LocalLog(path) as log:
         for n in range(DOCUMENTS):
             raw = b.a_raw(source="wire", id=f"n{n}", title=f"Veyra Bank number {n} faces a lawsuit after heavy losses", text="")
-            log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * 2_000)
+            log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * 8_000)
 
 
 def test_kills_between_a_promotion_and_a_rollback_leave_each_document_with_the_one_score_that_counted(tmp_path: Path) -> None:
@@ -95,13 +95,13 @@ def test_kills_between_a_promotion_and_a_rollback_leave_each_document_with_the_o
     with store.read() as connection:
         a, s, i = t.admissions.c, t.scores.c, t.increments.c
         models = {row.document_id: row.model_id for row in connection.execute(select(s.document_id, s.model_id))}
-        counted = connection.execute(select(a.position, a.document_id).where(a.outcome == "scored")).all()
-        switches = read_switches(connection, LIVE_RUN)
+        counted = connection.execute(select(a.known_ms, a.document_id).where(a.outcome == "scored")).all()
+        schedule = read_schedule(connection, LIVE_RUN)
         folded = connection.execute(select(func.sum(i.documents)).where(i.series.like("topic:%"))).scalar_one()
         scores = connection.execute(select(func.count()).select_from(t.scores)).scalar_one()
         with LocalLog(tmp_path / "log") as log:
             assert [row for row in balance_of(connection, LIVE_RUN, log=log) if row.balance] == []
     store.close()
     assert folded == len(counted) == len(models) == scores == DOCUMENTS
-    assert {models[row.document_id] == model_at(switches, Position(0, row.position)) for row in counted} == {True}
-    assert [switch.model_id for switch in switches] == [first, second, first]
+    assert {models[row.document_id] == schedule.at(MODEL, row.known_ms) for row in counted} == {True}
+    assert [row.hash for row in schedule.of(MODEL)] == [first, second, first]

@@ -1,14 +1,19 @@
 """The durable local log: order, stamps, one-time sort, and what a full disk or another release leads to."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from groundswell.codec import encode
 from groundswell.errors import DependencyError, UsageError
 from groundswell.local_log import BadLine, LocalLog, StagedRecord
+from groundswell.records import Heartbeat
+from tests import peers
 
 
 @pytest.fixture
@@ -63,7 +68,8 @@ def test_nothing_of_a_batch_that_fails_is_kept_and_the_log_goes_on(log: LocalLog
 
 
 def test_documents_are_counted_by_source_and_heartbeats_are_not(log: LocalLog) -> None:
-    log.append([("document", "b", b""), ("heartbeat", "b", b""), ("document", "a", b""), ("document", "b", b"")], now_ms=1)
+    beat = encode(Heartbeat(source="b", fetched_ms=1, ok=True))
+    log.append([("document", "b", b""), ("heartbeat", "b", beat), ("document", "a", b""), ("document", "b", b"")], now_ms=1)
     third = log.read(0, limit=10)[2].position.offset
 
     assert log.documents_by_source() == {"a": (1, 1), "b": (2, 2)}
@@ -123,3 +129,14 @@ def test_a_log_of_a_later_release_is_refused_instead_of_misread(tmp_path: Path) 
 
     with pytest.raises(DependencyError, match="its schema is 2, this release reads 1"):
         LocalLog(tmp_path / "a")
+
+
+def test_an_archive_far_larger_than_the_memory_for_it_is_sorted_on_disk(tmp_path: Path) -> None:
+    """200 MB, with a cache of 32 MB: what grows with the archive is the file."""
+    records, body_bytes = 50_000, 4_000
+    command = [sys.executable, "-m", "tests.groundswell.sort_process", str(tmp_path / "log"), str(records), str(body_bytes)]
+    done = subprocess.run(command, cwd=peers.REPOSITORY, capture_output=True, text=True, check=True, timeout=240)
+    read, grown_bytes = map(int, done.stdout.split())
+    assert read == records
+    assert (tmp_path / "log").stat().st_size > records * body_bytes
+    assert grown_bytes < records * body_bytes // 2

@@ -48,7 +48,14 @@ PURE: Final = sorted(
     [f"stream.operators.{path.stem}" for path in (ROOT / "stream/operators").glob("*.py") if path.stem != "__init__"]
     + [f"alerts.detectors.{path.stem}" for path in (ROOT / "alerts/detectors").glob("*.py") if path.stem != "__init__"]
     + ["stream.pipeline", "alerts.desk", "alerts.dossier", "alerts.rules", "groundswell.codec", "groundswell.records", "groundswell.names"]
-    + ["groundswell.errors", "groundswell.windows", "groundswell.silence", "groundswell.clock", "groundswell.local_log"]
+    + [
+        "groundswell.errors",
+        "groundswell.windows",
+        "groundswell.silence",
+        "groundswell.schedule",
+        "groundswell.clock",
+        "groundswell.local_log",
+    ]
 )
 
 

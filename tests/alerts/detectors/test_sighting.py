@@ -27,6 +27,7 @@ class Sky:
     """A run that began two months ago."""
 
     first_hour: int | None = (b.T0_MS - 60 * DAY_MS) // HOUR_MS
+    since_tick: int = 0
 
     def now(self, tick: int, language: str) -> int:
         return 1_000_000

@@ -17,6 +17,7 @@ from groundswell import windows
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 from groundswell.records import Candidate, Increment
 from stream.operators.exposure import Exposure
+from stream.operators.measured import Measured
 from stream.operators.windows import increments_of
 from tests import builders as b
 
@@ -34,6 +35,7 @@ class Sky:
     first_hour: int | None = (b.T0_MS - 60 * DAY_MS) // HOUR_MS
     now_ppm: int = FULL
     hour_ppm: int = FULL
+    since_tick: int = -(2**62)
 
     def now(self, tick: int, language: str) -> int:
         return self.now_ppm
@@ -266,7 +268,7 @@ def test_streams_without_a_surge_hardly_ever_open() -> None:
     chance, opened, days = random.Random(17), 0, 35
     for series in range(12):
         sky = Exposure()
-        watch = Watch(sky=sky)
+        watch = Watch(sky=Measured(sky))
         for tick, negative, other in weeks(chance, days=days, mean=(0.3, 1.0, 3.0)[series % 3], dispersion=SHIPPED.dispersion):
             list(sky.roll(tick))
             sky.hear(tick, [b.an_arrival(known_ms=tick * TICK_MS)])

@@ -89,8 +89,11 @@ def test_an_hour_whose_exposure_is_not_known_yet_is_not_called_blind() -> None:
 
 def test_forming_and_unknown_spans_are_shaded_from_their_own_ends() -> None:
     cells = [a_cell(hour, 1, 0) for hour in range(4)]
-    picture = drawn(*cells, marks=Marks(formed_ms=HOUR_MS, known_ms=3 * HOUR_MS))
-    assert [element.get("width") for element in of_class(picture, "forming")] == ["80"]
+    picture = drawn(*cells, marks=Marks(forming=(-HOUR_MS, HOUR_MS), known_ms=3 * HOUR_MS))
+    assert [(element.get("x"), element.get("width")) for element in of_class(picture, "forming")] == [("0", "80")]
+    (promoted,) = of_class(drawn(*cells, marks=Marks(forming=(HOUR_MS, 3 * HOUR_MS))), "forming")
+    assert (promoted.get("x"), promoted.get("width")) == ("80", "160"), "a model that was promoted in the middle"
+    assert of_class(drawn(*cells, marks=Marks(forming=(HOUR_MS, HOUR_MS))), "forming") == []
     assert [(element.get("x"), element.get("width")) for element in of_class(picture, "later")] == [("240", "80")]
 
 

@@ -72,7 +72,7 @@ def test_baselines_form_for_two_weeks_from_the_runs_first_hour(store: Store) -> 
         board = read_board(connection, "r", {}, clock=UTC)
     store.close()
     assert board is not None
-    assert board.formed_ms == START_MS + FORMING_MS
+    assert board.forming == (START_MS, START_MS + FORMING_MS)
 
 
 def test_a_picture_of_then_holds_nothing_that_came_later(store: Store) -> None:

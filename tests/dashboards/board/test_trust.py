@@ -1,12 +1,10 @@
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from dashboards.board.show import trust_json
 from dashboards.board.trust import HELD_BACK_MS, LATE_MS, Watch
 from groundswell.local_log import LocalLog
-from groundswell.metrics import BALANCE_TERMS, Metrics
 from groundswell.names import HOUR_MS, RAW_PARTITIONS, ROLE_SCORE, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import hold
@@ -130,17 +128,3 @@ def test_a_page_is_another_one_when_a_tick_has_closed(store: Store) -> None:
         close(store, "r", until_ms=END_MS + (minute + 1) * 60_000, next_offset=600)
     store.close()
     assert versions[0] == versions[1] != versions[2] == versions[3]
-
-
-def test_the_balance_of_all_sources_is_shown_in_the_metrics_without_naming_any(store: Store, tmp_path: Path) -> None:
-    registry = CollectorRegistry()
-    with LocalLog(tmp_path / "store.log") as log:
-        fill(store, log)
-        log.append([("document", WIRE, b"{}")] * 3, now_ms=END_MS)
-        with store.read() as connection:
-            Watch("r", log).report(connection, Metrics(registry))
-    store.close()
-    terms = {s.labels["term"]: s.value for m in registry.collect() if m.name == "groundswell_balance_documents" for s in m.samples}
-    assert set(terms) == set(BALANCE_TERMS)
-    assert (terms["fetched"], terms["dropped"], terms["in_flight"], terms["balance"]) == (550, 1, 3, 0)
-    assert terms["scored"] == 546

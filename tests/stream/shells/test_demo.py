@@ -22,11 +22,11 @@ QUIET = msgspec.structs.replace(SMALL_DEMO, bank_run=False)
 class FirstWeekForEver(SurgeDetector):
     """A detector that never learns after its first week: the twin of the guard against slow drift."""
 
-    def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
+    def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
         week_ends = (seeing.first_hour or 0) * 3_600 + 7 * 86_400
         baseline = self._windows[period_s].baseline
         kept = baseline.negative, baseline.stories, list(baseline.by_slot)
-        row = super().close_period(period_s, index, seeing)
+        row = super().close_period(period_s, index, seeing, reader=reader)
         if row is not None and index * period_s > week_ends:
             baseline.negative, baseline.stories, baseline.by_slot = kept
             baseline.rows.pop()

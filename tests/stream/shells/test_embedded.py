@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from groundswell.clock import ManualClock
 from groundswell.codec import encode
 from groundswell.errors import ContinuityError, OwnershipLostError
 from groundswell.local_log import LocalLog
 from groundswell.names import TICK_MS
+from groundswell.records import Heartbeat
 from groundswell.store import schema as t
 from groundswell.store.query import balance_of, total
 from groundswell.store.store import Store
+from ingest.sink import LocalLogSink
+from stream.operators.normalise import source_name
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import open_run
 from tests import builders as b
@@ -72,6 +76,26 @@ def test_a_punctuation_closes_ticks_while_nothing_comes_and_is_no_document(store
     with store.read() as connection:
         assert total(balance_of(connection, RUN, log=log)).fetched == 1
         assert total(balance_of(connection, RUN, log=log)).balance == 0
+
+
+def test_bytes_that_are_called_a_heartbeat_and_are_none_are_fetched_once_and_dropped_once(store: Store, log: LocalLog) -> None:
+    pipeline = opened(store, log)
+    log.append(
+        [("heartbeat", "wire", b"{broken"), ("heartbeat", "wire", encode(Heartbeat(source="wire", fetched_ms=1, ok=True)))], now_ms=b.T0_MS
+    )
+    pipeline.step()
+    with store.read() as connection:
+        (row,) = balance_of(connection, RUN, log=log)
+    assert (row.source, row.fetched, row.dropped, row.balance) == ("wire", 1, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["  Harbour <b>Wire</b> ", "Cafe\u0301 Post", "\u200b"])
+def test_a_source_is_fetched_and_counted_under_one_name_whatever_it_calls_itself(store: Store, log: LocalLog, name: str) -> None:
+    pipeline = opened(store, log)
+    LocalLogSink(log, clock=ManualClock(b.T0_MS), name=source_name).put([b.a_raw(source=name, id="1")])
+    pipeline.step()
+    with store.read() as connection:
+        assert [row.balance for row in balance_of(connection, RUN, log=log)] == [0]
 
 
 def test_there_is_nothing_to_do_at_the_end_of_the_log(store: Store, log: LocalLog) -> None:

@@ -14,7 +14,7 @@ from alerts.notify.message import Message
 from groundswell.clock import ManualClock
 from groundswell.codec import encode
 from groundswell.local_log import LocalLog
-from groundswell.metrics import Metrics
+from groundswell.metrics import BALANCE_TERMS, Metrics
 from groundswell.records import Delivery, Drop, Position
 from groundswell.store import schema as t
 from groundswell.store.conditions import open_conditions
@@ -92,6 +92,7 @@ def test_a_feed_that_is_being_dropped_is_told_once_and_ends_when_it_is_over(scen
 
     with scene.store.write() as connection:
         connection.execute(t.drops.delete())
+        connection.execute(t.taken.delete().where(t.taken.c.part == 1))
     assert scene.look() == []
     assert scene.metrics.registry.get_sample_value("groundswell_conditions", {"kind": "drops"}) == 0
 
@@ -109,6 +110,8 @@ def test_a_run_that_is_behind_the_wall_clock_is_told_of(scene: Scene) -> None:
 
 def test_a_document_without_a_fate_is_told_of_at_the_next_count(scene: Scene) -> None:
     scene.look()
+    counted = {term: scene.metrics.registry.get_sample_value("groundswell_balance_documents", {"term": term}) for term in BALANCE_TERMS}
+    assert (counted["fetched"], counted["scored"], counted["balance"]) == (counted["scored"], counted["fetched"], 0)
     with scene.store.write() as connection:
         connection.execute(t.admissions.delete().where(t.admissions.c.position == 5))
     assert scene.look() == [], "not counted at every look"

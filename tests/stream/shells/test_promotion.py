@@ -1,7 +1,6 @@
 """A model is promoted while the live run goes on: every document has one score that counts, and none is lost, kill or no kill."""
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,25 +10,28 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, func, select
 
-from groundswell.codec import decode, encode
+from groundswell.codec import canonical, decode, encode
+from groundswell.errors import BundleError
 from groundswell.local_log import LocalLog
 from groundswell.names import LIVE_RUN, ROLE_SCORE, TICK_MS
-from groundswell.records import Alert, Position, Score
+from groundswell.records import Alert, Score
+from groundswell.schedule import MODEL, InForce
 from groundswell.store import schema as t
 from groundswell.store.progress import progress_of
 from groundswell.store.query import balance_of
 from groundswell.store.store import Store
-from models.linear import load_bundle, save_bundle
+from groundswell.store.versions import put_in_force, read_schedule
 from models.registry import Registry, registry_at
-from models.scorer import LINEAR_BUNDLES, Scorer
+from models.scorer import Scorer
 from stream.shells.backfill import ArchiveOptions, backfill
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, load_instruments, open_run
-from stream.shells.reload import ScorerHolder
-from stream.shells.switches import Switch, model_at, read_switches
+from stream.shells.reload import Models
+from stream.shells.verify import verify
 from tests import archives
 from tests import builders as b
 from tests.dying_store import DyingStore, Killed
+from tests.model_bundles import a_linear
 
 PROMOTED_AT = 40
 """The second model is promoted when the store has come to this position of the log."""
@@ -58,11 +60,29 @@ Makers = dict[str, Callable[[], b.CountingScorer]]
 MODELS: Makers = {"fake-1": b.CountingScorer, "fake-2": Other}
 
 
-def holder_of(load: Callable[[], Scorer], revision: Callable[[], str]) -> ScorerHolder:
-    """A holder that looks at the registry before every batch, and loads at once."""
-    begun = revision()
+def eager(load: Callable[[bytes], Scorer], promoted: Callable[[], bytes], revision: Callable[[], str] | None = None) -> Models:
+    """Models that look at the registry before every batch, load at once, and are in force from the next tick on."""
+    revised = revision or (lambda: promoted().decode())
+    begun, content = revised(), promoted()
     seconds = itertools.count(0.0, 1_000.0)
-    return ScorerHolder(load(), load=load, revision=revision, begun=begun, start=lambda work: work(), now_s=lambda: next(seconds))
+    return Models(
+        load(content),
+        content,
+        load=load,
+        promoted=promoted,
+        revision=revised,
+        begun=begun,
+        now_ms=lambda: 0,
+        start=lambda work: work(),
+        now_s=lambda: next(seconds),
+    )
+
+
+def made_with(models: Models, promoted: bytes) -> Instruments:
+    """A process's instruments, begun with what is promoted."""
+    scorer = models.get(promoted.decode(), promoted)
+    assert isinstance(scorer, b.CountingScorer)
+    return replace(b.instruments(scorer=scorer), models=models, content=promoted)
 
 
 def scored_to(store: Store) -> int:
@@ -72,21 +92,24 @@ def scored_to(store: Store) -> int:
 
 def run(store: Store, log: LocalLog, *, promoted_at: int = PROMOTED_AT, limit: int = 1, models: Makers = MODELS) -> EmbeddedPipeline:
     """A process from its start to the log's end; somebody promotes the second model on its way."""
-    in_force = ["fake-1"]
+    in_force = [b"fake-1"]
 
     def look() -> None:
-        in_force[0] = "fake-2" if scored_to(store) >= promoted_at else "fake-1"
+        in_force[0] = b"fake-2" if scored_to(store) >= promoted_at else b"fake-1"
 
     look()
-    holder = holder_of(lambda: models[in_force[0]](), lambda: in_force[0])
-    scorer = models[in_force[0]]()
-    instruments = replace(b.instruments(scorer=scorer), holder=holder)
+    instruments = made_with(eager(lambda content: models[content.decode()](), lambda: in_force[0]), in_force[0])
     open_run(store, LIVE_RUN, kind="live", instruments=instruments)
     pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments, targets=("console",))
     while pipeline.step(limit=limit):
         look()
     pipeline.finish()
     return pipeline
+
+
+def play(pipeline: EmbeddedPipeline, *, limit: int) -> None:
+    while pipeline.step(limit=limit):
+        pass
 
 
 def each_score(connection: Connection) -> dict[tuple[str, str], list[str]]:
@@ -103,14 +126,14 @@ def check_exactly_once(store: Store, log: LocalLog) -> dict[str, int]:
     with store.read() as connection:
         a = t.admissions.c
         counted = connection.execute(
-            select(a.part, a.position, a.place, a.document_id, a.content_hash).where(a.run == LIVE_RUN, a.outcome == "scored")
+            select(a.known_ms, a.model_id, a.document_id, a.content_hash).where(a.run == LIVE_RUN, a.outcome == "scored")
         ).all()
-        scores, switches = each_score(connection), read_switches(connection, LIVE_RUN)
+        scores, schedule = each_score(connection), read_schedule(connection, LIVE_RUN)
         assert {key: models for key, models in scores.items() if len(models) != 1} == {}
         by_model: dict[str, int] = {}
-        for part, position, place, document_id, content_hash in counted:
+        for known_ms, mark, document_id, content_hash in counted:
             (model_id,) = scores.pop((document_id, content_hash))
-            assert model_id == model_at(switches, Position(part, position, place))
+            assert model_id == schedule.at(MODEL, known_ms) == (mark or schedule.of(MODEL)[0].hash)
             by_model[model_id] = by_model.get(model_id, 0) + 1
         assert scores == {}, "scores of documents that do not count"
         i = t.increments.c
@@ -146,20 +169,39 @@ def test_what_comes_after_a_promotion_is_scored_by_the_new_model_and_nothing_twi
     assert set(by_model) == ({"fake-1", "fake-2"} if limit < 1_000 else {"fake-1"})
 
 
-def test_the_run_remembers_where_the_model_changed_and_which_is_in_force(store: Store, log: LocalLog) -> None:
+def models_of(store: Store) -> list[InForce]:
+    with store.read() as connection:
+        return read_schedule(connection, LIVE_RUN).of(MODEL)
+
+
+def test_the_run_remembers_when_the_model_changed_and_which_is_in_force(store: Store, log: LocalLog) -> None:
     run(store, log)
     with store.read() as connection:
-        first, second = read_switches(connection, LIVE_RUN)
         row = connection.execute(select(t.runs).where(t.runs.c.run == LIVE_RUN)).mappings().one()
-        version = connection.execute(select(t.versions.c.effective_ms).where(t.versions.c.kind == "model")).scalar_one()
         a = t.admissions.c
-        known_ms = connection.execute(select(a.known_ms).where(a.position == second.offset)).scalar_one()
-    assert first == Switch("fake-1", None, 0, 0)
-    assert (second.model_id, second.part) == ("fake-2", 0)
-    assert second.offset >= PROMOTED_AT
-    assert second.effective_ms == version == known_ms
+        promoted_ms = connection.execute(select(func.max(a.known_ms)).where(a.position < PROMOTED_AT)).scalar_one()
+    assert models_of(store) == [InForce(0, MODEL, "fake-1"), InForce((promoted_ms // TICK_MS + 1) * TICK_MS, MODEL, "fake-2")]
     manifest = msgspec.json.decode(row["manifest"])
     assert row["model_id"] == manifest["versions"]["model"] == "fake-2"
+
+
+def test_a_promotion_a_minute_ahead_is_no_documents_before_it(store: Store, tmp_path: Path) -> None:
+    """Loaded at once, but in force only from a known time on: the same for every worker, however soon each one has it."""
+    at_ms = [b.T0_MS + n * 20_000 for n in range(8)]
+    in_force = [b"fake-1"]
+    models = eager(lambda content: MODELS[content.decode()](), lambda: in_force[0])
+    models.now_ms = lambda: b.T0_MS + 60_000
+    instruments = made_with(models, in_force[0])
+    open_run(store, LIVE_RUN, kind="live", instruments=instruments)
+    in_force[0] = b"fake-2"
+    with LocalLog(tmp_path / "minute") as log:
+        for n, known_ms in enumerate(at_ms):
+            raw = b.a_raw(source="wire", id=f"n{n}", title=f"Aldora debt number {n}", published_ms=known_ms)
+            log.append([("document", "wire", encode(raw))], now_ms=known_ms)
+        pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
+        pipeline.step()  # all of them in one batch
+        pipeline.finish()
+        assert check_exactly_once(store, log) == {"fake-1": 3, "fake-2": 5}
 
 
 def test_a_document_that_was_counted_is_not_counted_again_by_a_later_model(store: Store, tmp_path: Path) -> None:
@@ -167,7 +209,7 @@ def test_a_document_that_was_counted_is_not_counted_again_by_a_later_model(store
         for n in range(6):
             raw = b.a_raw(source="wire", id=f"n{n % 3}", title=f"Aldora debt number {n % 3}", published_ms=b.T0_MS)
             log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * TICK_MS)
-        run(store, log, promoted_at=4)  # positions begin at 1: after the third record
+        run(store, log, promoted_at=4, models={"fake-1": b.CountingScorer, "fake-2": Twin})  # positions begin at 1: after the third record
         assert check_exactly_once(store, log) == {"fake-1": 3}
         with store.read() as connection:
             outcomes = connection.execute(select(t.admissions.c.outcome).order_by(t.admissions.c.position)).scalars().all()
@@ -178,7 +220,7 @@ def test_an_alert_names_the_model_that_was_in_force_at_its_tick(store: Store, tm
     with b.fill(LocalLog(tmp_path / "long"), b.an_archive(7, records=400, days=12)) as log:
         run(store, log, promoted_at=log.records() // 2, limit=7, models={"fake-1": b.CountingScorer, "fake-2": Twin})
     with store.read() as connection:
-        switch = read_switches(connection, LIVE_RUN)[-1]
+        switch = read_schedule(connection, LIVE_RUN).of(MODEL)[-1]
         alerts = [decode(body, Alert) for body in connection.execute(select(t.alerts.c.body)).scalars()]
     for alert in alerts:
         assert alert.versions["model"] == ("fake-2" if switch.effective_ms < alert.opened_ms else "fake-1")
@@ -186,31 +228,68 @@ def test_an_alert_names_the_model_that_was_in_force_at_its_tick(store: Store, tm
 
 
 def test_after_a_rollback_the_first_model_scores_again(store: Store, log: LocalLog) -> None:
-    in_force = ["fake-1"]
-    holder = holder_of(lambda: MODELS[in_force[0]](), lambda: in_force[0])
-    instruments = replace(b.instruments(), holder=holder)
+    in_force = [b"fake-1"]
+    instruments = made_with(eager(lambda content: MODELS[content.decode()](), lambda: in_force[0]), in_force[0])
     open_run(store, LIVE_RUN, kind="live", instruments=instruments)
     pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
-    for model in ("fake-1", "fake-2", "fake-1"):
+    for model in (b"fake-1", b"fake-2", b"fake-1"):
         in_force[0] = model
         for _ in range(10):
             pipeline.step(limit=3)
     pipeline.finish()
 
     check_exactly_once(store, log)
-    with store.read() as connection:
-        assert [switch.model_id for switch in read_switches(connection, LIVE_RUN)] == ["fake-1", "fake-2", "fake-1"]
+    assert [row.hash for row in models_of(store)] == ["fake-1", "fake-2", "fake-1"]
 
 
 def test_only_the_live_run_takes_promoted_models(tmp_path: Path) -> None:
     archives.write(tmp_path / "a.jsonl", [*archives.lines(3, number=120)])
-    in_force = iter(["fake-1", *["fake-2"] * 1_000])
-    holder = holder_of(lambda: Other(), lambda: next(in_force))
+    revisions = iter(str(n) for n in range(10_000))
+    models = eager(lambda _: b.CountingScorer(), lambda: b"fake-1", lambda: next(revisions))
+    instruments = made_with(models, b"fake-1")
     store = Store(str(tmp_path / "s.db"))
-    backfill([tmp_path / "a.jsonl"], store, "r1", replace(b.instruments(), holder=holder), data_dir=tmp_path, options=ArchiveOptions())
+    backfill([tmp_path / "a.jsonl"], store, "r1", instruments, data_dir=tmp_path, options=ArchiveOptions())
     with store.read() as connection:
         assert set(connection.execute(select(t.scores.c.model_id)).scalars()) == {"fake-1"}
+    assert int(next(revisions)) == 1, "the registry was not even asked"
     store.close()
+
+
+def test_a_model_that_others_put_in_force_and_that_cannot_be_had_here_ends_the_process_at_its_time(store: Store, log: LocalLog) -> None:
+    instruments = b.instruments()
+    open_run(store, LIVE_RUN, kind="live", instruments=instruments)
+    pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
+    pipeline.step(limit=20)
+    (row,) = put_in_force(store, LIVE_RUN, {MODEL: ("elsewhere", b"{}")}, now_ms=0)
+    reason = r"model elsewhere: is in force in run 'live' since .*cannot be had here: this process was started"
+    with pytest.raises(BundleError, match=reason):
+        play(pipeline, limit=1)
+    with store.read() as connection:
+        last_ms = connection.execute(select(func.max(t.admissions.c.known_ms))).scalar_one()
+        assert set(connection.execute(select(t.scores.c.model_id)).scalars()) == {"fake-1"}
+    assert last_ms < row.effective_ms
+
+
+def test_what_a_former_model_has_left_is_scored_by_the_next_one_where_an_upgrade_took_it_away(store: Store, tmp_path: Path) -> None:
+    with LocalLog(tmp_path / "upgrade") as log:
+        for n in range(4):
+            raw = b.a_raw(source="wire", id=f"n{n}", title=f"Aldora debt number {n}", published_ms=b.T0_MS)
+            log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * 1_000)  # one tick
+        first = b.instruments()
+        open_run(store, LIVE_RUN, kind="live", instruments=first)
+        EmbeddedPipeline(store, log, LIVE_RUN, first).step(limit=2)
+        second = b.instruments(scorer=Twin())
+        open_run(store, LIVE_RUN, kind="live", instruments=second)
+        pipeline = EmbeddedPipeline(store, log, LIVE_RUN, second)
+        while pipeline.step():
+            pass
+        pipeline.finish()
+        with store.read() as connection:
+            a, i = t.admissions.c, t.increments.c
+            marks = connection.execute(select(a.model_id).order_by(a.position)).scalars().all()
+            folded = connection.execute(select(func.sum(i.documents)).where(i.series.like("topic:%"))).scalar_one()
+            assert [check.shown for check in verify(store, LIVE_RUN, second, log=log) if check.wrong] == []
+    assert (marks, folded) == ([None, None, "fake-2", "fake-2"], 4)
 
 
 # --- kills -------------------------------------------------------------------------------------------------------------------
@@ -246,7 +325,7 @@ def test_what_the_first_model_refused_stays_a_drop_when_it_is_met_again_by_one_t
     with LocalLog(tmp_path / "refused") as log:
         for n, title in enumerate((f"Aldora {b.UNREAD} debt", "Brennick debt profit")):
             log.append([("document", "wire", encode(b.a_raw(source="wire", id=f"n{n}", title=title)))], now_ms=b.T0_MS + n)
-        first = replace(b.instruments(), holder=None)
+        first = b.instruments()
         open_run(store, LIVE_RUN, kind="live", instruments=first)
         EmbeddedPipeline(store, log, LIVE_RUN, first).step()  # both are stored, neither is folded: a restart meets them again
         second = b.instruments(scorer=Other())
@@ -262,50 +341,14 @@ def test_what_the_first_model_refused_stays_a_drop_when_it_is_met_again_by_one_t
             assert connection.execute(select(t.drops.c.position)).scalars().all() == [1]
 
 
-def test_a_live_run_from_before_there_were_switches_keeps_its_scores(store: Store, log: LocalLog) -> None:
-    first = b.instruments()
-    open_run(store, LIVE_RUN, kind="live", instruments=first)
-    EmbeddedPipeline(store, log, LIVE_RUN, first).step(limit=50)
-    with store.write() as connection:
-        manifest = msgspec.json.decode(connection.execute(select(t.runs.c.manifest)).scalar_one())
-        del manifest["models"]
-        connection.execute(t.runs.update().values(manifest=msgspec.json.encode(manifest)))
-    second = b.instruments(scorer=Other())
-    open_run(store, LIVE_RUN, kind="live", instruments=second)
-    pipeline = EmbeddedPipeline(store, log, LIVE_RUN, second)
-    while pipeline.step(limit=9):
-        pass
-    pipeline.finish()
-
-    assert set(check_exactly_once(store, log)) == {"fake-1", "fake-2"}
-
-
 # --- real bundles --------------------------------------------------------------------------------------------------------------
-def contrary_bundle(folder: Path) -> Path:
-    """The shipped linear bundles with the signs of their sentiment turned: another model, with other answers."""
-    for language in ("en", "zh"):
-        model = load_bundle(LINEAR_BUNDLES, language)
-        slopes = model.tensors.slopes.copy()
-        first = 0
-        for head, names in model.card.heads.items():
-            if head in ("post", "news"):
-                slopes[first : first + len(names)] *= -1
-            first += len(names)
-        save_bundle(folder, model.card, tensors=msgspec.structs.replace(model.tensors, slopes=slopes))
-    shutil.copy(LINEAR_BUNDLES / "lexicon.json", folder / "lexicon.json")
-    return folder
-
-
 def test_a_promoted_linear_bundle_scores_the_rest_of_a_running_stream(store: Store, tmp_path: Path) -> None:
-    registry = registry_at(tmp_path / "registry")
-    registry.add(contrary_bundle(tmp_path / "contrary"))
-    registry.promote("linear", force=True)  # whatever ships
-    instruments = with_eager_holder(load_instruments(registry=tmp_path / "registry"), registry)
+    registry, instruments = a_registry(tmp_path)
     open_run(store, LIVE_RUN, kind="live", instruments=instruments)
     with LocalLog(tmp_path / "log") as log:
         for n in range(60):
             raw = b.a_raw(source="wire", id=f"n{n}", title=f"Veyra Bank number {n} faces a lawsuit after heavy losses", text="")
-            log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * 1_000)
+            log.append([("document", "wire", encode(raw))], now_ms=b.T0_MS + n * TICK_MS)
         pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
         pipeline.step(limit=25)
         registry.promote("contrary", by="test", force=True)
@@ -323,18 +366,25 @@ def test_a_promoted_linear_bundle_scores_the_rest_of_a_running_stream(store: Sto
     assert (False, "negative") not in sentiments
 
 
-def with_eager_holder(instruments: Instruments, registry: Registry) -> Instruments:
-    def load() -> Scorer:
-        return load_instruments(registry=registry.root).scorer
+def a_registry(folder: Path) -> tuple[Registry, Instruments]:
+    """A registry with the shipped linear models in force and their contrary beside them, and what a process makes of it."""
+    registry = registry_at(folder / "registry")
+    registry.add(a_linear(folder / "contrary", slope=-1.0))
+    registry.promote("linear", force=True)  # whatever ships
+    instruments = load_instruments(registry=registry.root)
+    assert instruments.models is not None
 
-    return replace(instruments, holder=holder_of(load, registry.revision))
+    def load(content: bytes) -> Scorer:
+        return load_instruments(registry=registry.root, bundles=msgspec.json.decode(content)["bundles"]).scorer
+
+    def promoted() -> bytes:
+        return canonical({"bundles": registry.in_force()})
+
+    return registry, replace(instruments, models=eager(load, promoted, registry.revision), content=promoted())
 
 
 def test_a_bundle_that_breaks_after_its_promotion_leaves_the_model_before_in_force(store: Store, log: LocalLog, tmp_path: Path) -> None:
-    registry = registry_at(tmp_path / "registry")
-    registry.add(contrary_bundle(tmp_path / "contrary"))
-    registry.promote("linear", force=True)  # whatever ships
-    instruments = with_eager_holder(load_instruments(registry=tmp_path / "registry"), registry)
+    registry, instruments = a_registry(tmp_path)
     open_run(store, LIVE_RUN, kind="live", instruments=instruments)
     pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
     pipeline.step(limit=30)

@@ -110,8 +110,10 @@ def test_a_rebuilt_memory_knows_of_no_later_tick(tmp_path: Path) -> None:
     pipeline = play(store, log, b.CountingScorer(), lambda: 100)
     middle = (b.T0_MS + 6 * DAY_MS) // TICK_MS
 
+    in_force = pipeline.instruments.in_force(RUN)
     with store.read() as connection:
-        fold: Fold = rebuild_fold(connection, RUN, rules=pipeline.instruments.rules, through_tick=middle)
+        in_force.renew(connection)
+        fold: Fold = rebuild_fold(connection, RUN, in_force=in_force, through_tick=middle)
 
     assert fold.last_tick == middle
     assert all(story.tick <= middle for memory in fold.series.values() for story in memory.leaders.stories)

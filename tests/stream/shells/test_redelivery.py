@@ -2,26 +2,33 @@
 
 import random
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from groundswell.errors import OwnershipLostError
 from groundswell.local_log import LocalLog, StagedRecord
 from groundswell.names import CONTRIBUTION_PARTITIONS, DAY_MS, LIVE_RUN, RAW_PARTITIONS
+from groundswell.schedule import MODEL, RULES
 from groundswell.store.history import attach
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
+from groundswell.store.versions import put_in_force
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
-from stream.shells.instruments import open_run, update_manifest
+from stream.shells.instruments import Instruments, open_run, update_manifest
 from stream.shells.publish import send_archive
+from stream.shells.reload import Models
 from stream.shells.score_worker import ScorePartition
 from stream.shells.stages import IntakeStage
 from stream.shells.verify import verify
+from stream.shells.versions import content_of_rules
 from stream.shells.wire import RawMessage, fold_messages
+from tests.fake_scorer import FakeScorer
 from tests.kafka_run import embedded_rows, rows_of
 from tests.synthetic_news import BEGIN_MS, instruments, sealed_log
 
@@ -142,6 +149,49 @@ def test_every_row_equals_the_embedded_run(
     assert len(expected["alerts"]) >= 2
     for table, rows in expected.items():
         assert found[table] == rows, table
+
+
+class Twin(FakeScorer):
+    """Another model with the same answers."""
+
+    model_id = "fake-2"
+
+
+def changing(store: Store) -> Instruments:
+    """Another model from day 8, other rules from day 18 on, for a run that is made with instruments that can have both."""
+    began = instruments()
+    scorers = {scorer.model_id.encode(): scorer for scorer in (FakeScorer, Twin)}
+    models = Models(
+        began.scorer, b"fake-1", load=lambda content: scorers[content](), promoted=lambda: b"fake-1", revision=lambda: "1", begun="1",
+        now_ms=lambda: 0, start=lambda work: work(), now_s=lambda: 0.0,
+    )  # fmt: skip
+    made = replace(began, models=models, content=b"fake-1")
+    open_run(store, RUN, kind="backfill", instruments=made)
+    deaf = msgspec.structs.replace(began.rules, surge=msgspec.structs.replace(began.rules.surge, stories_min_hour=999, stories_min_day=999))
+    put_in_force(store, RUN, {MODEL: ("fake-2", b"fake-2")}, now_ms=BEGIN_MS + 8 * DAY_MS)
+    put_in_force(store, RUN, {RULES: content_of_rules(deaf)}, now_ms=BEGIN_MS + 18 * DAY_MS)
+    return made
+
+
+def test_model_and_rules_that_change_in_mid_stream_change_at_one_tick_on_every_partition(log: LocalLog, tmp_path: Path) -> None:
+    single, store = Store(str(tmp_path / "single.db")), Store(str(tmp_path / "store.db"))
+    pipeline = EmbeddedPipeline(single, log, RUN, changing(single))
+    while pipeline.step(limit=40):
+        pass
+    pipeline.finish()
+    cluster = Cluster(store, log, random.Random(6))
+    made = changing(store)
+    cluster.made, cluster.stage = made, IntakeStage(store, RUN, made.scorer, shared=True, scorers=made.scorers(store, RUN))
+    run_to_the_end(cluster, crashes=0.3)
+    with single.read() as connection:
+        alerts = alerts_of(connection, RUN)
+    assert {alert.versions["model"] for alert in alerts} == {"fake-2"}
+    assert {(alert.opened_ms - BEGIN_MS) // DAY_MS for alert in alerts} == {16}, "the surge of day 20 comes under rules that hear nothing"
+    expected, found = rows_of(single, RUN), rows_of(store, RUN)
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+    single.close()
+    store.close()
 
 
 def test_a_replaced_owner_can_store_nothing(log: LocalLog, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Commands over what is in force: versions list, put; and rescore, which asks what another model would have said."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from groundswell.cli import options as o
+from groundswell.exports import iso
+from groundswell.names import LIVE_RUN
+
+if TYPE_CHECKING:
+    from groundswell.schedule import InForce, Schedule
+
+COLUMNS: Final = ["kind", "hash", "since", "state"]
+KINDS_TO_PUT: Final = ("rules",)
+RESCORE_NICE: Final = 10
+"""The past can wait; a live document cannot."""
+
+
+@click.group()
+def versions() -> None:
+    """What a run is made with: model, rules, company catalogue, each from a known time on, for all workers alike."""
+
+
+@versions.command("list")
+@o.run_option
+@o.listing_options
+@o.store_option
+def list_versions(run: str | None, form: str, output: str | None, store_url: str | None) -> None:
+    """Every version of a run, newest first: since when it is in force, or from when on it will be."""
+    from groundswell.store.query import closed_ms, run_named
+    from groundswell.store.versions import read_schedule
+
+    with o.open_store(store_url).read() as connection:
+        name = run_named(connection, run)
+        schedule, reached_ms = read_schedule(connection, name), closed_ms(connection, name) or 0
+    rows = (
+        {
+            "kind": row.kind,
+            "hash": row.hash,
+            "since": iso(row.effective_ms) if row.effective_ms else None,
+            "state": _state(row, schedule, reached_ms),
+        }
+        for row in sorted(schedule.rows, reverse=True)
+    )
+    o.print_rows(rows, form=form, output=output, columns=COLUMNS, whole=True)
+
+
+def _state(row: "InForce", schedule: "Schedule", reached_ms: int) -> str:
+    if row.effective_ms > reached_ms:
+        return "to come"
+    return "in force" if schedule.ahead(row.kind, reached_ms)[0] == row else "was"
+
+
+@versions.command()
+@click.argument("kind", type=click.Choice(KINDS_TO_PUT))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--in", "ahead", default="1m", show_default=True, metavar="SPAN", help="How far ahead it comes into force.")
+@o.store_option
+def put(kind: str, file: Path, ahead: str, store_url: str | None) -> None:
+    """Put the rules of FILE in force in the live run, a little ahead: from the same tick on for every worker and the desk.
+
+    Nothing is started again. A model comes into force with `groundswell models promote`, a company catalogue with the setting and a start.
+    """
+    from alerts.rules import load_rules
+    from groundswell.clock import SystemClock
+    from groundswell.store.versions import put_in_force
+    from stream.shells.versions import content_of_rules
+
+    span_ms, rules = o.duration_ms(ahead, name="--in"), load_rules(file)
+    now_ms = SystemClock().now_ms()
+    rows = put_in_force(o.open_store(store_url), LIVE_RUN, {kind: content_of_rules(rules)}, now_ms=now_ms + span_ms)
+    for row in rows:
+        click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
+    if not rows:
+        click.echo(f"{kind} {rules.hash}: nothing to do, they are the newest already")
+
+
+@click.command()
+@click.option("--run", required=True, metavar="NAME", help="Name of the run to fill.")
+@click.option("--model", "bundle", metavar="BUNDLE", help="A bundle of the registry, for its languages.  [default: what is in force]")
+@click.option("--from", "start", metavar="TIME", help="Known time of the first document.  [default: the live run's first]")
+@click.option("--to", "end", metavar="TIME", help="Known time that the last document lies before.  [default: now]")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@o.store_option
+def rescore(run: str, bundle: str | None, start: str | None, end: str | None, quiet: bool, store_url: str | None) -> None:
+    """Read what the live run has counted by another model, into a run of its own: to compare, or to attach before a promotion.
+
+    The live run goes on and does not move; nothing is sent. Can be stopped and resumed by the same command. Documents whose text
+    was removed are left out and counted. `groundswell runs attach NAME` makes the finished run the past of its model. Exit
+    code 3: partly done, run it again.
+    """
+    from groundswell.cli.archive import Progress
+    from groundswell.store.query import total
+    from stream.shells.rescore import rescore as shell
+
+    os.nice(RESCORE_NICE)
+    store, data_dir = o.open_store(store_url), Path(o.settings().data.dir)
+    span: dict[str, Any] = {
+        "from_ms": None if start is None else o.time_ms(start, name="--from"),
+        "to_ms": None if end is None else o.time_ms(end, name="--to", end=True),
+    }
+    with Progress(shown=not quiet and sys.stderr.isatty()) as progress:
+        done = shell(store, run, o.instruments(bundle=bundle), data_dir=data_dir, progress=progress.update, **span)
+    sums = total(done.rows)
+    state = "was complete already, nothing changed" if done.already else "complete"
+    click.echo(f"run {run} {state}: " + ", ".join(f"{name} {value}" for name, value in sums.terms.items()))
+    if done.removed:
+        click.echo(f"  left out: {done.removed} documents whose text was removed")
+    if sums.balance:
+        sys.exit(1)

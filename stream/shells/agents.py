@@ -1,0 +1,322 @@
+"""The two agents of the Kafka shell: batches of events in, work done in a thread, events acknowledged in order. No import of Faust.
+
+    score   raw partitions: facts stored, contributions sent to every partition and delivered, then acknowledged
+    fold    contribution partitions: closed ticks folded and committed, then acknowledged; the rest is held
+
+The application, its consumer and its topics are handed in (kafka.py). What is owned is keyed by partition and generation: after every
+rebalance it is thrown away, claimed again and loaded from the store.
+"""
+
+import asyncio
+import contextlib
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict, deque
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from aiokafka.errors import KafkaError
+
+from alerts.rules import Rules
+from groundswell import names
+from groundswell.errors import OwnershipLostError, reason_of
+from groundswell.logs import logger
+from groundswell.metrics import Metrics
+from groundswell.probes import Probes
+from groundswell.store.progress import NEVER_TICK
+from groundswell.store.store import Store
+from stream.operators.admit import tick_of
+from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.score_worker import ScorePartition, in_batches, lead_of
+from stream.shells.stages import IntakeStage
+from stream.shells.topics import TopicIds, is_live
+from stream.shells.wire import RawMessage, fold_messages, punctuation
+from stream.shells.worker import StallWatch, WorkerSettings, end_process
+
+TAKE_RAW: Final = 64
+TAKE_CONTRIBUTIONS: Final = 512
+TAKE_WITHIN_S: Final = 0.2
+FINISH_WITHIN_S: Final = 20.0
+LOOK_WITHIN_S: Final = 4.0
+HELD_WARNING: Final = 100_000
+"""Contributions that one partition holds back before a line says which raw partition is behind."""
+
+T = TypeVar("T")
+_log = logger("groundswell.kafka")
+
+
+def own_topic(app: Any, name: str, *, partitions: int) -> Any:
+    """A topic of raw bytes that this project makes itself."""
+    return app.topic(
+        name, partitions=partitions, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", allow_empty=True
+    )
+
+
+class Agent(ABC):
+    """What both agents share: a thread for the work, and memory that lasts for one generation of the group."""
+
+    topic: Any  # what it reads
+    take_max: int  # messages of one batch
+
+    def __init__(
+        self, app: Any, settings: WorkerSettings, ids: TopicIds, watch: StallWatch, probes: Probes, metrics: Metrics | None
+    ) -> None:
+        self.app, self.settings, self.ids, self.watch, self.probes, self.metrics = app, settings, ids, watch, probes, metrics
+        self.generation: int | None = None
+        self._done: dict[int, int] = {}  # partition -> offset behind the last message that was worked on
+        self.leaving = False  # a rebalance has begun: finish the transaction in hand, begin no other
+        self._busy = asyncio.Lock()
+        # One thread: a scorer is called from one thread at a time, and the event loop keeps its heartbeats.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="groundswell-work")
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do blocking work off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def run(self, stream: Any) -> None:
+        """Take batches for ever; any error ends the process, so that nothing of a failed batch is ever acknowledged."""
+        async for events in stream.noack_take(self.take_max, within=TAKE_WITHIN_S):
+            self.watch.beat()
+            await self.safely(partial(self.handle, events))
+            self._done |= {e.message.partition: e.message.offset + 1 for e in events if e.message.generation_id == self.generation}
+            self.watch.beat()
+
+    async def safely(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do one piece of work at a time, and end the process if it fails."""
+        try:
+            async with self._busy:
+                await work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # whatever it is, nothing may be acknowledged after it
+            end_process(error, place=f"{type(self).__name__}, run {self.settings.run!r}")
+
+    @abstractmethod
+    async def handle(self, events: list[Any]) -> None:
+        """Work on one batch of events and acknowledge, in order, what is done."""
+
+    def of_now(self, events: list[Any]) -> dict[int, list[Any]]:
+        """The events of the present generation by partition, in order; on a new generation all memory is dropped first."""
+        generation = self.app.consumer_generation_id
+        if generation != self.generation:
+            self.forget()
+            self.generation, self.leaving, self._done = generation, False, {}
+        found: dict[int, list[Any]] = defaultdict(list)
+        for event in events:
+            if event.message.generation_id == generation:
+                found[event.message.partition].append(event)
+        return found
+
+    async def assigned(self, _app: Any, _partitions: Any, **_: Any) -> None:
+        """Partitions have been given to this worker: the same ones or others, but always as if for the first time."""
+        if self.leaving and self.app.consumer_generation_id == self.generation:
+            # Events from before cannot be told from those that are delivered again; a new process has none.
+            end_process(OwnershipLostError("the group gave partitions back within one generation"), place=type(self).__name__)
+        self.probes.is_ready()
+
+    async def look(self) -> None:
+        """Every few seconds: the loop turns; and how much the broker holds that is not done, whatever the client believes."""
+        self.probes.beat()
+        mine = [tp for tp in self.app.consumer.assignment() if tp.topic == self.topic.get_topic_name()]
+        if self.app.rebalancing or not mine:
+            return
+        try:
+            async with asyncio.timeout(LOOK_WITHIN_S):
+                ends = await self.app.consumer.highwaters(*mine)
+                behind = [ends[tp] - self._done.get(tp.partition, await self.app.consumer.position(tp) or 0) for tp in mine]
+        except (TimeoutError, KafkaError) as error:
+            _log.debug("the lag is not known", reason=reason_of(error))
+            return
+        self.watch.see(lag=sum(max(0, each) for each in behind))
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop everything that is known of partitions."""
+
+    def is_current(self, generation: int | None) -> bool:
+        """Whether work of a generation may go on."""
+        return not self.leaving and self.app.consumer_generation_id == generation
+
+    async def revoked(self, _app: Any, _partitions: Any, **_: Any) -> None:
+        """Partitions are about to be given to somebody: the transaction in hand is finished first, so that nobody's is cut off."""
+        self.leaving = True
+        self.watch.rest()
+        self.probes.waits("the group shares its partitions out anew")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WITHIN_S), self._busy:
+                self.forget()
+
+
+class ScoreAgent(Agent):
+    """Raw partitions in, facts stored, contributions sent.
+
+    The events of a partition that is too far ahead wait here, not acknowledged, and no more of it is fetched meanwhile.
+    """
+
+    take_max = TAKE_RAW
+
+    def __init__(self, *common: Any, stage: IntakeStage) -> None:
+        super().__init__(*common)
+        app, settings = self.app, self.settings
+        self._stage = stage
+        self._owned: dict[int, ScorePartition] = {}
+        self._waiting: dict[int, deque[Any]] = defaultdict(deque)  # events that are not acknowledged, in order
+        self.held_back: frozenset[int] = frozenset()  # partitions that wait on purpose
+        self.topic = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
+        self._out = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
+
+    def forget(self) -> None:
+        """Drop everything that is known of partitions, and the events that waited."""
+        self._owned, self._waiting, self.held_back = {}, defaultdict(deque), frozenset()
+
+    async def handle(self, events: list[Any]) -> None:
+        """Work off what has come, and what waited and may go on."""
+        for partition, found in self.of_now(events).items():
+            self._waiting[partition].extend(found)
+        await self._work_off()
+
+    async def look_again(self) -> None:
+        """Partitions that wait for fold go on when it has come closer, though nothing new should arrive."""
+        if self.held_back:
+            self.watch.beat()
+            await self.safely(self._work_off)
+
+    async def _work_off(self) -> None:
+        """In rounds: the next batch of every partition that may go on stored, sent to all fold partitions, delivered, acknowledged."""
+        generation, owned = self.generation, self._owned
+        while self.is_current(generation):
+            ahead = {partition: list(islice(events, self.take_max)) for partition, events in sorted(self._waiting.items()) if events}
+            taken, messages = await self.in_thread(partial(self._take, owned, ahead)) if ahead else ({}, [])
+            if not taken:
+                self._hold_back(frozenset(ahead))
+                return
+            await self._deliver(messages)
+            for partition, size in taken.items():
+                for _ in range(size):
+                    self._waiting[partition].popleft().ack()
+
+    def _take(self, owned: dict[int, ScorePartition], ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[list[bytes]]]:
+        """Take a batch of each partition that may go on; returns how many messages of each were taken, and what to send."""
+        taken, batches = {}, []
+        for partition, events in ahead.items():
+            mine = owned.get(partition) or self._open(owned, partition)
+            if mine.may_take(events[0].message.offset):
+                messages = in_batches([_raw_message(event) for event in events])[0]
+                batches += mine.take(messages)
+                taken[partition] = len(messages)
+        return taken, fold_messages(batches) if batches else []
+
+    def _open(self, owned: dict[int, ScorePartition], partition: int) -> ScorePartition:
+        settings = self.settings
+        owned[partition] = ScorePartition.open(
+            self._stage,
+            partition,
+            owner=settings.owner,
+            log_id=self.ids.raw,
+            live=is_live(settings.run),
+            metrics=self.metrics,
+            lead=lead_of(held_records_max=settings.held_records_max, held_bytes_max=settings.held_bytes_max),
+        )
+        return owned[partition]
+
+    def _hold_back(self, partitions: frozenset[int]) -> None:
+        """Fetch no more of partitions that wait, and go on fetching those that do not.
+
+        Faust's own pressure switch: with its `pause_partitions` what has been fetched already is thrown away.
+        """
+        consumer, topic = self.app.consumer, names.raw_topic(self.settings.run)
+        mine = {tp.partition: tp for tp in consumer.assignment() if tp.topic == topic}
+        for partition in partitions & mine.keys():
+            consumer.on_buffer_full(mine[partition])
+        for partition in (self.held_back - partitions) & mine.keys():
+            consumer.on_buffer_drop(mine[partition])
+        if partitions != self.held_back:
+            _log.info("raw partitions wait until fold has come closer", partitions=sorted(partitions))
+        self.held_back = partitions
+        if self.metrics is not None:
+            self.metrics.observe_held_back(len(partitions))
+
+    async def _deliver(self, messages: list[list[bytes]]) -> None:
+        """Send to every partition and wait until the broker has all of it; a second piece follows only a delivered first one."""
+        for piece in range(max(map(len, messages))):
+            sent = [
+                await self._out.send(partition=partition, value=pieces[piece])
+                for partition, pieces in enumerate(messages)
+                if piece < len(pieces)
+            ]
+            await asyncio.gather(*sent)
+
+    async def punctuate(self) -> None:
+        """Let time pass in the partitions of this worker, though no crawler should be alive."""
+        topic = names.raw_topic(self.settings.run)
+        if not self.app.rebalancing:
+            for tp in self.app.consumer.assignment():
+                if tp.topic == topic:
+                    await self.topic.send(partition=tp.partition, value=punctuation())
+
+
+def _raw_message(event: Any) -> RawMessage:
+    return RawMessage(event.message.offset, round(event.message.timestamp * 1000), event.value)
+
+
+class FoldAgent(Agent):
+    """Contribution partitions in, closed ticks folded and committed; what is not folded is not acknowledged."""
+
+    take_max = TAKE_CONTRIBUTIONS
+
+    def __init__(self, *common: Any, store: Store, rules: Rules) -> None:
+        super().__init__(*common)
+        app, settings = self.app, self.settings
+        self._store, self._rules, self._hours = store, rules, SharedHours()
+        self._owned: dict[int, FoldPartition] = {}
+        self._held: dict[int, deque[Any]] = defaultdict(deque)
+        self.topic = own_topic(app, names.contribution_topic(settings.run), partitions=names.CONTRIBUTION_PARTITIONS)
+
+    def forget(self) -> None:
+        """Drop everything that is known of partitions, and the events that were held for them."""
+        self._owned, self._held = {}, defaultdict(deque)
+
+    async def handle(self, events: list[Any]) -> None:
+        """Fold what the batch closes, and acknowledge what is folded and committed."""
+        begun_s = time.monotonic()
+        by_partition = self.of_now(events)
+        generation, owned = self.generation, self._owned
+        for partition, found in sorted(by_partition.items()):
+            inputs = [FoldInput(event.message.offset, event.value) for event in found]
+            for event in found:
+                # What is held is the place of a message; its bytes may be half a megabyte.
+                event.value = event.message.value = None
+            if not self.is_current(generation):
+                return
+            next_offset = await self.in_thread(partial(self._take, owned, partition, inputs))
+            held = self._held[partition]
+            held.extend(found)
+            while held and held[0].message.offset < next_offset:
+                held.popleft().ack()
+        if self.metrics is not None and owned:
+            self.metrics.observe_raw_times([min(times) for times in zip(*(mine.gate.times_ms for mine in owned.values()), strict=True)])
+        time_ms = min((mine.claim.time_ms for mine in owned.values()), default=NEVER_TICK)
+        if self.metrics is not None and time_ms != NEVER_TICK:
+            held_records = sum(mine.gate.records_held for mine in owned.values())
+            self.metrics.observe_tick(tick_of(time_ms) - 1, held_records=held_records, seconds=time.monotonic() - begun_s)
+
+    def _take(self, owned: dict[int, FoldPartition], partition: int, inputs: list[FoldInput]) -> int:
+        if partition not in owned:
+            owned[partition] = FoldPartition.open(
+                self._store,
+                self.settings.run,
+                partition,
+                rules=self._rules,
+                owner=self.settings.owner,
+                log_id=self.ids.contributions,
+                hours=self._hours,
+            )
+        mine = owned[partition]
+        before = mine.gate.records_held
+        next_offset = mine.take(inputs)
+        if before < HELD_WARNING <= mine.gate.records_held:
+            _log.warning("many contributions wait", partition=partition, held=mine.gate.records_held, behind=mine.gate.held_back_by())
+        return next_offset
