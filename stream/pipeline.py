@@ -48,7 +48,7 @@ from groundswell.records import (
 )
 from stream.operators.admit import ClosedTick, StampClock
 from stream.operators.contribute import contribute
-from stream.operators.exposure import Exposure, HourExposure, SourceHour
+from stream.operators.exposure import BlindSpan, Exposure, HourExposure, SourceHour
 from stream.operators.normalise import normalise, source_name
 from stream.operators.stories import SIMILARITY_MIN, Leaders
 from stream.operators.windows import increments_of
@@ -145,6 +145,7 @@ class Folded:
     baselines: list[BaselineRow] = field(default_factory=list)
     source_hours: list[SourceHour] = field(default_factory=list)
     exposures: list[HourExposure] = field(default_factory=list)
+    blind_spans: list[BlindSpan] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
 
 
@@ -208,7 +209,7 @@ class Fold:
             into.source_hours += heard
             into.exposures += exposures
         self._close_periods(tick, into)
-        self.exposure.hear(tick, arrivals)
+        into.blind_spans += self.exposure.hear(tick, arrivals)
 
     def memory_of(self, series: str) -> SeriesMemory:
         """The memory of a series, empty when it is new."""

@@ -60,14 +60,14 @@ BEGIN
         SELECT * FROM (VALUES
             ('groundswell_worker', 'INSERT', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
-                'candidates', 'versions']),
+                'blind_spans', 'candidates', 'versions']),
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
-                'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
+                'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks'])
         ) AS listed (role, rights, tables)
     LOOP

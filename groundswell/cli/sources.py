@@ -1,10 +1,11 @@
-"""Commands over the source catalogue: sources list."""
+"""Commands over the source catalogue: sources list, health."""
 
 from typing import Final
 
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.source_health import health
 
 LIST_COLUMNS: Final = ["source", "type", "kind", "owner", "tier", "checked", "url"]
 
@@ -25,3 +26,6 @@ def list_sources(form: str, output: str | None) -> None:
         for s in load_catalogue(o.settings().catalogue.extra, disabled=True)
     )
     o.print_rows(rows, form=form, output=output, columns=LIST_COLUMNS)
+
+
+sources.add_command(health)

@@ -165,6 +165,9 @@ source_hours = Table("source_hours", metadata, _key("run"), _key("hour", BigInte
 
 exposures = Table("exposures", metadata, _key("run"), _key("hour", BigInteger), _key("language"), _int("exposure_ppm"))
 
+blind_spans = Table("blind_spans", metadata, _key("run"), _key("source"), _key("since_tick", BigInteger), _int("until_tick"))
+"""Blindness that has ended; one that lasts follows from the source's arrivals."""
+
 candidates = Table(
     "candidates",
     metadata,
@@ -264,6 +267,6 @@ drop_marks = Table(
 
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    candidates, decisions, incidents, alerts, outbox, runs,
+    blind_spans, candidates, decisions, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

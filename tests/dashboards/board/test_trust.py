@@ -7,7 +7,8 @@ from dashboards.board.show import trust_json
 from dashboards.board.trust import HELD_BACK_MS, LATE_MS, Watch
 from groundswell.local_log import LocalLog
 from groundswell.metrics import BALANCE_TERMS, Metrics
-from groundswell.names import HOUR_MS, RAW_PARTITIONS, ROLE_SCORE, TICK_MS
+from groundswell.names import RAW_PARTITIONS, ROLE_SCORE, TICK_MS
+from groundswell.silence import LEAST_PATIENCE_TICKS
 from groundswell.store import schema as t
 from groundswell.store.conditions import hold
 from groundswell.store.store import Store
@@ -42,7 +43,7 @@ def test_a_source_is_blind_from_its_patience_on_and_seen_again_when_it_speaks(st
     with store.read() as connection:
         after = watch.trust(connection, now_ms=END_MS)
     store.close()
-    assert before.blind == {FORUM: SILENT_MS - 10 * 60_000 + HOUR_MS}
+    assert before.blind == {FORUM: SILENT_MS - 10 * 60_000 + LEAST_PATIENCE_TICKS * TICK_MS}
     assert (before.reporting, before.sources, before.sound) == (1, 2, False)
     assert (after.blind, after.reporting) == ({}, 2)
 
@@ -95,7 +96,7 @@ def test_what_the_log_holds_beyond_the_read_offset_is_in_flight_and_not_missing(
         with store.read() as connection:
             trust = Watch("r", log).trust(connection, now_ms=END_MS)
     store.close()
-    assert (trust.in_flight, trust.unbalanced, trust.documents) == (3, {}, 550)
+    assert (trust.in_flight, trust.unbalanced, trust.documents) == (3, {}, 3814)
 
 
 def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_passed(store: Store, tmp_path: Path) -> None:
@@ -108,11 +109,11 @@ def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_pas
             ticker.now = 60.0
             assert watch.balances(connection) is first  # nothing came
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + TICK_MS, next_offset=549)
+        close(store, "r", until_ms=END_MS + TICK_MS, next_offset=3813)
         with store.read() as connection:
             second = watch.balances(connection)
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + 2 * TICK_MS, next_offset=550)
+        close(store, "r", until_ms=END_MS + 2 * TICK_MS, next_offset=3814)
         with store.read() as connection:
             assert watch.balances(connection) is second  # a moment ago
             assert watch.balances(connection, fresh=True) is not second
@@ -142,5 +143,5 @@ def test_the_balance_of_all_sources_is_shown_in_the_metrics_without_naming_any(s
     store.close()
     terms = {s.labels["term"]: s.value for m in registry.collect() if m.name == "groundswell_balance_documents" for s in m.samples}
     assert set(terms) == set(BALANCE_TERMS)
-    assert (terms["fetched"], terms["dropped"], terms["in_flight"], terms["balance"]) == (550, 1, 3, 0)
+    assert (terms["fetched"], terms["dropped"], terms["in_flight"], terms["balance"]) == (3814, 1, 3, 0)
     assert terms["scored"] == 546
