@@ -114,11 +114,13 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     Each agent is a consumer group of its own; start as many workers on as many machines as there is work. A process that
     ends is started again; --processes above the partitions of a topic only wait.
     """
+    from groundswell.clock import SystemClock
     from groundswell.kafka_access import KafkaAccess
     from stream.shells.kafka import run_worker
     from stream.shells.lookout import supervisor_report
     from stream.shells.supervisor import run_workers
     from stream.shells.topics import prepare_run
+    from stream.shells.watchdog import Watchdog, start
     from stream.shells.worker import WorkerSettings
 
     settings = _service_settings(kafka=True)
@@ -135,6 +137,8 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         log_level=settings.log.level,
         log_format=settings.log.format,
     )
+    if run_name == LIVE_RUN:
+        start(Watchdog(store, run_name, _notifiers(settings), settings.board.base_url, SystemClock()))
     names: Any = [name.strip() for name in agents.split(",") if name.strip()]
     report = supervisor_report(store, f"{os.uname().nodename}, {run_name}")
     sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes, report=report))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
-Kind = Literal["crash_loop", "final", "drops", "behind", "balance"]
+Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "desk", "crawler", "canary"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TITLES: Final[dict[Kind, str]] = {
     "crash_loop": "workers crash again and again",
@@ -20,6 +20,9 @@ TITLES: Final[dict[Kind, str]] = {
     "drops": "a feed is being dropped",
     "behind": "the pipeline is behind",
     "balance": "the balance is not zero",
+    "desk": "the desk has stopped",
+    "crawler": "no source is polled",
+    "canary": "a canary is missing",
 }
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
@@ -27,6 +30,9 @@ HEADINGS: Final[dict[Kind, str]] = {
     "drops": "a-feed-is-being-dropped",
     "behind": "time-stands-still",
     "balance": "the-balance-is-not-zero",
+    "desk": "the-desk-has-stopped",
+    "crawler": "no-source-is-polled",
+    "canary": "a-canary-is-missing",
 }
 """Kind -> its place in docs/runbook.md."""
 
