@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from groundswell.errors import SettingsError, reason_of
+from groundswell.names import CANARY_SOURCE
 from groundswell.records import Kind
 
 __all__ = ["SHIPPED", "Source", "load_catalogue"]
@@ -81,6 +82,8 @@ def _source(path: Path, number: int, entry: Any) -> Source:
         source = msgspec.convert(entry, Source)
     except msgspec.ValidationError as error:
         _fail(path, f"source {number} ({shown}): {reason_of(error)}; the fields are {', '.join(Source.__struct_fields__)}", error)
+    if source.name == CANARY_SOURCE:
+        _fail(path, f"source {number}: {CANARY_SOURCE!r} is the crawler's own name for what proves the way; give it another one")
     try:
         parts = urlsplit(source.url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0

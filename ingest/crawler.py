@@ -13,6 +13,7 @@ from groundswell.errors import DependencyError, reason_of
 from groundswell.logs import logger
 from groundswell.metrics import Metrics
 from groundswell.records import Heartbeat
+from ingest.canary import Canaries
 from ingest.catalogue import Source
 from ingest.fetch import Fetched, Fetcher, RefusedError
 from ingest.memory import Memory
@@ -40,6 +41,7 @@ class Crawler:
         fetcher: the HTTP client.
         clock: fills `fetched_ms` and says what is due.
         metrics: instruments of this process.
+        canaries: what is sent to prove the way.
         sleep: how a host's crawl delay is waited for.
     """
 
@@ -52,11 +54,12 @@ class Crawler:
         fetcher: Fetcher,
         clock: Clock,
         metrics: Metrics | None = None,
+        canaries: Canaries | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.sources = list(sources)
         self._sink, self._memory, self._fetcher, self._clock = sink, memory, fetcher, clock
-        self._metrics, self._sleep = metrics, sleep
+        self._metrics, self._sleep, self._canaries = metrics, sleep, canaries or Canaries(0)
         self._states = {source.name: memory.state(source) for source in sources}
         self._robots: dict[str, Robots] = {}
         self._hosts: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -122,6 +125,8 @@ class Crawler:
         self._ticked_ms = now_ms
         async with self._sink_lock:
             try:
+                if canary := self._canaries.due(now_ms):
+                    await asyncio.to_thread(self._sink.put, canary)
                 waiting = await asyncio.to_thread(self._sink.tick)
             except DependencyError as error:
                 log.warning("the sink is away", reason=reason_of(error))

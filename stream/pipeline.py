@@ -31,7 +31,7 @@ from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
-from groundswell.names import HEARD_OUTCOMES, TICK_MS
+from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import (
     Admission,
     Arrival,
@@ -115,10 +115,10 @@ def drop_of(stamped: Stamped, *, known_ms: int, source: str, reason: str) -> Dro
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
-    """That sources were heard: one arrival for each source, language and moment. Drops and repetitions say nothing of their source."""
+    """That sources were heard: one arrival for each source, language and moment. Drops, repetitions and canaries say nothing of it."""
     heard: dict[tuple[str, str, int], int] = defaultdict(int)
     for admission in admissions:
-        if admission.outcome in HEARD_OUTCOMES:
+        if admission.outcome in HEARD_OUTCOMES and admission.source != CANARY_SOURCE:
             heard[admission.source, admission.language or "", admission.known_ms] += 1
     return [Arrival(source, language, known_ms, documents) for (source, language, known_ms), documents in heard.items()]
 

@@ -64,11 +64,11 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
-            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions']),
+            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks'])
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'canaries'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

@@ -253,6 +253,17 @@ conditions = Table(
 )
 """What operators have to know: a crash loop, too many drops, no room on the disk. No run: it is about the installation."""
 
+canaries = Table(
+    "canaries",
+    metadata,
+    _key("run"),
+    _key("due_ms", BigInteger),  # when it was to be sent
+    _int("reached_ms"),  # when the desk had decided its tick (wall time)
+    _text("told"),  # targets that have taken it, separated by commas
+    _text("refused"),  # what the others said
+)
+"""Documents that prove the way, and how long each took."""
+
 drop_marks = Table(
     "drop_marks",
     metadata,
@@ -267,6 +278,6 @@ drop_marks = Table(
 
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    blind_spans, candidates, decisions, incidents, alerts, outbox, runs,
+    blind_spans, canaries, candidates, decisions, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -10,6 +10,7 @@ from groundswell.metrics import BALANCE_TERMS, Metrics
 from groundswell.names import RAW_PARTITIONS, ROLE_SCORE, TICK_MS
 from groundswell.silence import LEAST_PATIENCE_TICKS
 from groundswell.store import schema as t
+from groundswell.store.canaries import Canary, keep_canary
 from groundswell.store.conditions import hold
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, FORUM, SILENT_MS, WIRE, close, fill
@@ -145,3 +146,18 @@ def test_the_balance_of_all_sources_is_shown_in_the_metrics_without_naming_any(s
     assert set(terms) == set(BALANCE_TERMS)
     assert (terms["fetched"], terms["dropped"], terms["in_flight"], terms["balance"]) == (3814, 1, 3, 0)
     assert terms["scored"] == 546
+
+
+def test_the_last_canary_of_a_live_run_is_on_the_first_line(store: Store) -> None:
+    fill(store, None, run="live", kind="live")
+    watch = Watch("live", None)
+    with store.read() as connection:
+        before = watch.version(connection), watch.trust(connection, now_ms=END_MS).canary
+    keep_canary(store, "live", Canary(END_MS - 60_000, END_MS - 39_000))
+    with store.read() as connection:
+        after = watch.version(connection), watch.trust(connection, now_ms=END_MS).canary
+    store.close()
+    assert before[0] != after[0]
+    assert before[1] is None
+    assert after[1] is not None
+    assert after[1].latency_s == 21
