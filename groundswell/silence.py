@@ -25,8 +25,11 @@ WEEK_TICKS: Final = SLOTS * HOUR_TICKS
 HORIZON_TICKS: Final = 8 * WEEK_TICKS
 """Older arrivals are forgotten."""
 
-FORMING_TICKS: Final = 14 * DAY_TICKS
+FORMING_TICKS: Final = 7 * DAY_TICKS
 """A source that was first heard less long ago has no rhythm yet, and is not missed."""
+
+YOUNG_TICKS: Final = 14 * DAY_TICKS
+"""One that was first heard less long ago has shown each hour of the week once: it is given twice the time."""
 
 CELL_TICKS: Final = 300_000 // TICK_MS
 """Of the arrivals within five minutes the first one counts: a poll brings several."""
@@ -74,6 +77,7 @@ class Week:
     rate: tuple[int, ...]  # by hour of the week
     begins: tuple[int, ...]  # what the clock shows at the beginning of each hour of the week, and at its end
     gaps: tuple[Gaps, ...] = ()  # by rate
+    young: bool = False
 
     @classmethod
     def of(cls, heard: "array[int]", until_tick: int) -> "Week | None":
@@ -90,7 +94,8 @@ class Week:
         if until_tick - since_tick < FORMING_TICKS or len(days) < DAYS_MIN or len(weeks) * of < all_weeks * many:
             return None
         rate = _rates(heard, since_tick // HOUR_TICKS, until_tick // HOUR_TICKS)
-        week = cls(rate, tuple(accumulate((HOUR_TICKS * each for each in rate), initial=0)))
+        begins = tuple(accumulate((HOUR_TICKS * each for each in rate), initial=0))
+        week = cls(rate, begins, young=until_tick - since_tick < YOUNG_TICKS)
         recent = heard[-GAPS_MAX - 1 :]
         gaps = (after - before for before, after in pairwise(map(week.at, recent)))
         return replace(week, gaps=_grouped(sorted(zip((rate[tick // HOUR_TICKS % SLOTS] for tick in recent), gaps, strict=False))))
@@ -114,7 +119,7 @@ class Week:
         late = self.when(self.at(tick) + gaps.p99) - tick
         proof = gaps.p99 + (gaps.p99 - gaps.middle) * PROOF[0] // PROOF[1]
         long = min(late * PATIENCE[0] // PATIENCE[1], self._even_if_wrong(tick, SURE * gaps.p99))
-        return late, max(LEAST_PATIENCE_TICKS, long, self._even_if_wrong(tick, proof))
+        return late, max(LEAST_PATIENCE_TICKS, long, self._even_if_wrong(tick, proof)) * (2 if self.young else 1)
 
     def _even_if_wrong(self, tick: int, gap: int) -> int:
         """Ticks until the clock has moved by a gap, be it an hour wrong."""
@@ -221,7 +226,7 @@ class Rhythm:
             else:
                 known = max(self._longest, self.prior_ticks)
                 expected = known or HORIZON_TICKS
-                patience = max(expected * PATIENCE[0] // PATIENCE[1], FORMING_TICKS)
+                patience = max(expected * PATIENCE[0] // PATIENCE[1], YOUNG_TICKS)
             self._judged = self.last_tick, expected, min(patience, HORIZON_TICKS)
         return self._judged
 

@@ -11,6 +11,7 @@ from groundswell.silence import (
     HOUR_TICKS,
     LEAST_PATIENCE_TICKS,
     WEEK_TICKS,
+    YOUNG_TICKS,
     Rhythm,
 )
 from tests.source_shapes import Trial, shapes, trial
@@ -79,12 +80,21 @@ def test_a_source_is_late_before_it_is_blind() -> None:
     assert [rhythm.judge(rhythm.last_tick + hours * HOUR_TICKS) for hours in (1, 2, 3, 6)] == ["live", "live", "late", "blind"]
 
 
-def test_a_source_that_was_first_heard_less_than_two_weeks_ago_forms_and_is_never_blind() -> None:
+def test_a_source_that_was_first_heard_less_than_a_week_ago_forms_and_is_never_blind() -> None:
     rhythm = heard(every(15 * MINUTE, days=5))
+    last = rhythm.last_tick
 
     assert rhythm.judge(MONDAY + FORMING_TICKS - 1) == "forming"
     assert not rhythm.is_blind(MONDAY + FORMING_TICKS)
-    assert rhythm.is_blind(rhythm.last_tick + FORMING_TICKS)
+    assert not rhythm.is_blind(last + YOUNG_TICKS - 1)
+    assert rhythm.is_blind(last + YOUNG_TICKS)
+
+
+def test_in_its_second_week_a_source_is_given_twice_the_time() -> None:
+    young, grown = heard(every(HOUR_TICKS, days=12)), heard(every(HOUR_TICKS, days=28))
+
+    assert young.judge(young.last_tick + 1) == "live"
+    assert young.patience == 2 * grown.patience
 
 
 def test_what_the_catalogue_promises_stands_in_for_a_rhythm() -> None:

@@ -43,9 +43,9 @@ def test_a_source_is_blind_when_its_own_rhythm_says_so() -> None:
 
 
 def test_a_source_that_forms_is_never_blind() -> None:
-    exposure = steady(10 * MINUTE, ticks=10 * b.TICKS_D)
+    exposure = steady(10 * MINUTE, ticks=5 * b.TICKS_D)
 
-    assert exposure.blind(23 * b.TICKS_D) == {}
+    assert exposure.blind(18 * b.TICKS_D) == {}
 
 
 def test_blindness_is_told_when_it_has_ended() -> None:
