@@ -105,6 +105,10 @@ class Metrics:
         self.conditions = Gauge(
             "groundswell_conditions", "Conditions of the installation that hold and that people must know.", ["kind"], registry=registry
         )
+        self.canary_due = Gauge(
+            "groundswell_canary_timestamp_seconds", "When the last canary that reached the desk was to be sent.", registry=registry
+        )
+        self.canary_latency = Gauge("groundswell_canary_latency_seconds", "How long it took to the desk.", registry=registry)
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -222,6 +226,11 @@ class Metrics:
         found = Counts(kinds)
         for kind in KINDS_OF_CONDITION:
             self.conditions.labels(kind).set(found[kind])
+
+    def observe_canary(self, *, due_ms: int, latency_s: int) -> None:
+        """The last canary that reached the desk."""
+        self.canary_due.set(due_ms / 1_000)
+        self.canary_latency.set(latency_s)
 
     def observe_spool(self, records: int) -> None:
         """How many records wait on disk for the broker."""

@@ -74,6 +74,12 @@ KINDS: Final = ("news", "report", "filing", "comment")
 HEARD_OUTCOMES: Final = ("scored", "edited")
 """What says that a source is alive: something new. One that only repeats itself is silent, and a delivery twice changes nothing."""
 
+CANARY_SOURCE: Final = "groundswell canary"
+"""The source of documents that prove the way: no catalogue may use it, and it is no source wherever sources are counted."""
+
+CANARY_SERIES: Final = "canary"
+"""The one series that such a document counts in; nothing is detected in it, and no glob finds it."""
+
 SENTIMENTS: Final = ("negative", "neutral", "positive")
 TOPICS: Final = (
     "earnings_dividends",

@@ -20,8 +20,8 @@ from groundswell.masking import MASK, mask_url, passwords_of_url
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
-    "Board", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings", "Shown",
-    "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
+    "Board", "Canary", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings",
+    "Shown", "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
 ]  # fmt: skip
 
 DEFAULT_ORIGIN: Final = "default"
@@ -137,6 +137,27 @@ class Slack(_Section, frozen=True):
     webhook_url: Annotated[str, Meta(description="Incoming webhook of the channel; give it in the environment.", extra=_SECRET)] = ""
 
 
+class Canary(_Section, frozen=True):
+    """A document of the crawler's own that proves the whole way; it counts in no window."""
+
+    every_s: Annotated[
+        int,
+        Meta(
+            description="How often one is sent, at round times; one that is 5 minutes late is reported; 0: none.",
+            ge=0,
+            le=86_400,
+            multiple_of=300,
+            extra={"unit": "s"},
+        ),
+    ] = 3_600
+    mail_to: Annotated[
+        tuple[str, ...], Meta(description="Test addresses that get a mail of each, by the relay of [mail]; empty: none is mailed.")
+    ] = ()
+    slack_webhook_url: Annotated[
+        str, Meta(description="Incoming webhook of a test channel that is told of each; empty: none.", extra=_SECRET)
+    ] = ""
+
+
 class Metrics(_Section, frozen=True):
     """What Prometheus reads."""
 
@@ -212,6 +233,7 @@ class Settings(_Section, frozen=True):
     board: Board = Board()
     mail: Mail = Mail()
     slack: Slack = Slack()
+    canary: Canary = Canary()
     metrics: Metrics = Metrics()
     rules: Rules = Rules()
     catalogue: Catalogue = Catalogue()

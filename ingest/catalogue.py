@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from groundswell.errors import SettingsError, reason_of
+from groundswell.names import CANARY_SOURCE
 from groundswell.records import Kind
 from ingest.types.table import TYPES, type_of
 
@@ -111,6 +112,8 @@ def _source(path: Path, number: int, entry: Any) -> Source:
         source = msgspec.convert(entry, Source)
     except msgspec.ValidationError as error:
         _fail(path, f"source {number} ({shown}): {reason_of(error)}; the fields are {', '.join(Source.__struct_fields__)}", error)
+    if source.name == CANARY_SOURCE:
+        _fail(path, f"source {number}: {CANARY_SOURCE!r} is the crawler's own name for what proves the way; give it another one")
     if source.type in TYPES and not source.enabled and not source.how:
         return source  # one that waits for somebody to write how it is read
     try:

@@ -13,6 +13,7 @@ from groundswell.errors import DependencyError, reason_of
 from groundswell.logs import logger
 from groundswell.metrics import Metrics
 from groundswell.records import Heartbeat
+from ingest.canary import Canaries
 from ingest.catalogue import Source
 from ingest.fetch import Fetched, Fetcher, RefusedError, RestingError, place_of
 from ingest.memory import Memory
@@ -41,6 +42,7 @@ class Crawler:
         fetcher: the HTTP client.
         clock: fills `fetched_ms` and says what is due.
         metrics: instruments of this process.
+        canaries: what is sent to prove the way.
         sleep: how a host's turn is waited for.
         host_gap_ms: the least from one request to a host to the next.
         off_loop: where answers are read.
@@ -55,12 +57,13 @@ class Crawler:
         fetcher: Fetcher,
         clock: Clock,
         metrics: Metrics | None = None,
+        canaries: Canaries | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         host_gap_ms: int = HOST_GAP_MS,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self._sink, self._memory, self._fetcher, self._clock = sink, memory, fetcher, clock
-        self._metrics, self._sleep, self._off_loop = metrics, sleep, off_loop
+        self._metrics, self._sleep, self._off_loop, self._canaries = metrics, sleep, off_loop, canaries or Canaries(0)
         states = {source.name: memory.state(source) for source in sources}
         self._schedule = Schedule(sources, states, rests=memory.rests(now_ms=clock.now_ms()), gap_ms=host_gap_ms)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of hosts, and of origins' robots.txt
@@ -123,6 +126,8 @@ class Crawler:
         self._ticked_ms = now_ms
         async with self._sink_lock:
             try:
+                if canary := self._canaries.due(now_ms):
+                    await asyncio.to_thread(self._sink.put, canary)
                 waiting = await asyncio.to_thread(self._sink.tick)
             except DependencyError as error:
                 log.warning("the sink is away", reason=reason_of(error))

@@ -33,7 +33,7 @@ from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
-from groundswell.names import HEARD_OUTCOMES, TICK_MS
+from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import (
     Admission,
     Arrival,
@@ -51,7 +51,7 @@ from groundswell.records import (
 from groundswell.schedule import MODEL, PAST_OF, RULES, Schedule
 from stream.operators.admit import ClosedTick, StampClock
 from stream.operators.contribute import contribute
-from stream.operators.exposure import Exposure, HourExposure, SourceHour
+from stream.operators.exposure import BlindSpan, Exposure, HourExposure, SourceHour
 from stream.operators.measured import ALWAYS, Measured
 from stream.operators.normalise import normalise, source_name
 from stream.operators.stories import SIMILARITY_MIN, Leaders
@@ -136,10 +136,10 @@ def kept_bytes(body: bytes) -> bytes:
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
-    """That sources were heard: one arrival for each source, language and moment. Drops and repetitions say nothing of their source."""
+    """That sources were heard: one arrival for each source, language and moment. Drops, repetitions and canaries say nothing of it."""
     heard: dict[tuple[str, str, int], int] = defaultdict(int)
     for admission in admissions:
-        if admission.outcome in HEARD_OUTCOMES:
+        if admission.outcome in HEARD_OUTCOMES and admission.source != CANARY_SOURCE:
             heard[admission.source, admission.language or "", admission.known_ms] += 1
     return [Arrival(source, language, known_ms, documents) for (source, language, known_ms), documents in heard.items()]
 
@@ -208,6 +208,7 @@ class Folded:
     baselines: list[BaselineRow] = field(default_factory=list)
     source_hours: list[SourceHour] = field(default_factory=list)
     exposures: list[HourExposure] = field(default_factory=list)
+    blind_spans: list[BlindSpan] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
 
 
@@ -279,7 +280,7 @@ class Fold:
             into.exposures += exposures
         self._close_periods(tick, into)
         self.turn(tick)
-        self.exposure.hear(tick, arrivals)
+        into.blind_spans += self.exposure.hear(tick, arrivals)
 
     def turn(self, tick: int) -> None:
         """Go over to what is in force in a tick, behind the periods that ended before it."""

@@ -8,6 +8,7 @@ from html import escape
 from typing import Final
 
 from alerts.notify.message import SUBJECT_MAX, Message, clean
+from groundswell.store.canaries import Canary
 from groundswell.store.conditions import HEADINGS, TITLES, Condition
 
 MARK: Final = "[operations]"
@@ -29,7 +30,23 @@ def notice(condition: Condition, *, base_url: str) -> Message:
         f"what it means and what to do: docs/runbook.md, {HEADINGS[condition.kind].replace('-', ' ')}",
         f"board: {base_url}",
     ]
-    name = f"condition.{condition.kind}.{condition.since_ms}"
+    return _message(f"condition.{condition.kind}.{condition.since_ms}", subject, lines)
+
+
+def canary_message(canary: Canary, *, base_url: str) -> Message:
+    """What the mailbox that watches the way gets: that it is whole.
+
+    >>> canary_message(Canary(3_600_000, 3_621_000), base_url="http://desk.example").subject
+    '[canary] 1970-01-01 01:00 UTC reached the desk after 21 s'
+    """
+    subject = (
+        f"[canary] {datetime.fromtimestamp(canary.due_ms / 1_000, tz=UTC):%Y-%m-%d %H:%M} UTC reached the desk after {canary.latency_s} s"
+    )
+    lines = ["crawled, logged, scored, folded, decided and sent; nothing is to be done", f"board: {base_url}"]
+    return _message(f"canary.{canary.due_ms}", subject, lines)
+
+
+def _message(name: str, subject: str, lines: list[str]) -> Message:
     return Message(
         message_id=f"{name}.0",
         thread_id=f"{name}.root",

@@ -17,8 +17,10 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from dashboards.board.words import Clock, count, percent
+from groundswell.names import DAY_MS
 from groundswell.records import Alert
 from groundswell.store.grid import Cell
+from groundswell.store.health import SourceHealth
 
 FULL_SIGHT: Final = 0.9  # below: hatched; an alert says so as a doubt
 BLIND: Final = 0.5  # below: hatched densely; no alert is raised there (alerts/rules.toml, exposure_min_ppm)
@@ -249,13 +251,22 @@ def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
     return clock.ticks([start_ms + length_ms * i // parts for i in range(parts)], step_ms=step_ms)
 
 
-def daybars(days: Sequence[int]) -> Markup:
-    """Documents per day as bars, oldest at the left; `days` is newest first."""
+def daybars(source: SourceHealth, until_ms: int) -> Markup:
+    """Documents per day as bars, oldest at the left, hatched where the source was blind."""
+    days = source.days
     most, width = max(days, default=0) or 1, 8
     heights = [max(18 * n / most, 1) if n else 0.5 for n in reversed(days)]
     bars = [
         f'<rect class="{"bar" if n else "bar open"}" x="{i * width + 1}" y="{19 - height:.1f}" width="{width - 2}" height="{height:.1f}"/>'
         for i, (n, height) in enumerate(zip(reversed(days), heights, strict=True))
+    ]
+    spans = [*source.was_blind, *([(source.blind_since_ms, until_ms)] if source.blind_since_ms is not None else [])]
+    begin_ms = until_ms - len(days) * DAY_MS
+    places = [(max(0, since - begin_ms) * width / DAY_MS, (until - begin_ms) * width / DAY_MS) for since, until in spans]
+    bars += [
+        f'<rect fill="url(#hatch-blind)" x="{left:.1f}" y="0" width="{max(right - left, 1):.1f}" height="20"/>'
+        for left, right in places
+        if right > 0
     ]
     targets = [
         f'<rect class="hit" x="{i * width}" y="0" width="{width}" height="20"><title>{len(days) - 1 - i} d ago: {count(n)}</title></rect>'

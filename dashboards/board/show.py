@@ -58,6 +58,7 @@ def trust_json(trust: Trust) -> dict[str, Any]:
         "behind_s": None if trust.behind_ms is None else trust.behind_ms // 1000,
         "sources_reporting": trust.reporting,
         "sources": trust.sources,
+        "last_canary": None if trust.canary is None else {"due": iso(trust.canary.due_ms), "latency_s": trust.canary.latency_s},
         "blind": {source: iso(since) for source, since in trust.blind.items()},
         "unbalanced": trust.unbalanced,
         "documents": trust.documents,

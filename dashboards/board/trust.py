@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_SCORE, TICK_MS
 from groundswell.silence import Rhythm
+from groundswell.store.canaries import Canary, last_canary
 from groundswell.store.conditions import Condition, open_conditions
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
 from groundswell.store.progress import progress_of
@@ -49,6 +50,7 @@ class Trust:
     documents: int  # fetched, all sources
     in_flight: int
     held_back: HeldBack | None = None  # of a live run: the raw partition that all others wait for, where that takes too long
+    canary: Canary | None = None  # of a live run: the last one that reached the desk
     conditions: tuple[Condition, ...] = ()  # of a live run's installation, those that the rest of the line does not say
 
     @property
@@ -77,8 +79,9 @@ class Watch:
         """Changes whenever a page of this run could say something new."""
         score = [(claim.epoch, claim.revision) for claim in progress_of(connection, self.run, ROLE_SCORE)]
         held = [(condition.kind, condition.subject) for condition in open_conditions(connection)]
-        waits = _held_back(connection, self.run)
-        return f"{self.run}:{closed_ms(connection, self.run)}:{score}:{held}:{waits and waits.partition}:{self._log_end()}"
+        waits, canary = _held_back(connection, self.run), last_canary(connection, self.run)
+        known = closed_ms(connection, self.run), score, held, waits and waits.partition, canary and canary.due_ms, self._log_end()
+        return ":".join(map(str, (self.run, *known)))
 
     def _log_end(self) -> int | None:
         return self._log.last_known_ms() if self._log else None
@@ -127,6 +130,7 @@ class Watch:
             documents=everything.fetched,
             in_flight=everything.in_flight,
             held_back=_held_back(connection, self.run) if kind == "live" else None,
+            canary=last_canary(connection, self.run) if kind == "live" else None,
             conditions=tuple(c for c in open_conditions(connection) if c.kind not in SAID_ALREADY) if kind == "live" else (),
         )
 

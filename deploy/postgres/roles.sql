@@ -63,17 +63,17 @@ BEGIN
         SELECT * FROM (VALUES
             ('groundswell_worker', 'INSERT', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
-                'candidates', 'versions', 'in_force']),
+                'blind_spans', 'candidates', 'versions', 'in_force']),
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
-            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions']),
+            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
-                'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force'])
+                'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from groundswell.probes import Probes
     from groundswell.settings import Settings
     from groundswell.store.store import Store
+    from stream.shells.canaries import CanaryWatch
     from stream.shells.sender import Sender
 
 
@@ -57,7 +58,19 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
             sink = LocalLogSink(LocalLog(log_path), clock=clock, name=source_name)
             crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics)
             lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
-            live = Live(store, LocalLog(log_path), instruments, crawler, notifiers, sender, clock, lookout, metrics, probes)
+            live = Live(
+                store,
+                LocalLog(log_path),
+                instruments,
+                crawler,
+                notifiers,
+                sender,
+                clock,
+                lookout,
+                metrics,
+                probes,
+                _canaries(settings, store, metrics),
+            )
             async with asyncio.TaskGroup() as group:
                 group.create_task(live.run(stop))
                 if receiver is not None:
@@ -133,6 +146,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     from stream.shells.lookout import supervisor_report
     from stream.shells.supervisor import run_workers
     from stream.shells.topics import prepare_run
+    from stream.shells.watchdog import Watchdog, start
     from stream.shells.worker import WorkerSettings
 
     settings = _service_settings(kafka=True)
@@ -151,6 +165,8 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         log_level=settings.log.level,
         log_format=settings.log.format,
     )
+    if run_name == LIVE_RUN:
+        start(Watchdog(store, run_name, _notifiers(settings), settings.board.base_url, SystemClock()))
     names: Any = [name.strip() for name in agents.split(",") if name.strip()]
     report = supervisor_report(store, f"{os.uname().nodename}, {run_name}")
     sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes, report=report))
@@ -174,7 +190,7 @@ def desk(run_name: str, store_url: str | None) -> None:
     notifiers = _notifiers(settings) if live else {}
     sender = _sender(settings, store, notifiers)
     lookout = Lookout(store, run_name, notifiers, settings.board.base_url, SystemClock(), metrics=metrics)
-    stopped = threading.Event()
+    canaries, stopped = _canaries(settings, store, metrics), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     found = DeskWorker(store, run_name, o.instruments(), f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
@@ -188,6 +204,7 @@ def desk(run_name: str, store_url: str | None) -> None:
             if live:
                 runner.run(sender.send_due())
                 runner.run(lookout.look())
+                runner.run(canaries.look())
             if decided is None:
                 stopped.wait(0.5)
 
@@ -253,6 +270,7 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, met
     from groundswell.clock import SystemClock
     from groundswell.logs import set_up_logs
     from groundswell.settings import secrets_of
+    from ingest.canary import Canaries
     from ingest.catalogue import load_catalogue
     from ingest.crawler import Crawler
     from ingest.memory import Memory
@@ -267,7 +285,10 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, met
     pushing = [source for source in sources if isinstance(kinds[source.name], Webhook)]
     asked = [source for source in sources if source not in pushing]
     memory = Memory(Path(settings.data.dir) / "crawler.db")
-    crawler = Crawler(asked, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics, off_loop=parsers.run)
+    canaries = Canaries(settings.canary.every_s * 1_000)
+    crawler = Crawler(
+        asked, sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics, canaries=canaries, off_loop=parsers.run
+    )
     if not pushing:
         return crawler, None
     place = settings.push
@@ -280,27 +301,49 @@ def _notifiers(settings: "Settings") -> dict[str, "Notifier"]:
 
     found: dict[str, Notifier] = {"console": ConsoleNotifier("console", sys.stdout)}
     if settings.mail.host:
-        from alerts.notify.mail import MailNotifier, MailSettings
-
-        m = settings.mail
-        found["mail"] = MailNotifier(
-            "mail",
-            MailSettings(
-                host=m.host,
-                port=m.port,
-                security=m.tls,
-                username=m.username or None,
-                password=m.password or None,
-                sender=m.sender,
-                recipients=m.recipients,
-                timeout_s=m.timeout_s,
-            ),
-        )
+        found["mail"] = _mail(settings, settings.mail.recipients)
     if settings.slack.webhook_url:
-        from alerts.notify.slack import SlackNotifier, SlackSettings
-
-        found["slack"] = SlackNotifier("slack", SlackSettings(webhook_url=settings.slack.webhook_url))
+        found["slack"] = _slack(settings.slack.webhook_url)
     return found
+
+
+def _mail(settings: "Settings", recipients: tuple[str, ...]) -> "Notifier":
+    """Mail to some people by the relay of the settings."""
+    from alerts.notify.mail import MailNotifier, MailSettings
+
+    m = settings.mail
+    return MailNotifier(
+        "mail",
+        MailSettings(
+            host=m.host,
+            port=m.port,
+            security=m.tls,
+            username=m.username or None,
+            password=m.password or None,
+            sender=m.sender,
+            recipients=recipients,
+            timeout_s=m.timeout_s,
+        ),
+    )
+
+
+def _slack(webhook_url: str) -> "Notifier":
+    from alerts.notify.slack import SlackNotifier, SlackSettings
+
+    return SlackNotifier("slack", SlackSettings(webhook_url=webhook_url))
+
+
+def _canaries(settings: "Settings", store: "Store", metrics: "Metrics") -> "CanaryWatch":
+    """What watches for canaries; without test addresses nobody is mailed of them."""
+    from groundswell.clock import SystemClock
+    from stream.shells.canaries import CanaryWatch
+
+    c, targets = settings.canary, dict[str, Any]()
+    if c.mail_to and settings.mail.host:
+        targets["mail"] = _mail(settings, c.mail_to)
+    if c.slack_webhook_url:
+        targets["slack"] = _slack(c.slack_webhook_url)
+    return CanaryWatch(store, LIVE_RUN, c.every_s * 1_000, targets, settings.board.base_url, SystemClock(), metrics)
 
 
 def _sender(settings: "Settings", store: "Store", notifiers: dict[str, "Notifier"]) -> "Sender":

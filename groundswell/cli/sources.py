@@ -1,4 +1,4 @@
-"""Commands over the source catalogue: sources list, check, test, add."""
+"""Commands over the source catalogue: sources list, check, test, add, health."""
 
 import re
 import sys
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.source_health import health
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 
@@ -266,3 +267,6 @@ def _today() -> str:
     from groundswell.clock import SystemClock
 
     return datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC).date().isoformat()
+
+
+sources.add_command(health)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
-Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool"]
+Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool", "desk", "crawler", "canary"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TITLES: Final[dict[Kind, str]] = {
     "crash_loop": "workers crash again and again",
@@ -21,6 +21,9 @@ TITLES: Final[dict[Kind, str]] = {
     "behind": "the pipeline is behind",
     "balance": "the balance is not zero",
     "spool": "a crawler cannot publish",
+    "desk": "the desk has stopped",
+    "crawler": "no source is polled",
+    "canary": "a canary is missing",
 }
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
@@ -29,6 +32,9 @@ HEADINGS: Final[dict[Kind, str]] = {
     "behind": "time-stands-still",
     "balance": "the-balance-is-not-zero",
     "spool": "the-broker-is-away",
+    "desk": "the-desk-has-stopped",
+    "crawler": "no-source-is-polled",
+    "canary": "a-canary-is-missing",
 }
 """Kind -> its place in docs/runbook.md."""
 

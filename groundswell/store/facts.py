@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from groundswell.codec import decode, encode
-from groundswell.names import HEARD_OUTCOMES, TICK_MS
+from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import Admission, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
 from groundswell.store.history import history_of
@@ -264,7 +264,7 @@ def _counted(connection: Connection, *wanted: ColumnElement[bool]) -> list[tuple
 def heard_of(connection: Connection, run: str, *, history: bool = True) -> ColumnElement[bool]:
     """The admissions that a run has heard: its own, and those of its history."""
     a = t.admissions.c
-    mine: ColumnElement[bool] = a.run == run
+    mine: ColumnElement[bool] = and_(a.run == run, a.source != CANARY_SOURCE)
     before = history_of(connection, run) if history else None
     return mine if before is None else or_(mine, and_(a.run == before.run, a.tick < before.before_tick))
 

@@ -1,13 +1,15 @@
-"""Source health: who is reporting, who is blind, and how much came lately; and what became of findings and messages."""
+"""Source health: who is reporting, who is blind and why, and how much came lately; and what became of findings and messages."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from groundswell.names import DAY_MS, TICK_MS
-from groundswell.silence import GAPS_MAX, HORIZON_TICKS, Rhythm
+from groundswell.silence import FORMING_TICKS, HORIZON_TICKS, Judgement, Rhythm
 from groundswell.store import schema as t
 from groundswell.store.facts import arrival_ticks
 
@@ -15,7 +17,11 @@ DAY_TICKS: Final = DAY_MS // TICK_MS
 DAYS: Final = 14
 """Days of counts that are shown for each source."""
 
-State = Literal["live", "blind", "forgotten"]
+GONE: Final = "HTTP 410"
+"""How the reason of a poll begins whose publisher has said that the address is gone for good: it is not asked again."""
+
+State = Judgement | Literal["disabled", "forgotten"]
+NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,22 @@ class SourceHealth:
     """One source as it stands at a moment of known time."""
 
     source: str
-    state: State  # forgotten: nothing for the whole horizon of 56 days, so nobody misses it
+    state: State  # disabled: nobody asks it any more; forgotten: nothing for two horizons of 56 days, so nobody misses it
+    since_ms: int | None  # of that state; None: live, or switched off at a moment that is not known
+    why: str  # one line; empty while it is live
     last_known_ms: int  # end of the last tick at which it was heard
-    blind_since_ms: int | None  # when its silence became too long
+    expected_ms: int  # silence that is usual at most after the last document, at that hour of the week
     patience_ms: int  # silence that makes it blind
+    was_blind: tuple[tuple[int, int], ...]  # blindness of the DAYS that has ended: (since, until), ms
     days: tuple[int, ...]  # documents of the last DAYS times 24 h, newest first
     polled_ms: int | None  # last poll, from its heartbeat
     ok_ms: int | None  # last poll that succeeded
     poll_reason: str | None  # why the last poll failed
+
+    @property
+    def blind_since_ms(self) -> int | None:
+        """When its silence became too long, where it still is."""
+        return self.since_ms if self.state == "blind" else None
 
     @property
     def documents_day(self) -> int:
@@ -48,10 +62,14 @@ class SourceWatch:
 
     A page is drawn every few seconds; reading two horizons of arrivals for each took 0.1 to 0.4 s with 40,000 documents.
     Not safe for several threads at once: the caller holds a lock.
+
+    Args:
+        run: whose sources.
+        priors: {source: the gap in ticks that the catalogue promises}, for those that were not heard often enough.
     """
 
-    def __init__(self, run: str) -> None:
-        self.run = run
+    def __init__(self, run: str, *, priors: Mapping[str, int] | None = None) -> None:
+        self.run, self._priors = run, priors or {}
         self._rhythms: dict[str, Rhythm] = {}
         self._read_to: int | None = None
 
@@ -63,32 +81,36 @@ class SourceWatch:
         for source, tick in arrival_ticks(connection, self.run, since_tick=since, through_tick=until - 1):
             heard[source].append(tick)
         for source, ticks in heard.items():
-            rhythm = self._rhythms.setdefault(source, Rhythm())
-            for tick in ticks[-GAPS_MAX - 1 :]:
-                rhythm.hear(tick)
+            rhythm = self._rhythms.get(source)
+            if rhythm is None:
+                rhythm = self._rhythms[source] = Rhythm(self._priors.get(source, 0))
+                rhythm.restore(ticks)
+            else:
+                for tick in ticks:
+                    rhythm.hear(tick)
         self._read_to = max(until, since)
         return self._rhythms
 
 
 def source_states(rhythms: dict[str, Rhythm], *, at_ms: int) -> dict[str, State]:
-    """{source: state} at a moment, sorted.
+    """{source: state} at a moment, by its arrivals alone; sorted.
 
     >>> rhythm = Rhythm()
     >>> rhythm.hear(0)
-    >>> source_states({"wire": rhythm}, at_ms=DAY_MS), source_states({"wire": rhythm}, at_ms=7 * DAY_MS)
-    ({'wire': 'live'}, {'wire': 'blind'})
+    >>> source_states({"wire": rhythm}, at_ms=DAY_MS), source_states({"wire": rhythm}, at_ms=60 * DAY_MS)
+    ({'wire': 'forming'}, {'wire': 'blind'})
     """
     tick = at_ms // TICK_MS
     return {source: _state(rhythm, tick) for source, rhythm in sorted(rhythms.items())}
 
 
 def _state(rhythm: Rhythm, tick: int) -> State:
-    if rhythm.last_tick < tick - HORIZON_TICKS:
-        return "forgotten"
-    return "blind" if rhythm.is_blind(tick) else "live"
+    return "forgotten" if rhythm.last_tick < tick - 2 * HORIZON_TICKS else rhythm.judge(tick)
 
 
-def source_health(connection: Connection, run: str, rhythms: dict[str, Rhythm], *, at_ms: int) -> list[SourceHealth]:
+def source_health(
+    connection: Connection, run: str, rhythms: dict[str, Rhythm], *, at_ms: int, disabled: Mapping[str, str] = NOBODY
+) -> list[SourceHealth]:
     """Every source of a run, sorted by name.
 
     Args:
@@ -96,27 +118,104 @@ def source_health(connection: Connection, run: str, rhythms: dict[str, Rhythm], 
         run: whose sources.
         rhythms: from SourceWatch, for the same moment.
         at_ms: end of the last closed tick.
+        disabled: {source: why nobody asks it}, as the catalogue says.
     """
     days = _days(connection, run, at_ms=at_ms)
-    h = t.heartbeats.c
-    polls = {row.source: row for row in connection.execute(select(h.source, h.polled_ms, h.ok_ms, h.reason))}
+    polls = _polls(connection)
+    spans = blind_spans(connection, run, start_ms=at_ms - DAYS * DAY_MS, end_ms=at_ms)
     found = []
-    for source, state in source_states(rhythms, at_ms=at_ms).items():
-        rhythm, poll = rhythms[source], polls.get(source)
+    for source, judged in source_states(rhythms, at_ms=at_ms).items():
+        rhythm, poll = rhythms[source], polls.get(source, _NEVER)
+        state, since_ms, why = _said(rhythm, judged, poll, at_ms=at_ms, disabled=disabled.get(source))
         found.append(
             SourceHealth(
                 source=source,
                 state=state,
+                since_ms=since_ms,
+                why=why,
                 last_known_ms=(rhythm.last_tick + 1) * TICK_MS,
-                blind_since_ms=rhythm.blind_from * TICK_MS if state != "live" else None,
+                expected_ms=rhythm.expected * TICK_MS,
                 patience_ms=rhythm.patience * TICK_MS,
+                was_blind=tuple((since, until) for name, since, until in spans if name == source),
                 days=tuple(days.get(source, [0] * DAYS)),
-                polled_ms=poll.polled_ms if poll else None,
-                ok_ms=poll.ok_ms if poll else None,
-                poll_reason=poll.reason if poll else None,
+                polled_ms=poll.polled_ms,
+                ok_ms=poll.ok_ms,
+                poll_reason=poll.reason,
             )
         )
     return found
+
+
+class _Poll(NamedTuple):
+    """The last poll of a source."""
+
+    polled_ms: int | None = None
+    ok_ms: int | None = None
+    reason: str | None = None
+
+
+_NEVER: Final = _Poll()
+
+
+def _polls(connection: Connection) -> dict[str, _Poll]:
+    h = t.heartbeats.c
+    return {
+        row.source: _Poll(row.polled_ms, row.ok_ms, row.reason)
+        for row in connection.execute(select(h.source, h.polled_ms, h.ok_ms, h.reason))
+    }
+
+
+def _said(rhythm: Rhythm, judged: State, poll: _Poll, *, at_ms: int, disabled: str | None) -> tuple[State, int | None, str]:
+    """State, since when, and why."""
+    if disabled is not None:
+        return "disabled", None, disabled
+    if poll.reason is not None and poll.reason.startswith(GONE):
+        return "disabled", poll.polled_ms, f"its publisher has said that it is gone for good ({GONE})"
+    last_ms, usual = rhythm.last_tick * TICK_MS, spoken(rhythm.expected * TICK_MS)
+    if judged == "forming":
+        return (
+            judged,
+            rhythm.first_tick * TICK_MS,
+            f"heard for {spoken(at_ms - rhythm.first_tick * TICK_MS)}: after {spoken(FORMING_TICKS * TICK_MS)} its rhythm is known",
+        )
+    if judged == "live":
+        return judged, None, ""
+    if judged == "forgotten":
+        return judged, last_ms + 2 * HORIZON_TICKS * TICK_MS, "nobody misses it any more"
+    since_ms = last_ms + (rhythm.patience if judged == "blind" else rhythm.expected) * TICK_MS
+    silent = f"nothing new for {spoken(at_ms - last_ms)}, {usual} is the most that is usual from that hour of the week on"
+    if poll.polled_ms is None:
+        return judged, since_ms, silent
+    if poll.polled_ms < last_ms + (since_ms - last_ms) // 2:
+        return judged, since_ms, f"not polled for {spoken(at_ms - poll.polled_ms)}: its crawler is silent"
+    if poll.reason is not None:
+        since = "never succeeded" if poll.ok_ms is None else f"fail for {spoken(at_ms - poll.ok_ms)}"
+        return judged, since_ms, f"polls {since}: {poll.reason}"
+    return judged, since_ms, f"polls succeed, but {silent}"
+
+
+def spoken(span_ms: int) -> str:
+    """A span in its two largest units.
+
+    >>> spoken(45 * 60_000), spoken(26 * HOUR_MS), spoken(59_000)
+    ('45 min', '1 d 2 h', '0 min')
+    """
+    minutes = max(0, span_ms) // 60_000
+    days, hours = minutes // 1_440, minutes % 1_440 // 60
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    return (f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h") if hours else f"{minutes} min"
+
+
+def blind_spans(connection: Connection, run: str, *, start_ms: int, end_ms: int) -> list[tuple[str, int, int]]:
+    """(source, since, until) in ms of the blindness that had ended by `end_ms` and not before `start_ms`, by source and time."""
+    b = t.blind_spans.c
+    rows = connection.execute(
+        select(b.source, b.since_tick, b.until_tick)
+        .where(b.run == run, b.until_tick < end_ms // TICK_MS, b.until_tick >= start_ms // TICK_MS)
+        .order_by(b.source, b.since_tick)
+    )
+    return [(source, since * TICK_MS, until * TICK_MS) for source, since, until in rows]
 
 
 def _days(connection: Connection, run: str, *, at_ms: int) -> dict[str, list[int]]:

@@ -163,6 +163,7 @@ def _borders(first: int) -> list[tuple[Any, ColumnElement[bool]]]:
         (t.baselines, ended),
         (t.source_hours, t.source_hours.c.hour < hour),
         (t.exposures, t.exposures.c.hour < hour),
+        (t.blind_spans, t.blind_spans.c.until_tick < first),
     ]
 
 

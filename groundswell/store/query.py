@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, exists, func, select
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.local_log import LocalLog
-from groundswell.names import DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, TOPICS, topic_series
+from groundswell.names import CANARY_SERIES, DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, TOPICS, topic_series
 from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.derived import increment_of
@@ -80,6 +80,7 @@ def series_like(connection: Connection, run: str, patterns: Sequence[str]) -> li
         NotFoundError: a glob matches nothing.
     """
     stored = list(connection.execute(select(t.increments.c.series).where(t.increments.c.run == run).distinct()).scalars())
+    stored = [name for name in stored if name != CANARY_SERIES or CANARY_SERIES in patterns]
     found: set[str] = set()
     for pattern in patterns:
         matched = {name for name in stored if fnmatchcase(name, pattern)}

@@ -166,6 +166,9 @@ source_hours = Table("source_hours", metadata, _key("run"), _key("hour", BigInte
 
 exposures = Table("exposures", metadata, _key("run"), _key("hour", BigInteger), _key("language"), _int("exposure_ppm"))
 
+blind_spans = Table("blind_spans", metadata, _key("run"), _key("source"), _key("since_tick", BigInteger), _int("until_tick"))
+"""Blindness that has ended; one that lasts follows from the source's arrivals."""
+
 candidates = Table(
     "candidates",
     metadata,
@@ -256,6 +259,17 @@ conditions = Table(
 )
 """What operators have to know: a crash loop, too many drops, no room on the disk. No run: it is about the installation."""
 
+canaries = Table(
+    "canaries",
+    metadata,
+    _key("run"),
+    _key("due_ms", BigInteger),  # when it was to be sent
+    _int("reached_ms"),  # when the desk had decided its tick (wall time)
+    _text("told"),  # targets that have taken it, separated by commas
+    _text("refused"),  # what the others said
+)
+"""Documents that prove the way, and how long each took."""
+
 drop_marks = Table(
     "drop_marks",
     metadata,
@@ -270,6 +284,6 @@ drop_marks = Table(
 
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    candidates, decisions, incidents, alerts, outbox, in_force, runs,
+    blind_spans, canaries, in_force, candidates, decisions, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

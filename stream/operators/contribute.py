@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from groundswell.names import DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
+from groundswell.names import CANARY_SERIES, CANARY_SOURCE, DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
 from groundswell.records import Contribution, Document, Kind, Score
 
 FRESH_MS: Final[Mapping[Kind, int]] = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}
@@ -23,10 +23,14 @@ SUBJECTS_MAX: Final = 2
 def contribute(document: Document, score: Score) -> list[Contribution]:
     """One contribution for each series: the document's topic in its language, up to three companies, and each risk of its subjects.
 
+    A canary counts in its own series alone, and there as a text that says nothing: it can lead to no candidate.
+
     Args:
         document: as stored, with the known time of its admission in this run.
         score: as stored.
     """
+    if document.source == CANARY_SOURCE:
+        return [_canary(document, score)]
     daily = document.published_precision == "day"
     age_ms = document.known_ms - document.published_ms
     fresh = age_ms <= (FRESH_DAILY_MS if daily else FRESH_MS[document.kind])
@@ -57,3 +61,19 @@ def _subjects(document: Document, score: Score) -> list[str]:
     """Whose risk a flag is: the companies of the title, where they are few. An authority there is who acts, not who is at risk."""
     titled = dict.fromkeys(m.entity_id for m in score.mentions if m.start < len(document.title) and not m.authority)
     return list(titled) if len(titled) <= SUBJECTS_MAX else []
+
+
+def _canary(document: Document, score: Score) -> Contribution:
+    return Contribution(
+        series=CANARY_SERIES,
+        document_id=document.document_id,
+        known_ms=document.known_ms,
+        published_ms=document.published_ms,
+        daily=False,
+        fresh=False,
+        owner=document.owner,
+        owner_known=document.owner_known,
+        sentiment="neutral",
+        negative_ppm=0,
+        digest=score.digest,
+    )

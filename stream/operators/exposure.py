@@ -12,7 +12,7 @@ from typing import Final
 
 from groundswell.names import HOUR_MS, TICK_MS
 from groundswell.records import Arrival
-from groundswell.silence import GAPS_MAX, HORIZON_TICKS, Rhythm
+from groundswell.silence import HORIZON_TICKS, Rhythm
 
 SLOTS: Final = 168
 DAYS: Final = 7
@@ -41,6 +41,15 @@ class HourExposure:
     hour: int
     language: str
     exposure_ppm: int
+
+
+@dataclass(frozen=True)
+class BlindSpan:
+    """That a source was blind, told when it is heard again: a stored row."""
+
+    source: str
+    since_tick: int
+    until_tick: int  # at which it was heard again
 
 
 @dataclass
@@ -82,15 +91,23 @@ class Exposure:
     _days: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0] * DAYS))
     _now: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def hear(self, tick: int, arrivals: Iterable[Arrival]) -> None:
-        """Take a closed tick's arrivals; call `roll` first."""
+    def hear(self, tick: int, arrivals: Iterable[Arrival]) -> list[BlindSpan]:
+        """Take a closed tick's arrivals; call `roll` first.
+
+        Returns:
+            The blindness that ends with them.
+        """
         self._now.clear()
+        ended = []
         for arrival in arrivals:
             rhythm = self._sources.get(arrival.source)
             if rhythm is None:
                 rhythm = self._sources[arrival.source] = Rhythm()
+            elif rhythm.is_blind(tick):
+                ended.append(BlindSpan(arrival.source, rhythm.blind_from, tick))
             rhythm.hear(tick)
             self._open[arrival.source, arrival.language] += arrival.documents
+        return ended
 
     def roll(self, tick: int) -> Iterator[tuple[list[SourceHour], list[HourExposure]]]:
         """Close the hours that end at or before a tick's start; the rows of each are to be stored."""
@@ -184,9 +201,8 @@ class Exposure:
     # --- rebuilding from stored rows ---------------------------------------------------------------------------------
     def restore_source(self, source: str, ticks: list[int]) -> None:
         """A source's arrivals: distinct ticks, ascending, of the two last horizons."""
-        state = self._sources[source] = Rhythm()
-        for tick in ticks[-GAPS_MAX - 1 :]:
-            state.hear(tick)
+        self._sources[source] = Rhythm()
+        self._sources[source].restore(ticks)
 
     def restore_open(self, source: str, language: str, documents: int) -> None:
         """What the open hour has brought so far."""

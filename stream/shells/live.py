@@ -23,6 +23,7 @@ from groundswell.probes import Probes
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from ingest.crawler import Crawler
+from stream.shells.canaries import CanaryWatch
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import Instruments, open_run
 from stream.shells.lookout import Lookout
@@ -50,6 +51,7 @@ class Live:
         lookout: what watches the installation; None in a rehearsal.
         metrics: instruments of this process.
         probes: what it says of itself.
+        canaries: what proves the way.
     """
 
     store: Store
@@ -62,6 +64,7 @@ class Live:
     lookout: Lookout | None = None
     metrics: Metrics | None = None
     probes: Probes = field(default_factory=Probes)
+    canaries: CanaryWatch | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, or until a loop fails."""
@@ -99,6 +102,8 @@ class Live:
                 self.metrics.observe_outbox(self._outbox())
             if self.lookout:
                 await self.lookout.look()
+            if self.canaries:
+                await self.canaries.look()
             await _pause(stop, SEND_S)
 
     def _outbox(self) -> dict[str, int]:

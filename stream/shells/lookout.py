@@ -3,6 +3,7 @@
     drops     a source of which much is dropped: a feed that changed its form, not a text in another language
     behind    a live run whose closed time stands too far behind the wall clock
     balance   documents without a fate, or with two
+    crawler   nobody has polled any source for a while
 
 It runs beside whoever sends: the desk, or the embedded process. A supervisor that gives up writes its own condition
 (`supervisor_report`); the lookout of the desk tells it.
@@ -34,6 +35,9 @@ DROPS_WITHIN_MS: Final = 3_600_000
 DROPS_MIN: Final = 20
 DROPS_SHARE: Final = 0.2
 """A source of which at least so many records, and this share, were dropped in the last hour of known time, is being lost."""
+
+UNPOLLED_MS: Final = 7_200_000
+"""A source is asked once an hour unless its publisher says otherwise: of several, one is asked within two."""
 
 BALANCE_EVERY_MS: Final = 60_000
 BALANCE_COST: Final = 20
@@ -81,16 +85,19 @@ class Lookout:
             holding = open_conditions(connection)
         if self.metrics is not None:
             self.metrics.observe_conditions(condition.kind for condition in holding)
-        return [condition for condition in holding if condition.told_ms is None and await self._tell(condition, now_ms)]
+        untold = [condition for condition in holding if condition.told_ms is None]
+        return [c for c in untold if await tell(self.store, c, self.notifiers, base_url=self.base_url, now_ms=now_ms)]
 
     def settle(self, now_ms: int) -> None:
         """Make the stored conditions say what is so."""
         with self.store.read() as connection:
             until_ms = closed_ms(connection, self.run)
             dropping = dropping_sources(connection, self.run, until_ms=until_ms or 0)
+            unpolled = nobody_polls(connection, now_ms=now_ms)
             unbalanced = self._unbalanced(connection, now_ms)
         settle(self.store, "drops", dropping, now_ms=now_ms)
         settle(self.store, "behind", behind(self.run, until_ms, now_ms=now_ms), now_ms=now_ms)
+        settle(self.store, "crawler", unpolled, now_ms=now_ms)
         if unbalanced is not None:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 
@@ -106,21 +113,29 @@ class Lookout:
         rows = [row for row in balances if row.balance]
         return {self.run: ", ".join(f"{row.source} {row.balance:+d}" for row in rows[:10])} if rows else {}
 
-    async def _tell(self, condition: Condition, now_ms: int) -> bool:
-        """Tell every target once; it is told when one has taken it, and else tried again at the next look."""
-        message, taken = notice(condition, base_url=self.base_url), False
-        for name, notifier in sorted(self.notifiers.items()):
-            try:
-                delivery = await notifier.send(message, resend=False)
-            except Exception as error:
-                _log.error("a condition could not be told", target=name, reason=reason_of(error))
-                continue
-            taken |= delivery.ok
-            if not delivery.ok:
-                _log.error("a condition could not be told", target=name, reason=delivery.reason)
-        if taken:
-            told(self.store, condition, now_ms=now_ms)
-        return taken
+
+async def tell(store: Store, condition: Condition, notifiers: Mapping[str, Notifier], *, base_url: str, now_ms: int) -> bool:
+    """Tell every target of a condition once.
+
+    Returns:
+        Whether one has taken it; else it is to be tried again at the next look.
+
+    Raises:
+        DependencyError: the store is away.
+    """
+    message, taken = notice(condition, base_url=base_url), False
+    for name, notifier in sorted(notifiers.items()):
+        try:
+            delivery = await notifier.send(message, resend=False)
+        except Exception as error:
+            _log.error("a condition could not be told", target=name, reason=reason_of(error))
+            continue
+        taken |= delivery.ok
+        if not delivery.ok:
+            _log.error("a condition could not be told", target=name, reason=delivery.reason)
+    if taken:
+        told(store, condition, now_ms=now_ms)
+    return taken
 
 
 def dropping_sources(connection: Connection, run: str, *, until_ms: int) -> dict[str, str]:
@@ -146,6 +161,14 @@ def behind(run: str, until_ms: int | None, *, now_ms: int) -> dict[str, str]:
     if until_ms is None or now_ms - until_ms <= BEHIND_MS:
         return {}
     return {run: f"everything is known only until {(now_ms - until_ms) // 1_000} s ago; no alert can come from later documents"}
+
+
+def nobody_polls(connection: Connection, *, now_ms: int) -> dict[str, str]:
+    """{"crawler": since when} where the last poll of all sources is too long ago; what was never polled is no crawler's."""
+    last_ms: int | None = connection.execute(select(func.max(t.heartbeats.c.polled_ms))).scalar_one_or_none()
+    if last_ms is None or now_ms - last_ms <= UNPOLLED_MS:
+        return {}
+    return {"crawler": f"the last poll of any source was {(now_ms - last_ms) // 60_000} min ago; what is published now is not seen"}
 
 
 def supervisor_report(store: Store, subject: str) -> Report:

@@ -315,6 +315,13 @@ def store_folded(store: Store, connection: Connection, run: str, folded: Folded)
         t.exposures,
         [{"hour": r.hour, "language": r.language, "exposure_ppm": r.exposure_ppm} for r in folded.exposures],
     )
+    insert_rows(
+        store,
+        connection,
+        run,
+        t.blind_spans,
+        [{"source": r.source, "since_tick": r.since_tick, "until_tick": r.until_tick} for r in folded.blind_spans],
+    )
     insert_candidates(store, connection, run, folded.candidates)
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from groundswell.errors import SettingsError
-from groundswell.names import LANGUAGES
+from groundswell.names import CANARY_SOURCE, LANGUAGES
 from ingest.catalogue import Role, load_catalogue
 
 ENTRY = '[[source]]\nname = "desk"\nowner = "Desk"\nurl = "https://news.example/rss"\n'
@@ -88,3 +88,9 @@ def test_an_entry_that_is_none_is_named_with_file_number_and_field(extra: Path, 
 def test_a_file_that_is_not_there_is_an_error(extra: Path) -> None:
     with pytest.raises(SettingsError, match="check the path"):
         load_catalogue([str(extra)])
+
+
+def test_no_source_may_have_the_canarys_name(extra: Path) -> None:
+    extra.write_text(ENTRY.replace('"desk"', f'"{CANARY_SOURCE}"'))
+    with pytest.raises(SettingsError, match="the crawler's own name"):
+        load_catalogue([extra])

@@ -1,7 +1,8 @@
 """A small invented store for the board's tests, and the board served from it on a loopback port.
 
 Two sources over three days: Harbour Wire (English) speaks every half hour to the end; Quay Forum (Chinese) speaks every ten
-minutes and falls silent five hours before the end, so that it has been blind for four.
+minutes and falls silent five hours before the end, so that it has been blind for more than four. Both spoke at the same rhythm for
+the seventeen days before, of which only the arrivals are kept: else they would still be forming.
 """
 
 import http.client
@@ -31,6 +32,7 @@ from tests.alerts.alert_factory import an_alert
 
 END_MS = 1_773_144_000_000  # 2026-03-10 12:00:00 UTC
 START_MS = END_MS - 3 * DAY_MS
+BEFORE_MS = START_MS - 17 * DAY_MS
 SILENT_MS = END_MS - 5 * HOUR_MS
 WIRE, FORUM = "Harbour Wire", "Quay Forum"
 EN, ZH, BANK = "topic:debt_credit:en", "topic:debt_credit:zh", "entity:LinlanBank"
@@ -58,6 +60,7 @@ def fill(
         for number, (known_ms, source, language, series) in enumerate(said, start=1):
             _write(store, connection, run, number, known_ms=known_ms, source=source, language=language, series=series)
         position = Position(0, len(said) + 1)
+        before = _known_before(store, connection, run)
         drop = Drop(position=position, known_ms=END_MS - HOUR_MS, source=WIRE, reason="language: fi", body=b"{}")
         gone = Admission(position=position, known_ms=drop.known_ms, source=WIRE, language=None, outcome="dropped", reason=drop.reason)
         write_intake(store, connection, run, admissions=[gone], drops=[drop])
@@ -68,9 +71,23 @@ def fill(
         for alert in alerts:
             insert_alert(store, connection, run, alert, targets=["mail:desk"] if kind == "live" else [])
     if log is not None:
-        log.append([("document", source, b"{}") for _, source, _, _ in said] + [("document", WIRE, b"{}")], now_ms=END_MS)
+        log.append(
+            [("document", source, b"{}") for source in [*before, *(source for _, source, _, _ in said)]] + [("document", WIRE, b"{}")],
+            now_ms=END_MS,
+        )
     if closed:
-        close(store, run, until_ms=END_MS, next_offset=len(said) + 2)
+        close(store, run, until_ms=END_MS, next_offset=len(before) + len(said) + 2)
+
+
+def _known_before(store: Store, connection: Any, run: str) -> list[str]:
+    """That both sources were heard before, in this order; as edits, so that no document has to be there."""
+    heard = [(ms, WIRE) for ms in range(BEFORE_MS, START_MS, HOUR_MS // 2)] + [(ms, FORUM) for ms in range(BEFORE_MS, START_MS, 600_000)]
+    edits = [
+        Admission(position=Position(1, number), known_ms=known_ms, source=source, language=None, outcome="edited")
+        for number, (known_ms, source) in enumerate(sorted(heard), start=1)
+    ]
+    write_intake(store, connection, run, admissions=edits)
+    return [edit.source for edit in edits]
 
 
 def _exposure(hour: int, *, blind: int) -> int:

@@ -6,8 +6,9 @@ import pytest
 
 from dashboards.board.charts import LARGE, SMALL, Marks, axis, chart, daybars, sentence, sight
 from dashboards.board.words import Clock
-from groundswell.names import HOUR_MS
+from groundswell.names import DAY_MS, HOUR_MS
 from groundswell.store.grid import Cell
+from groundswell.store.health import SourceHealth
 from groundswell.windows import wilson
 from tests.alerts.alert_factory import an_alert
 
@@ -142,8 +143,25 @@ def test_windows_that_cannot_be_parted_evenly_still_have_labels_at_their_true_ti
     assert axis([a_cell(hour, 0, 0) for hour in range(31)], UTC) == ["1 Jan 00:00", "07:45", "15:30", "23:15"]
 
 
+def a_source(*, days: tuple[int, ...], was_blind: tuple[tuple[int, int], ...] = (), blind_since_ms: int | None = None) -> SourceHealth:
+    return SourceHealth(
+        source="wire", state="live" if blind_since_ms is None else "blind", since_ms=blind_since_ms, why="", last_known_ms=0,
+        expected_ms=1, patience_ms=2, was_blind=was_blind, days=days, polled_ms=None, ok_ms=None, poll_reason=None,
+    )  # fmt: skip
+
+
+def test_blindness_is_hatched_on_the_day_bars_where_it_was() -> None:
+    spans = ((10 * DAY_MS, 28 * DAY_MS), (28 * DAY_MS + DAY_MS // 2, 29 * DAY_MS))
+    picture = ElementTree.fromstring(
+        daybars(a_source(days=(1, 1, 1), was_blind=spans, blind_since_ms=29 * DAY_MS + DAY_MS // 2), 30 * DAY_MS)
+    )
+    hatched = [(float(one.get("x", "0")), float(one.get("width", "0"))) for one in picture if "hatch" in (one.get("fill") or "")]
+
+    assert hatched == [(0.0, 8.0), (12.0, 4.0), (20.0, 4.0)]
+
+
 def test_day_bars_run_from_the_oldest_to_today() -> None:
-    picture = ElementTree.fromstring(daybars([30, 0, 10]))
+    picture = ElementTree.fromstring(daybars(a_source(days=(30, 0, 10)), 30 * DAY_MS))
     heights = [float(element.get("height", "0")) for element in picture if (element.get("class") or "").startswith("bar")]
     assert heights == [6.0, 0.5, 18.0]
     places = [float(element.get("x", "0")) for element in picture if (element.get("class") or "").startswith("bar")]

@@ -5,8 +5,10 @@ import pytest
 from dashboards.board.show import trust_json
 from dashboards.board.trust import HELD_BACK_MS, LATE_MS, Watch
 from groundswell.local_log import LocalLog
-from groundswell.names import HOUR_MS, RAW_PARTITIONS, ROLE_SCORE, TICK_MS
+from groundswell.names import RAW_PARTITIONS, ROLE_SCORE, TICK_MS
+from groundswell.silence import LEAST_PATIENCE_TICKS
 from groundswell.store import schema as t
+from groundswell.store.canaries import Canary, keep_canary
 from groundswell.store.conditions import hold
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, FORUM, SILENT_MS, WIRE, close, fill
@@ -40,7 +42,7 @@ def test_a_source_is_blind_from_its_patience_on_and_seen_again_when_it_speaks(st
     with store.read() as connection:
         after = watch.trust(connection, now_ms=END_MS)
     store.close()
-    assert before.blind == {FORUM: SILENT_MS - 10 * 60_000 + HOUR_MS}
+    assert before.blind == {FORUM: SILENT_MS - 10 * 60_000 + LEAST_PATIENCE_TICKS * TICK_MS}
     assert (before.reporting, before.sources, before.sound) == (1, 2, False)
     assert (after.blind, after.reporting) == ({}, 2)
 
@@ -93,7 +95,7 @@ def test_what_the_log_holds_beyond_the_read_offset_is_in_flight_and_not_missing(
         with store.read() as connection:
             trust = Watch("r", log).trust(connection, now_ms=END_MS)
     store.close()
-    assert (trust.in_flight, trust.unbalanced, trust.documents) == (3, {}, 550)
+    assert (trust.in_flight, trust.unbalanced, trust.documents) == (3, {}, 3814)
 
 
 def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_passed(store: Store, tmp_path: Path) -> None:
@@ -106,11 +108,11 @@ def test_the_balance_is_made_again_only_when_something_came_and_some_seconds_pas
             ticker.now = 60.0
             assert watch.balances(connection) is first  # nothing came
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + TICK_MS, next_offset=549)
+        close(store, "r", until_ms=END_MS + TICK_MS, next_offset=3813)
         with store.read() as connection:
             second = watch.balances(connection)
         log.append([("document", WIRE, b"{}")], now_ms=END_MS)
-        close(store, "r", until_ms=END_MS + 2 * TICK_MS, next_offset=550)
+        close(store, "r", until_ms=END_MS + 2 * TICK_MS, next_offset=3814)
         with store.read() as connection:
             assert watch.balances(connection) is second  # a moment ago
             assert watch.balances(connection, fresh=True) is not second
@@ -128,3 +130,18 @@ def test_a_page_is_another_one_when_a_tick_has_closed(store: Store) -> None:
         close(store, "r", until_ms=END_MS + (minute + 1) * 60_000, next_offset=600)
     store.close()
     assert versions[0] == versions[1] != versions[2] == versions[3]
+
+
+def test_the_last_canary_of_a_live_run_is_on_the_first_line(store: Store) -> None:
+    fill(store, None, run="live", kind="live")
+    watch = Watch("live", None)
+    with store.read() as connection:
+        before = watch.version(connection), watch.trust(connection, now_ms=END_MS).canary
+    keep_canary(store, "live", Canary(END_MS - 60_000, END_MS - 39_000))
+    with store.read() as connection:
+        after = watch.version(connection), watch.trust(connection, now_ms=END_MS).canary
+    store.close()
+    assert before[0] != after[0]
+    assert before[1] is None
+    assert after[1] is not None
+    assert after[1].latency_s == 21

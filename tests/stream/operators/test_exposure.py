@@ -3,14 +3,13 @@
 import random
 from itertools import groupby
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundswell.names import HOUR_MS, TICK_MS
 from groundswell.records import Arrival
-from groundswell.silence import SILENT_MIN_TICKS, UNKNOWN_GAP_TICKS
-from stream.operators.exposure import FULL_PPM, HORIZON_HOURS, HOUR_TICKS, Exposure, HourExposure, SourceHour
+from groundswell.silence import LEAST_PATIENCE_TICKS
+from stream.operators.exposure import FULL_PPM, HORIZON_HOURS, HOUR_TICKS, BlindSpan, Exposure, HourExposure, SourceHour
 from tests import builders as b
 
 MINUTE = 60_000 // TICK_MS
@@ -35,33 +34,28 @@ def steady(gap: int, *, ticks: int, source: str = "wire") -> Exposure:
 
 
 # --- blind ------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("gap", "patience"),
-    [(1, SILENT_MIN_TICKS), (10 * MINUTE, SILENT_MIN_TICKS), (15 * MINUTE, 90 * MINUTE), (2 * HOUR_TICKS, 12 * HOUR_TICKS)],
-)
-def test_a_source_is_blind_after_six_of_its_own_gaps_and_at_least_an_hour(gap: int, patience: int) -> None:
-    exposure = steady(gap, ticks=20 * gap)
-    last = 19 * gap
+def test_a_source_is_blind_when_its_own_rhythm_says_so() -> None:
+    exposure = steady(10 * MINUTE, ticks=21 * b.TICKS_D)
+    last = 21 * b.TICKS_D - 10 * MINUTE
 
-    assert exposure.blind(last + patience - 1) == {}
-    assert exposure.blind(last + patience) == {"wire": last}
+    assert exposure.blind(last + LEAST_PATIENCE_TICKS - 1) == {}
+    assert exposure.blind(last + LEAST_PATIENCE_TICKS) == {"wire": last}
 
 
-def test_the_gap_is_the_median_so_nights_do_not_make_a_source_patient() -> None:
-    exposure = Exposure()
-    for day in range(10):
-        for minute in range(0, 600, 20):
-            hear(exposure, day * b.TICKS_D + minute * MINUTE, "wire")
-    last = 9 * b.TICKS_D + 580 * MINUTE
+def test_a_source_that_forms_is_never_blind() -> None:
+    exposure = steady(10 * MINUTE, ticks=5 * b.TICKS_D)
 
-    assert exposure.blind(last + 120 * MINUTE) == {"wire": last}
+    assert exposure.blind(18 * b.TICKS_D) == {}
 
 
-def test_a_source_that_was_heard_a_few_times_only_is_given_six_days() -> None:
-    exposure = steady(MINUTE, ticks=3 * MINUTE)
+def test_blindness_is_told_when_it_has_ended() -> None:
+    exposure = steady(10 * MINUTE, ticks=21 * b.TICKS_D)
+    last, back = 21 * b.TICKS_D - 10 * MINUTE, 22 * b.TICKS_D
+    list(exposure.roll(back))
+    arrivals = [Arrival("wire", language, back * TICK_MS, 1) for language in ("en", "zh")]
 
-    assert exposure.blind(2 * MINUTE + 6 * UNKNOWN_GAP_TICKS - 1) == {}
-    assert list(exposure.blind(2 * MINUTE + 6 * UNKNOWN_GAP_TICKS)) == ["wire"]
+    assert exposure.hear(back, arrivals) == [BlindSpan("wire", last + LEAST_PATIENCE_TICKS, back)]
+    assert exposure.hear(back + 1, arrivals) == []
 
 
 # --- exposure ---------------------------------------------------------------------------------------------------------------
@@ -106,22 +100,24 @@ def test_the_twin_that_ignores_blindness_sees_all_the_time() -> None:
 
 def test_a_language_is_judged_by_its_own_sources_and_all_by_all() -> None:
     exposure = Exposure()
-    for hour in range(48):
+    for hour in range(17 * 24):
         hear(exposure, hour * HOUR_TICKS, "wire")
-        if hour < 24:
+        if hour < 16 * 24:
             hear(exposure, hour * HOUR_TICKS + 1, "xinwen", language="zh")
-    now = 48 * HOUR_TICKS
+    now = 17 * 24 * HOUR_TICKS
 
     assert (exposure.now(now, "en"), exposure.now(now, "zh")) == (FULL_PPM, 0)
     assert 0 < exposure.now(now, "") < FULL_PPM
 
 
 def test_an_hour_in_which_a_source_spoke_was_seen_even_if_it_was_blind_before() -> None:
-    exposure = steady(MINUTE, ticks=3 * HOUR_TICKS)
-    hear(exposure, 20 * HOUR_TICKS + HOUR_TICKS // 2, "wire")
-    _, exposures = hear(exposure, 22 * HOUR_TICKS, "wire")
+    exposure = steady(MINUTE, ticks=20 * b.TICKS_D)
+    day = 20 * 24
+    hear(exposure, (day + 20) * HOUR_TICKS + HOUR_TICKS // 4, "wire")
+    _, exposures = hear(exposure, (day + 22) * HOUR_TICKS, "wire")
 
-    assert [(row.hour, row.exposure_ppm) for row in exposures if row.language == "en"] == [(20, FULL_PPM), (21, 0)]
+    seen = [(row.hour - day, row.exposure_ppm) for row in exposures if row.language == "en"]
+    assert seen == [(20, FULL_PPM), (21, 0)]
 
 
 def test_every_hour_closes_once_with_what_was_heard_in_it() -> None:

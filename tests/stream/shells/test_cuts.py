@@ -18,11 +18,12 @@ from stream.shells.instruments import Instruments, load_instruments
 Line = dict[str, str]
 MONDAY = datetime(2026, 6, 22, 6, tzinfo=UTC)
 # Begin, length, and what is left to see of the usual volume: the small archive's sources are sparse, and a source that
-# speaks every other hour is not missed after six.
+# speaks every other hour is not missed after six hours, and one that speaks twice a day not after two days.
 CUTS = [
-    (MONDAY, timedelta(hours=6), 700_000),
-    (datetime(2026, 6, 17, tzinfo=UTC), timedelta(days=1), 500_000),
-    (datetime(2026, 6, 19, tzinfo=UTC), timedelta(days=3), 200_000),
+    (MONDAY, timedelta(hours=6), 1_000_000),
+    (datetime(2026, 6, 17, tzinfo=UTC), timedelta(days=1), 900_000),
+    (datetime(2026, 6, 19, tzinfo=UTC), timedelta(days=3), 750_000),
+    (datetime(2026, 6, 19, tzinfo=UTC), timedelta(days=7), 150_000),
 ]
 
 
@@ -56,7 +57,7 @@ def uncut(lines: list[Line], instruments: Instruments, tmp_path_factory: pytest.
     return {alert.series for alert in run(lines, tmp_path_factory.mktemp("uncut") / "all", instruments)[1]}
 
 
-@pytest.mark.parametrize(("begin", "length", "left_ppm"), CUTS, ids=["a Monday morning", "a day", "three days"])
+@pytest.mark.parametrize(("begin", "length", "left_ppm"), CUTS, ids=["a Monday morning", "a day", "three days", "a week"])
 def test_a_cut_is_blind_and_its_end_alerts_nothing_new(
     begin: datetime, length: timedelta, left_ppm: int, lines: list[Line], uncut: set[str], instruments: Instruments, tmp_path: Path
 ) -> None:

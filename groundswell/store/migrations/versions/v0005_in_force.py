@@ -15,7 +15,7 @@ from groundswell.names import TICK_MS
 from groundswell.store import schema as t
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
