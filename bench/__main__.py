@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.beside import beside_a_backfill
 from bench.demo import first_impressions
+from bench.detect import detectors
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.latency import of_a_live_run
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "stream": of_the_stream,
     "latency": of_a_live_run,
     "resources": of_a_burst,
+    "detect": detectors,
     "scoring": scoring,
     "gpu": on_a_gpu,
 }
