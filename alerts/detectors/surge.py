@@ -6,13 +6,13 @@ A candidate needs four things: an improbable count and a share of negatives that
 turned very far), enough distinct stories from enough independent owners, and a window that was not blind.
 """
 
-from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Protocol
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
+from alerts.detectors.window import Window
 from alerts.rules import SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
@@ -22,8 +22,6 @@ DAY_S: Final = 86_400
 HORIZON_DAYS: Final = 56
 DAY_TICKS: Final = DAY_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
-EVIDENCE_MAX: Final = 200
-FRESH, FRESH_NEGATIVE = 5, 6  # places in windows.COUNTS; a test holds the two together
 
 
 class Seeing(Protocol):
@@ -41,91 +39,40 @@ class Seeing(Protocol):
         """Seeing time over the horizon of an hour (a day) of the week, and of all of them."""
 
 
-class _Row(NamedTuple):
-    """What a window has to remember of an increment until it leaves: a day of them is most of what fold holds."""
-
-    tick: int
-    fresh: tuple[tuple[str, int, int], ...]  # (story, fresh documents, negative ones among them)
-    negatives: list[list[str | int]]
-
-    @classmethod
-    def of(cls, row: Increment) -> Self:
-        """The part of an increment that counts here: fresh documents."""
-        counted = ((story, [sum(each) for each in zip(*owners.values(), strict=True)]) for story, owners in row.members.items())
-        return cls(row.tick, tuple((story, sums[FRESH], sums[FRESH_NEGATIVE]) for story, sums in counted if sums[FRESH]), row.negatives)
-
-
-@dataclass
-class _Window:
-    """Distinct fresh stories of the last `ticks` ticks, counted as rows enter and leave."""
-
-    period_s: int
-    baseline: Baseline
-    rows: deque[_Row] = field(default_factory=deque)
-    stories: Counter[str] = field(default_factory=Counter)
-    negative: Counter[str] = field(default_factory=Counter)
-    open_stories: set[str] = field(default_factory=set)  # of the calendar period that is still open
-    open_negative: set[str] = field(default_factory=set)
-    last: tuple[int, int] | None = None  # tick and statistic of the last candidate
-
-    @property
-    def ticks(self) -> int:
-        return self.period_s * 1_000 // TICK_MS
-
-    def enter(self, row: _Row) -> None:
-        self.rows.append(row)
-        self._count(row, 1)
-        self.open_stories.update(story for story, _, _ in row.fresh)
-        self.open_negative.update(story for story, _, negative in row.fresh if negative)
-
-    def leave(self, tick: int) -> None:
-        while self.rows and self.rows[0].tick <= tick - self.ticks:
-            self._count(self.rows.popleft(), -1)
-
-    def _count(self, row: _Row, sign: int) -> None:
-        for story, fresh, negative in row.fresh:
-            for counter, counts in ((self.stories, fresh), (self.negative, negative)):
-                if counts:
-                    counter[story] += sign * counts
-                    if not counter[story]:
-                        del counter[story]
-
-
 @dataclass
 class SurgeDetector:
     """One series. State is rebuilt from stored rows (increments of a day, baseline rows, last candidates)."""
 
     series: str
     rules: SurgeRules
-    _windows: dict[int, _Window] = field(init=False)
+    _windows: dict[int, Window] = field(init=False)
 
     def __post_init__(self) -> None:
         self._windows = {
-            HOUR_S: _Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
-            DAY_S: _Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
+            HOUR_S: Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
+            DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
         self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
 
     def close_period(self, period_s: int, index: int, seeing: Seeing) -> BaselineRow | None:
         """Close a calendar hour or day in which the series had rows; None if it had none that count."""
         window = self._windows[period_s]
-        if not window.open_stories:
+        negative, stories = window.of_period(index)
+        if not stories:
             return None
         window.baseline.forget_before(index)
         expected = self._rate(window, index, seeing)
-        row = BaselineRow(self.series, period_s, index, clip(len(window.open_negative), expected=expected), len(window.open_stories))
+        row = BaselineRow(self.series, period_s, index, clip(negative, expected=expected), stories)
         window.baseline.add(row)
-        window.open_stories, window.open_negative = set(), set()
         return row
 
     def step(self, tick: int, rows: Iterable[Increment], seeing: Seeing) -> Iterator[Candidate]:
         """Take a closed tick's rows of this series, and yield what they lead to."""
         negative = {HOUR_S: False, DAY_S: False}
         for row in rows:
-            kept = _Row.of(row)
             for period_s, window in self._windows.items():
                 if not (row.daily and period_s == HOUR_S):
-                    window.enter(kept)
+                    window.enter(row)
                     negative[period_s] |= bool(row.negatives)
         for period_s, window in self._windows.items():
             window.leave(tick)
@@ -141,27 +88,15 @@ class SurgeDetector:
             self._windows[row.period_s].baseline.add(row)
         for candidate in last:
             self._windows[candidate.window_s].last = candidate.tick, candidate.statistic
-        for window in self._windows.values():
-            window.open_stories, window.open_negative = set(), set()
-        hour, day = tick * TICK_MS // HOUR_MS, tick * TICK_MS // DAY_MS
         for increment in rows:
-            counted = _Row.of(increment)
             for period_s, window in self._windows.items():
-                if increment.daily and period_s == HOUR_S:
-                    continue
-                opened = hour if period_s == HOUR_S else day
-                if increment.tick * TICK_MS // (period_s * 1_000) < opened:  # its calendar period is closed already
-                    kept = window.open_stories, window.open_negative
-                    window.open_stories, window.open_negative = set(), set()
-                    window.enter(counted)
-                    window.open_stories, window.open_negative = kept
-                else:
-                    window.enter(counted)
+                if not (increment.daily and period_s == HOUR_S):
+                    window.enter(increment)
         for window in self._windows.values():
             window.leave(tick)
 
     # --- the test ------------------------------------------------------------------------------------------------------
-    def _evaluate(self, window: _Window, tick: int, seeing: Seeing) -> Candidate | None:
+    def _evaluate(self, window: Window, tick: int, seeing: Seeing) -> Candidate | None:
         rules, statistic = self.rules, len(window.negative)
         stories_min = rules.stories_min_hour if window.period_s == HOUR_S else rules.stories_min_day
         if statistic < stories_min or self._forming(tick, seeing) or self._repeats(window, tick, statistic):
@@ -175,10 +110,8 @@ class SurgeDetector:
         alone = self._share_alone(window, statistic, p_share, exposure_ppm)
         if p > rules.p_hold and not alone:
             return None
-        negatives = [negative for row in window.rows for negative in row.negatives]
-        owners = {str(negative[2]) for negative in negatives}
-        known = any(negative[3] for negative in negatives)
-        if not self._corroborated(statistic, expected, owners=len(owners), known=known):
+        known = window.owner_known(tick)
+        if not self._corroborated(statistic, expected, owners=len(window.owners), known=known):
             return None
         counted = p <= rules.p_open(window.period_s) and p_share <= rules.p_share_open
         opens = counted or alone
@@ -197,25 +130,25 @@ class SurgeDetector:
             share_p_ppt=round(p_share * 1e12),
             by="share" if alone and not counted else "count",
             stories=len(window.stories),
-            owners=len(owners),
+            owners=len(window.owners),
             owners_known=known,
             baseline_share_ppm=share_ppm,
             exposure_ppm=exposure_ppm,
             level="open" if opens else "hold",
-            evidence=strongest(negatives),
+            evidence=window.evidence(),
         )
 
     def _forming(self, tick: int, seeing: Seeing) -> bool:
         first = seeing.first_hour
         return first is None or tick * TICK_MS < first * HOUR_MS + self.rules.forming_days * DAY_MS
 
-    def _repeats(self, window: _Window, tick: int, statistic: int) -> bool:
+    def _repeats(self, window: Window, tick: int, statistic: int) -> bool:
         if window.last is None:
             return False
         last_tick, last_statistic = window.last
         return (tick - last_tick) * TICK_MS < self.rules.repeat_s * 1_000 and statistic < self.rules.repeat_growth * last_statistic
 
-    def _share_alone(self, window: _Window, statistic: int, p_share: float, exposure_ppm: int) -> bool:
+    def _share_alone(self, window: Window, statistic: int, p_share: float, exposure_ppm: int) -> bool:
         """Whether the share has turned so far that it counts without the number: only where nobody is missing."""
         rules = self.rules
         return (
@@ -225,7 +158,7 @@ class SurgeDetector:
             and exposure_ppm >= rules.share_exposure_min_ppm
         )
 
-    def _holding(self, window: _Window, tick: int) -> bool:
+    def _holding(self, window: Window, tick: int) -> bool:
         return window.last is not None and (tick - window.last[0]) * TICK_MS <= self.rules.hold_s * 1_000
 
     def _corroborated(self, statistic: int, expected: float, *, owners: int, known: bool) -> bool:
@@ -233,7 +166,7 @@ class SurgeDetector:
             return owners >= self.rules.owners_min
         return statistic >= self.rules.one_platform_stories_min and statistic >= self.rules.one_platform_factor_min * expected
 
-    def _expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
+    def _expected(self, window: Window, tick: int, seeing: Seeing) -> tuple[float, int]:
         """Expected number in the trailing window, and the share of it that was seeing (ppm).
 
         The window lies over two calendar periods; each counts by its part of the window and by its exposure.
@@ -248,7 +181,7 @@ class SurgeDetector:
         floor = self.rules.expected_floor_hour if window.period_s == HOUR_S else self.rules.expected_floor_day
         return max(expected, floor), exposure_ppm
 
-    def _exposures(self, window: _Window, tick: int, seeing: Seeing) -> tuple[int, int]:
+    def _exposures(self, window: Window, tick: int, seeing: Seeing) -> tuple[int, int]:
         """Exposure (ppm) of the window's part in the open calendar period and of its part in the one before."""
         now, hour = seeing.now(tick, self._language), tick * TICK_MS // HOUR_MS
         if window.period_s == HOUR_S:
@@ -258,18 +191,7 @@ class SurgeDetector:
         yesterday = [seeing.of_hour(h, self._language) for h in range(hour - 24, midnight)] or [FULL_PPM]
         return sum(today) // len(today), sum(yesterday) // len(yesterday)
 
-    def _rate(self, window: _Window, index: int, seeing: Seeing) -> float:
+    def _rate(self, window: Window, index: int, seeing: Seeing) -> float:
         slot = index % window.baseline.slots
         seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
         return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
-
-
-def strongest(negatives: list[list[str | int]]) -> list[list[str | int]]:
-    """At most EVIDENCE_MAX documents: one of each story first, the most negative before the others."""
-    ordered = sorted(negatives, key=lambda n: (-int(n[4]), str(n[0])))
-    leaders: dict[str, list[str | int]] = {}
-    for negative in ordered:
-        leaders.setdefault(str(negative[1]), negative)
-    firsts = list(leaders.values())
-    rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
-    return (firsts + rest)[:EVIDENCE_MAX]
