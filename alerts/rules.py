@@ -82,6 +82,9 @@ class RegimeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     noise_half_life_s: int
     dispersions: tuple[float, ...]
     evidence_half_life_s: int
+    handicap_calm: float
+    handicap_noise: float
+    handicap_dispersion: float
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,8 +3,9 @@
 Per step a count is negative binomial around `expected * factor * noise`. The factor is 1 (usual), one of `factors` (a surge, which
 lasts), or one of `spikes` (over after one step: a spike is no surge). The noise is a slow wander of the rate (AR(1) in the
 logarithm, on a grid). How much a stream wanders and how dispersed its counts are is not told: every combination of `noises` and
-`dispersions` runs, weighed by how well it has predicted this very stream. So one threshold on the log odds means the same in a
-calm stream and in a rough one. The baseline (season.py) learns with a fifth of the weight while a surge is probable.
+`dispersions` runs, weighed by how well it has predicted this very stream. A rough stream fools the model more than a calm one, for
+its noise is not quite the model's; so the log odds get a handicap by the roughness that was learnt, and one threshold serves both.
+The baseline (season.py) learns with a fifth of the weight while a surge is probable.
 
 Forward filter: Hamilton (1989); robust learning by responsibilities: as in EM (Dempster, Laird and Rubin, 1977).
 """
@@ -53,6 +54,7 @@ class RegimeFilter:
         self._log_times = np.log(self._times)
         self._r = 1.0 / dispersions
         self._dispersion = float(np.median(rules.dispersions))
+        self._handicap = rules.handicap_calm + rules.handicap_noise * noises + rules.handicap_dispersion * dispersions
         self._forget = half(rules.evidence_half_life_s, step_s)
         self.states = np.zeros((lanes, len(noises), len(GRID), len(factors)))
         self.states[..., 0] = 1.0 / len(GRID)
@@ -67,7 +69,7 @@ class RegimeFilter:
             counts: one whole number a lane, not negative.
 
         Returns:
-            The log odds of a surge, one a lane.
+            The log odds of a surge with the stream's handicap, one a lane.
         """
         self.expected = self.season.expect(time_s)
         self._predict()
@@ -77,7 +79,7 @@ class RegimeFilter:
         by_state = (self.states.sum(2) * weights[:, :, None]).sum(1)
         surge = by_state[:, self._surge].sum(1)
         self.season.learn(self._cut(counts, surge))
-        return np.asarray(np.log((surge + FLOOR) / (1.0 - surge + FLOOR)))
+        return np.asarray(np.log((surge + FLOOR) / (1.0 - surge + FLOOR)) + weights @ self._handicap)
 
     def idle(self, steps: int) -> None:
         """Steps that nobody saw: states relax, nothing is learnt."""
