@@ -132,7 +132,7 @@ def judge(made: World, statistic: Floats, threshold: float) -> Found:
 
 def _events(crosses: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Crossings with none in the QUIET steps before."""
-    so_far = np.cumsum(crosses, 0)
+    so_far = np.cumsum(crosses, 0, dtype=np.int64)
     before = np.zeros_like(so_far)
     before[1:] = so_far[:-1]
     before[QUIET + 1 :] -= so_far[: -QUIET - 1]

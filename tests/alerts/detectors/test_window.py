@@ -99,7 +99,7 @@ def test_copies_of_one_story_take_no_memory() -> None:
     try:
         before = tracemalloc.get_traced_memory()[0]
         for round_ in range(1, 200):
-            window.enter(increment(b.T0_TICK, [(f"r{round_}-{name}", *rest) for name, *rest in many]))  # type: ignore[arg-type]
+            window.enter(increment(b.T0_TICK, [(f"r{round_}-{row[0]}", *row[1:]) for row in many]))
         grown = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
