@@ -54,7 +54,7 @@ class Found(NamedTuple):
 
     false_a_week: float  # false alerts per series-week
     recall: float
-    by_factor: dict[int, float]
+    by_factor: dict[int, float]  # nan: none of it was planted
     minutes: dict[int, float]  # median delay of those found, by factor; nan: none
 
 
@@ -125,7 +125,7 @@ def judge(made: World, statistic: Floats, threshold: float) -> Found:
     return Found(
         float((events & ~excused)[WARM_UP:].sum() / judged_weeks),
         float(np.isfinite(every).mean()),
-        {factor: float(np.isfinite(values).mean()) for factor, values in delays.items()},
+        {factor: float(np.isfinite(values).mean()) if values else np.nan for factor, values in delays.items()},
         {factor: float(np.nanmedian(values)) if np.isfinite(values).any() else np.nan for factor, values in delays.items()},
     )
 
