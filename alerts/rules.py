@@ -3,6 +3,7 @@
 import tomllib
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -65,12 +66,50 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap_min: float
 
 
+class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):
+    """A profile of the volume detector that looks for steep bursts (alerts/detectors/burst.py)."""
+
+    threshold: float
+    forming_s: int
+    rest_s: int
+    windows_s: tuple[int, ...]
+    quantiles: tuple[float, ...]
+    level_half_life_s: int
+    spread_half_life_s: int
+    excess_weight: float
+
+
+class RegimeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="regime"):
+    """A profile of the volume detector that looks for a rate that has been multiplied (alerts/detectors/regime.py)."""
+
+    threshold: float
+    forming_s: int
+    quiet_s: int
+    level_half_life_s: int
+    season_level_half_life_s: int
+    season_half_life_s: int
+    season_prior_s: dict[Literal["hour", "day", "hour_of_week"], int]
+    factors: tuple[float, ...]
+    spikes: tuple[float, ...]
+    surge_every_s: int
+    surge_lasts_s: int
+    spike_every_s: int
+    noises: tuple[float, ...]
+    noise_half_life_s: int
+    dispersions: tuple[float, ...]
+    evidence_half_life_s: int
+    handicap_calm: float
+    handicap_noise: float
+    handicap_dispersion: float
+
+
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that decides whether an analyst hears of something."""
 
     surge: SurgeRules
     sighting: SightingRules
     desk: DeskRules
+    volume: dict[str, BurstRules | RegimeRules] = {}
 
     @property
     def hash(self) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.beside import beside_a_backfill
 from bench.crawl import crawl
 from bench.demo import first_impressions
+from bench.detect import detectors
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.latency import of_a_live_run
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "crawl": crawl,
     "latency": of_a_live_run,
     "resources": of_a_burst,
+    "detect": detectors,
     "scoring": scoring,
     "gpu": on_a_gpu,
 }

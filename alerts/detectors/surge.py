@@ -6,15 +6,15 @@ A candidate needs four things: an improbable count and a share of negatives that
 turned very far), enough distinct stories from enough independent owners, and a window that was not blind.
 """
 
-from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Protocol
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
+from alerts.detectors.window import Window
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
@@ -24,8 +24,6 @@ DAY_S: Final = 86_400
 HORIZON_DAYS: Final = 56
 DAY_TICKS: Final = DAY_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
-EVIDENCE_MAX: Final = 200
-FRESH, FRESH_NEGATIVE = 5, 6  # places in windows.COUNTS; a test holds the two together
 
 
 class Seeing(Protocol):
@@ -49,68 +47,18 @@ class Seeing(Protocol):
         """Seeing time over the horizon of an hour (a day) of the week, and of all of them."""
 
 
-class _Row(NamedTuple):
-    """What a window has to remember of an increment until it leaves: a day of them is most of what fold holds."""
-
-    tick: int
-    fresh: tuple[tuple[str, int, int], ...]  # (story, fresh documents, negative ones among them)
-    negatives: list[list[str | int]]
-
-    @classmethod
-    def of(cls, row: Increment) -> Self:
-        """The part of an increment that counts here: fresh documents."""
-        counted = ((story, [sum(each) for each in zip(*owners.values(), strict=True)]) for story, owners in row.members.items())
-        return cls(row.tick, tuple((story, sums[FRESH], sums[FRESH_NEGATIVE]) for story, sums in counted if sums[FRESH]), row.negatives)
-
-
-@dataclass
-class _Window:
-    """Distinct fresh stories of the last `ticks` ticks, counted as rows enter and leave."""
-
-    period_s: int
-    baseline: Baseline
-    rows: deque[_Row] = field(default_factory=deque)
-    stories: Counter[str] = field(default_factory=Counter)
-    negative: Counter[str] = field(default_factory=Counter)
-    open_stories: set[str] = field(default_factory=set)  # of the calendar period that is still open
-    open_negative: set[str] = field(default_factory=set)
-    last: tuple[int, int] | None = None  # tick and statistic of the last candidate
-
-    @property
-    def ticks(self) -> int:
-        return self.period_s * 1_000 // TICK_MS
-
-    def enter(self, row: _Row) -> None:
-        self.rows.append(row)
-        self._count(row, 1)
-        self.open_stories.update(story for story, _, _ in row.fresh)
-        self.open_negative.update(story for story, _, negative in row.fresh if negative)
-
-    def leave(self, tick: int) -> None:
-        while self.rows and self.rows[0].tick <= tick - self.ticks:
-            self._count(self.rows.popleft(), -1)
-
-    def _count(self, row: _Row, sign: int) -> None:
-        for story, fresh, negative in row.fresh:
-            for counter, counts in ((self.stories, fresh), (self.negative, negative)):
-                if counts:
-                    counter[story] += sign * counts
-                    if not counter[story]:
-                        del counter[story]
-
-
 @dataclass
 class SurgeDetector:
     """One series. State is rebuilt from stored rows (increments of a day, baseline rows, last candidates)."""
 
     series: str
     rules: SurgeRules
-    _windows: dict[int, _Window] = field(init=False)
+    _windows: dict[int, Window] = field(init=False)
 
     def __post_init__(self) -> None:
         self._windows = {
-            HOUR_S: _Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
-            DAY_S: _Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
+            HOUR_S: Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
+            DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
         self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
 
@@ -126,24 +74,22 @@ class SurgeDetector:
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
         """Close a calendar hour or day, read by one model, in which the series had rows; None if it had none that count."""
         window = self._windows[period_s]
-        if not window.open_stories:
+        negative, stories = window.of_period(index)
+        if not stories:
             return None
         window.baseline.forget_before(index)
         expected = self._rate(window, index, seeing)
-        negative = clip(len(window.open_negative), expected=expected)
-        row = BaselineRow(self.series, period_s, index, negative, len(window.open_stories), reader)
+        row = BaselineRow(self.series, period_s, index, clip(negative, expected=expected), stories, reader)
         window.baseline.add(row)
-        window.open_stories, window.open_negative = set(), set()
         return row
 
     def step(self, tick: int, rows: Iterable[Increment], seeing: Seeing) -> Iterator[Candidate]:
         """Take a closed tick's rows of this series, and yield what they lead to."""
         negative = {HOUR_S: False, DAY_S: False}
         for row in rows:
-            kept = _Row.of(row)
             for period_s, window in self._windows.items():
                 if not (row.daily and period_s == HOUR_S):
-                    window.enter(kept)
+                    window.enter(row)
                     negative[period_s] |= bool(row.negatives)
         for period_s, window in self._windows.items():
             window.leave(tick)
@@ -159,22 +105,10 @@ class SurgeDetector:
             self._windows[row.period_s].baseline.add(row)
         for candidate in last:
             self._windows[candidate.window_s].last = candidate.tick, candidate.statistic
-        for window in self._windows.values():
-            window.open_stories, window.open_negative = set(), set()
-        hour, day = tick * TICK_MS // HOUR_MS, tick * TICK_MS // DAY_MS
         for increment in rows:
-            counted = _Row.of(increment)
             for period_s, window in self._windows.items():
-                if increment.daily and period_s == HOUR_S:
-                    continue
-                opened = hour if period_s == HOUR_S else day
-                if increment.tick * TICK_MS // (period_s * 1_000) < opened:  # its calendar period is closed already
-                    kept = window.open_stories, window.open_negative
-                    window.open_stories, window.open_negative = set(), set()
-                    window.enter(counted)
-                    window.open_stories, window.open_negative = kept
-                else:
-                    window.enter(counted)
+                if not (increment.daily and period_s == HOUR_S):
+                    window.enter(increment)
         for window in self._windows.values():
             window.leave(tick)
 
@@ -188,7 +122,7 @@ class SurgeDetector:
         window.leave(tick)
         return list(self._gates(_Reading(self, window, tick, seeing))) if window.negative else []
 
-    def _evaluate(self, window: _Window, tick: int, seeing: Seeing) -> Candidate | None:
+    def _evaluate(self, window: Window, tick: int, seeing: Seeing) -> Candidate | None:
         reading = _Reading(self, window, tick, seeing)
         return self._candidate(reading) if all(gate.holds for gate in self._gates(reading)) else None
 
@@ -207,14 +141,14 @@ class SurgeDetector:
         yield Gate("blind", r.exposure_ppm >= least_ppm, seen)
         unusual = r.p <= rules.p_hold or r.alone
         yield Gate("improbable", unusual, f"expected: {r.expected:.2f}, so p = {r.p:.2g}; needed at least: {rules.p_hold:.2g}")
-        owners = f"{len(r.owners)}{'' if r.known else ', authors unknown'}"
+        owners = f"{r.owners}{'' if r.known else ', authors unknown'}"
         yield Gate("corroboration", self._corroborated(r), f"owners: {owners}; needed: {self._needed(r)}")
         holding = self._holding(r.window, r.tick)
         share = f"{r.statistic} of {len(r.window.stories)} stories are negative, normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}"
         alive = "; or an incident of it that is alive, as one is" if holding and not r.opens else ""
         limits = rules.p_open(r.window.period_s), rules.p_share_open
         yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; needed: {limits[0]:.2g}; {share}; needed: {limits[1]:.2g}{alive}")
-        last_tick = next((row.tick for row in reversed(r.window.rows) if row.negatives), r.tick)
+        last_tick = r.window.latest_tick or r.tick
         yield Gate(
             "news", last_tick == r.tick, f"the last of them came {(r.tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now"
         )
@@ -234,33 +168,33 @@ class SurgeDetector:
             share_p_ppt=round(r.p_share * 1e12),
             by="share" if r.alone and not r.counted else "count",
             stories=len(r.window.stories),
-            owners=len(r.owners),
+            owners=r.owners,
             owners_known=r.known,
             baseline_share_ppm=r.share_ppm,
             exposure_ppm=r.exposure_ppm,
             level="open" if r.opens else "hold",
-            evidence=strongest(r.negatives),
+            evidence=r.window.evidence(),
         )
 
-    def _forming(self, window: _Window, tick: int, seeing: Seeing) -> bool:
+    def _forming(self, window: Window, tick: int, seeing: Seeing) -> bool:
         """Whether the model in force has not read for long enough, or not all of the window."""
         first = seeing.first_hour
         if tick - window.ticks + 1 < seeing.since_tick:
             return True
         return first is None or tick * TICK_MS < first * HOUR_MS + self.rules.forming_days * DAY_MS
 
-    def _repeats(self, window: _Window, tick: int, statistic: int) -> bool:
+    def _repeats(self, window: Window, tick: int, statistic: int) -> bool:
         if window.last is None:
             return False
         last_tick, last_statistic = window.last
         return (tick - last_tick) * TICK_MS < self.rules.repeat_s * 1_000 and statistic < self.rules.repeat_growth * last_statistic
 
-    def _holding(self, window: _Window, tick: int) -> bool:
+    def _holding(self, window: Window, tick: int) -> bool:
         return window.last is not None and (tick - window.last[0]) * TICK_MS <= self.rules.hold_s * 1_000
 
     def _corroborated(self, r: "_Reading") -> bool:
         if r.known:
-            return len(r.owners) >= self.rules.owners_min
+            return r.owners >= self.rules.owners_min
         return r.statistic >= self.rules.one_platform_stories_min and r.statistic >= self.rules.one_platform_factor_min * r.expected
 
     def _needed(self, r: "_Reading") -> str:
@@ -271,7 +205,7 @@ class SurgeDetector:
             else f"{rules.one_platform_stories_min} stories, {rules.one_platform_factor_min:g} times the usual"
         )
 
-    def expected(self, window: _Window, tick: int, seeing: Seeing) -> tuple[float, int]:
+    def expected(self, window: Window, tick: int, seeing: Seeing) -> tuple[float, int]:
         """Expected number in the trailing window, and the share of it that was seeing (ppm).
 
         The window lies over two calendar periods; each counts by its part of the window and by its exposure.
@@ -286,7 +220,7 @@ class SurgeDetector:
         floor = self.rules.expected_floor_hour if window.period_s == HOUR_S else self.rules.expected_floor_day
         return max(expected, floor), exposure_ppm
 
-    def _exposures(self, window: _Window, tick: int, seeing: Seeing) -> tuple[int, int]:
+    def _exposures(self, window: Window, tick: int, seeing: Seeing) -> tuple[int, int]:
         """Exposure (ppm) of the window's part in the open calendar period and of its part in the one before."""
         now, hour = seeing.now(tick, self._language), tick * TICK_MS // HOUR_MS
         if window.period_s == HOUR_S:
@@ -296,7 +230,7 @@ class SurgeDetector:
         yesterday = [seeing.of_hour(h, self._language) for h in range(hour - 24, midnight)] or [FULL_PPM]
         return sum(today) // len(today), sum(yesterday) // len(yesterday)
 
-    def _rate(self, window: _Window, index: int, seeing: Seeing) -> float:
+    def _rate(self, window: Window, index: int, seeing: Seeing) -> float:
         slot = index % window.baseline.slots
         seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
         return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
@@ -307,7 +241,7 @@ class _Reading:
     """One window at one tick: what is known of it, each number when it is first asked for."""
 
     detector: SurgeDetector
-    window: _Window
+    window: Window
     tick: int
     seeing: Seeing
 
@@ -339,17 +273,13 @@ class _Reading:
     def p_share(self) -> float:
         return binomial_tail(self.statistic, trials=len(self.window.stories), share=self.share_ppm / FULL_PPM)
 
-    @cached_property
-    def negatives(self) -> list[list[str | int]]:
-        return [negative for row in self.window.rows for negative in row.negatives]
+    @property
+    def owners(self) -> int:
+        return len(self.window.owners)
 
-    @cached_property
-    def owners(self) -> set[str]:
-        return {str(negative[2]) for negative in self.negatives}
-
-    @cached_property
+    @property
     def known(self) -> bool:
-        return any(negative[3] for negative in self.negatives)
+        return self.window.owner_known(self.tick)
 
     @cached_property
     def alone(self) -> bool:
@@ -371,14 +301,3 @@ class _Reading:
     @property
     def opens(self) -> bool:
         return self.counted or self.alone
-
-
-def strongest(negatives: list[list[str | int]]) -> list[list[str | int]]:
-    """At most EVIDENCE_MAX documents: one of each story first, the most negative before the others."""
-    ordered = sorted(negatives, key=lambda n: (-int(n[4]), str(n[0])))
-    leaders: dict[str, list[str | int]] = {}
-    for negative in ordered:
-        leaders.setdefault(str(negative[1]), negative)
-    firsts = list(leaders.values())
-    rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
-    return (firsts + rest)[:EVIDENCE_MAX]

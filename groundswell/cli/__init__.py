@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "board": ("groundswell.cli.show", "the web page over a store"),
     "backfill": ("groundswell.cli.archive", "archives through the pipeline into a run of their own; never pings"),
     "score": ("groundswell.cli.archive", "JSON lines in, topic, sentiment and companies out"),
+    "detect": ("groundswell.cli.detect", "a series of counts in, scores and alerts of the volume detector out"),
     "data": ("groundswell.cli.data", "check training data: leaks, conflicting labels, classes, lengths"),
     "train": ("groundswell.cli.train", "fine-tune an encoder by a recipe and make a bundle of it"),
     "evaluate": ("groundswell.cli.evaluate", "figures of a model on labelled texts, with intervals, beside the control model"),

@@ -6,23 +6,22 @@ the crawler recorded as it fetched the page. Line numbers are record numbers.
 
 import re
 from collections.abc import Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from groundswell.errors import ArchiveLineError, reason_of
+from groundswell.records import Precision
 from ingest.archives.lines import Item, Rules
 from ingest.archives.packed import Meter, opened
+from ingest.types.article import article_of
+from ingest.types.base import Request, UnreadableError
 
 __all__ = ["page_fields", "warc_items"]
 
 HTML_BYTES_MAX: Final = 4 * 1024**2  # a longer page is no article, and extraction would take minutes
 _MARKUP: Final = frozenset({"text/html", "application/xhtml+xml"})
-_PUBLISHED: Final = (
-    re.compile(r"""<meta[^<>]{0,200}?article:published_time["'][^<>]{0,200}?content\s*=\s*["']([^"'<>]{10,40})["']""", re.IGNORECASE),
-    re.compile(r"""<meta[^<>]{0,200}?content\s*=\s*["']([^"'<>]{10,40})["'][^<>]{0,200}?article:published_time["']""", re.IGNORECASE),
-    re.compile(r""""datePublished"\s*:\s*"([^"<>]{10,40})\""""),
-)
 
 
 def warc_items(path: Path, rules: Rules, meter: Meter | None) -> Generator[Item, None, None]:
@@ -100,36 +99,43 @@ def _item(number: int, record: Any) -> Item:
 
 
 def page_fields(body: bytes, *, url: str, charset: str | None) -> dict[str, Any] | None:
-    """An archive line's fields from a page; None where no article is found in it.
+    """An archive line's fields from a page, as a crawler would read it; None where no article is found in it.
 
     Args:
         body: the page.
         url: where it was.
         charset: as the answer's headers say.
     """
-    import trafilatura
+    from ingest.catalogue import Source
 
-    markup: str | bytes = body
-    if charset:
-        try:
-            markup = body.decode(charset, "replace")
-        except LookupError:
-            markup = body
+    host = _host(url)
+    if not host:
+        return {"source": "", "url": url, "title": ""}
+    headers = {"content-type": f"text/html; charset={charset}" if charset else "text/html"}
+    page = Source(name=host, owner=host, url=url)
     try:
-        found: Any = trafilatura.bare_extraction(markup, url=url, include_comments=False, with_metadata=True)
-    except Exception:  # an extractor that stumbles over a page has found no article in it
+        found = article_of(body, headers, asked=Request(url=url), source=page, fetched_ms=0, rules={}, zone=UTC)
+    except UnreadableError:
         return None
-    if found is None or not (found.title or found.text):
+    if not found.records:
         return None
+    record = found.records[0]
     return {
-        "source": _host(url),
+        "source": host,
         "url": url,
-        "title": found.title,
-        "text": found.text,
-        "author": found.author,
-        "language": found.language,
-        "published_at": _published(markup if isinstance(markup, str) else body.decode("utf-8", "replace")) or found.date,
+        "title": record.title,
+        "text": record.text,
+        "language": record.language,
+        "published_at": _said(record.published_ms, record.published_precision),
     }
+
+
+def _said(published_ms: int | None, precision: Precision) -> str | None:
+    """A published time as an archive line says it: of a day, the day."""
+    if published_ms is None:
+        return None
+    moment = datetime.fromtimestamp(published_ms / 1_000, UTC)
+    return moment.date().isoformat() if precision == "day" else moment.isoformat(timespec=f"{precision}s")
 
 
 def _host(url: str) -> str:
@@ -138,18 +144,3 @@ def _host(url: str) -> str:
         return (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:
         return ""
-
-
-def _published(markup: str) -> str | None:
-    """A published time with its clock, where the page gives one: the extractor knows days only."""
-    from datetime import datetime
-
-    for pattern in _PUBLISHED:
-        match = pattern.search(markup)
-        if match:
-            try:
-                datetime.fromisoformat(match[1].strip())
-            except ValueError:
-                continue
-            return match[1].strip()
-    return None

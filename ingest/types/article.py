@@ -112,7 +112,7 @@ def _main_text(page: Page) -> str:
 def _published(page: Page, declared: Mapping[str, Any], rule: ArticleRules, zone: timezone) -> Moment | None:
     if rule.time:
         return _moment(time_text(page.first(rule.time)), zone)
-    meta = page.meta("article:published_time", "datePublished", "og:published_time", "publishdate", "pubdate", "parsely-pub-date")
+    meta = page.meta("article:published_time", "datePublished", "og:published_time", "publishdate", "pubdate", "parsely-pub-date", "date")
     return _moment(meta, zone) or _moment(declared.get("datePublished"), zone) or _moment(time_text(page.first("time[datetime]")), zone)
 
 

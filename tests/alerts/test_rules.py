@@ -1,5 +1,6 @@
 """Rules: one frozen tree from one file, with the hash that alerts carry."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,9 @@ def test_the_shipped_rules_load_and_an_hour_must_be_less_likely_than_a_day() -> 
 def test_comments_and_order_do_not_change_the_hash_and_a_number_does(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     bare = tmp_path / "bare.toml"
-    first, *others = text.split("[desk]")[0].split("[sighting]")
-    last = text.split("[desk]")[1]
-    sections = [("surge", first.partition("[surge]")[2]), ("desk", last), ("sighting", others[0])]
-    bare.write_text("\n".join(f"[{name}]\n" + "\n".join(_settings(body)) for name, body in reversed(sections)))
+    _, *sections = re.split(r"(?m)^(\[[a-z.]+\])$", text)
+    pairs = list(zip(sections[::2], sections[1::2], strict=True))
+    bare.write_text("\n".join(f"{name}\n" + "\n".join(_settings(body)) for name, body in reversed(pairs)))
 
     assert load_rules(bare).hash == load_rules().hash
     assert b.rules(forming_days=15).hash != load_rules().hash

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import nbinom
 
-from alerts.detectors import surge
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S, Seeing, SurgeDetector, strongest
+from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S, Seeing, SurgeDetector
+from alerts.detectors.window import EVIDENCE_MAX, strongest
 from alerts.rules import SurgeRules, load_rules
-from groundswell import windows
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 from groundswell.records import Candidate, Increment
 from stream.operators.exposure import Exposure
@@ -243,12 +242,7 @@ def test_evidence_shows_every_story_before_any_story_twice() -> None:
     negatives: list[list[str | int]] = [["a", "s", "o", 1, 900], ["b", "s", "o", 1, 950], ["c", "t", "o", 1, 100], ["d", "s", "o", 1, 920]]
 
     assert [row[0] for row in strongest(negatives)] == ["b", "c", "d", "a"]
-    assert len(strongest([[f"d{n}", "s", "o", 1, n] for n in range(900)])) == surge.EVIDENCE_MAX
-
-
-def test_places_of_counts_are_those_that_windows_are_written_with() -> None:
-    assert (surge.FRESH, surge.FRESH_NEGATIVE) == (windows.FRESH, windows.FRESH_NEGATIVE)
-    assert (windows.COUNTS[surge.FRESH], windows.COUNTS[surge.FRESH_NEGATIVE]) == ("fresh", "fresh_negative")
+    assert len(strongest([[f"d{n}", "s", "o", 1, n] for n in range(900)])) == EVIDENCE_MAX
 
 
 # --- over weeks -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""The trailing hour or day of a series: distinct fresh stories, owners, and the documents an alert would show.
+
+A story counts while its last tick lies in the window, so that tick is all that is remembered of it, however many documents it
+has. Of the negative documents of one tick the strongest are kept: the evidence of the window does not depend on the others.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from alerts.detectors.baseline import Baseline
+from groundswell.names import TICK_MS
+from groundswell.records import Increment
+from groundswell.windows import FRESH, FRESH_NEGATIVE
+
+EVIDENCE_MAX: Final = 200
+"""Documents of a candidate's evidence. What is not among the strongest so many of its tick is not among those of the window either."""
+
+Negatives = list[list[str | int]]
+
+
+class Latest:
+    """Keys by the last tick that had them, the oldest first."""
+
+    def __init__(self) -> None:
+        self._ticks: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def see(self, key: str, tick: int) -> None:
+        """A tick has the key; ticks come in order."""
+        self._ticks[key] = tick
+        self._ticks.move_to_end(key)
+
+    def forget_through(self, tick: int) -> None:
+        """Let go of keys whose last tick is not after this one."""
+        while self._ticks and next(iter(self._ticks.values())) <= tick:
+            self._ticks.popitem(last=False)
+
+    def since(self, tick: int) -> int:
+        """How many keys were seen at or after a tick."""
+        count = 0
+        for last in reversed(self._ticks.values()):
+            if last < tick:
+                break
+            count += 1
+        return count
+
+
+@dataclass
+class Window:
+    """What a window has to remember of increments until they leave it."""
+
+    period_s: int
+    baseline: Baseline
+    stories: Latest = field(default_factory=Latest)
+    negative: Latest = field(default_factory=Latest)  # stories with a fresh negative document
+    owners: Latest = field(default_factory=Latest)  # of those documents
+    last: tuple[int, int] | None = None  # tick and statistic of the last candidate
+    _known_owner: int | None = None  # the last tick with a negative document whose owner is known
+    _strongest: deque[tuple[int, Negatives]] = field(default_factory=deque)  # by tick
+
+    @property
+    def ticks(self) -> int:
+        """Length in ticks."""
+        return self.period_s * 1_000 // TICK_MS
+
+    def enter(self, row: Increment) -> None:
+        """Count an increment; ticks come in order."""
+        for story, owners in row.members.items():
+            if any(counts[FRESH] for counts in owners.values()):
+                self.stories.see(story, row.tick)
+                if any(counts[FRESH_NEGATIVE] for counts in owners.values()):
+                    self.negative.see(story, row.tick)
+        if not row.negatives:
+            return
+        for negative in row.negatives:
+            self.owners.see(str(negative[2]), row.tick)
+            if negative[3]:
+                self._known_owner = row.tick
+        before = self._strongest.pop()[1] if self._strongest and self._strongest[-1][0] == row.tick else []
+        kept = before + row.negatives if before else row.negatives
+        self._strongest.append((row.tick, kept if len(kept) <= EVIDENCE_MAX else strongest(kept)))
+
+    def leave(self, tick: int) -> None:
+        """As of a tick, what lies a window back has left."""
+        through = tick - self.ticks
+        for latest in (self.stories, self.negative, self.owners):
+            latest.forget_through(through)
+        while self._strongest and self._strongest[0][0] <= through:
+            self._strongest.popleft()
+
+    @property
+    def latest_tick(self) -> int | None:
+        """The last tick of the window with a fresh negative document."""
+        return self._strongest[-1][0] if self._strongest else None
+
+    def of_period(self, index: int) -> tuple[int, int]:
+        """Distinct fresh negative stories and distinct fresh stories of a calendar period, which is the last that has rows."""
+        begin = index * self.ticks
+        return self.negative.since(begin), self.stories.since(begin)
+
+    def owner_known(self, tick: int) -> bool:
+        """Whether any of the negative documents has a known owner."""
+        return self._known_owner is not None and self._known_owner > tick - self.ticks
+
+    def evidence(self) -> Negatives:
+        """The strongest of the negative documents."""
+        return strongest([negative for _, negatives in self._strongest for negative in negatives])
+
+
+def strongest(negatives: Negatives) -> Negatives:
+    """At most EVIDENCE_MAX documents: one of each story first, the most negative before the others."""
+    ordered = sorted(negatives, key=lambda n: (-int(n[4]), str(n[0])))
+    leaders: dict[str, list[str | int]] = {}
+    for negative in ordered:
+        leaders.setdefault(str(negative[1]), negative)
+    firsts = list(leaders.values())
+    rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
+    return (firsts + rest)[:EVIDENCE_MAX]
