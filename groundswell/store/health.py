@@ -197,7 +197,7 @@ def _said(rhythm: Rhythm, judged: State, poll: _Poll, *, at_ms: int, disabled: s
 def spoken(span_ms: int) -> str:
     """A span in its two largest units.
 
-    >>> spoken(45 * 60_000), spoken(26 * HOUR_MS), spoken(59_000)
+    >>> spoken(45 * 60_000), spoken(26 * 3_600_000), spoken(59_000)
     ('45 min', '1 d 2 h', '0 min')
     """
     minutes = max(0, span_ms) // 60_000

@@ -167,7 +167,7 @@ def test_with_a_history_the_live_run_alerts_where_it_would_still_have_been_formi
         assert unheld(store, LIVE_RUN, log) == {}
 
     assert copied["increments"] > 100
-    assert min(copied.values()) > 0
+    assert min(count for table, count in copied.items() if table != "blind_spans") > 0  # nobody was silent there
     with store.read() as connection:
         alerts, past = alerts_of(connection, LIVE_RUN), alerts_of(connection, PAST)
         due = list(connection.execute(select(t.outbox.c.alert_id)).scalars())

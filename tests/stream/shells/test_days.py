@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def play(store: Store, folder: Path, *, day: bool, zone: str = "UTC") -> None:
-    """Three quiet weeks, and then twenty negative stories on one day: all known at its end, as days are."""
+    """Quiet weeks, and then twenty negative stories on one day: all known at its end, as days are."""
     words = b.WORDS.split()
     rows: list[dict[str, Any] | bytes] = [
         archives.a_line(
@@ -36,7 +36,7 @@ def play(store: Store, folder: Path, *, day: bool, zone: str = "UTC") -> None:
             published_at=f"2026-09-{1 + n:02d}T12:00:00Z",
             known_at=f"2026-09-{1 + n:02d}T12:01:00Z",
         )
-        for n in range(21)
+        for n in range(24)
     ]
     rows += [
         archives.a_line(

@@ -82,9 +82,10 @@ def test_sixty_different_negative_posts_are_one_and_the_alert_says_that_nobody_k
     texts: set[str] = set()
     while len(texts) < 60:
         texts.add("{} {} {}, {}".format(*map(rng.choice, POOLS)))
-    (alert,) = [
+    alert, *updates = [
         a for a in alerts([*everyday, *posts(rng.sample(sorted(texts), 60))], tmp_path, instruments) if a.series == "entity:VitalunePharma"
     ]
+    assert {one.incident for one in updates} <= {alert.incident}
     assert not alert.owners_known
     assert "one platform, authors unknown" in alert.doubts
     assert len(alert.evidence) <= 20
