@@ -59,7 +59,7 @@ def compose(
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
         severity=_severity(main),
-        title=_title(main, display, rules),
+        title=_title(main, display),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
@@ -77,7 +77,7 @@ def compose(
         parts=_parts(main, documents),
         evidence=evidence,
         doubts=_doubts(main, without_fires=fires),
-        quiet_days=rules.sighting.quiet_days if main.kind == "sighting" else 0,
+        quiet_days=main.quiet_days,
         versions=versions,
     )
 
@@ -97,11 +97,11 @@ def _fires_without(main: Candidate, without: int, expected: float, rules: Rules)
     return p <= rules.surge.p_open(main.window_s)
 
 
-def _title(main: Candidate, display: Callable[[str], str], rules: Rules) -> str:
+def _title(main: Candidate, display: Callable[[str], str]) -> str:
     span = "a day" if main.window_s == DAY_S else "an hour"
     if main.kind == "sighting":
         stories = "1 story" if main.statistic == 1 else f"{main.statistic} stories"
-        return f"{display(main.series)}: {stories} in {span}, the first in {rules.sighting.quiet_days} days"
+        return f"{display(main.series)}: {stories} in {span}, the first in {main.quiet_days} days"
     if main.by == "share":
         share = 100 * main.statistic / max(1, main.stories)
         normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"

@@ -231,6 +231,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     level: Literal["open", "hold"]  # hysteresis: hold only keeps an open incident alive
     evidence: list[list[str | int]]  # as Increment.negatives, most negative first, one per story first, at most 200
     kind: Literal["surge", "sighting"] = "surge"
+    quiet_days: int = 0  # sighting: days before it that were heard without one, at most the rules' number
 
 
 # --- 4. what the desk decides -------------------------------------------------------------------------------------------------

@@ -145,6 +145,7 @@ class SightingDetector:
             level="open" if quiet else "hold",
             evidence=strongest(documents),
             kind="sighting",
+            quiet_days=min(rules.quiet_days, (tick * TICK_MS - (seeing.first_hour or 0) * HOUR_MS) // DAY_MS),
         )
 
     def _limit(self, expected: float, *, owners: int) -> int:

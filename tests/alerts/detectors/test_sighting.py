@@ -158,6 +158,15 @@ def test_good_news_of_a_risk_is_not_counted() -> None:
     assert Watch().hear(b.T0_TICK, "Quill", "Tarn", "Moss", "Fell", sentiment="positive") == []
 
 
+def test_it_is_said_to_be_the_first_in_no_more_days_than_were_heard() -> None:
+    young, old = Watch(), Watch()
+    young.sky.first_hour = (b.T0_MS - 20 * DAY_MS) // HOUR_MS
+    for watch in (young, old):
+        watch.hear(b.T0_TICK, "Quill", "Tarn", "Moss", "Fell")
+
+    assert [watch.found[0].quiet_days for watch in (young, old)] == [20, 30]
+
+
 def test_stale_news_is_no_sighting() -> None:
     assert Watch().hear(b.T0_TICK, "Quill", "Tarn", "Moss", fresh=False) == []
 
