@@ -6,15 +6,15 @@ import click
 
 from groundswell.cli import options as o
 from groundswell.exports import iso
-from groundswell.names import TICK_MS
+from groundswell.names import DAY_MS, TICK_MS
 
 if TYPE_CHECKING:
     from groundswell.store.health import SourceHealth
     from ingest.catalogue import Source
 
 COLUMNS: Final = ["source", "state", "since", "why", "last_document", "last_poll", "expected_per_day", "silent_s", "usual_s", "allowed_s"]
-GAP_OF_RHYTHM_MS: Final = {"daily": 86_400_000, "weekly": 604_800_000, "monthly": 2_678_400_000}
-"""Words for a rhythm in the catalogue that say how long a gap may be; what comes oftener shows its own within two weeks."""
+SELDOM: Final = 1.0
+"""Items a day at which a rhythm in the catalogue says how long a gap may be; what comes oftener shows its own within two weeks."""
 
 
 @click.command()
@@ -50,7 +50,13 @@ def health(as_of: str | None, run: str | None, store_url: str | None, form: str,
 
 
 def _promised_ticks(source: "Source") -> int:
-    return GAP_OF_RHYTHM_MS.get(str(getattr(source, "rhythm", "")), 0) // TICK_MS
+    """The gap that its rhythm in the catalogue leads one to expect, 0 where it says none.
+
+    >>> from ingest.catalogue import Source
+    >>> [_promised_ticks(Source(name="n", owner="o", url="https://o.example", rhythm=r)) * TICK_MS // DAY_MS for r in (0.1, 1, 20, None)]
+    [10, 1, 0, 0]
+    """
+    return round(DAY_MS / source.rhythm) // TICK_MS if source.rhythm and source.rhythm <= SELDOM else 0
 
 
 def _row(one: "SourceHealth", at_ms: int) -> dict[str, Any]:
