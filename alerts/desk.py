@@ -19,7 +19,7 @@ from typing import Final, Literal
 import msgspec
 
 from alerts.rules import DeskRules
-from groundswell.names import DAY_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, TICK_MS, content_id, series_kind
 from groundswell.records import Candidate, Decision
 
 Verdict = Literal["alert", "joined", "held"]
@@ -114,7 +114,7 @@ class DeskState:
             return None
         if told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day:
             return None
-        if candidate.series not in told.series and candidate.series.startswith("flag:"):
+        if candidate.series not in told.series and series_kind(candidate.series) == "flag":
             return f"another risk, {candidate.series}"
         if candidate.statistic >= self.rules.update_growth * told.statistic:
             return f"{candidate.statistic} stories, {told.statistic} were told"
@@ -193,12 +193,12 @@ def _subject(series: str) -> str:
     >>> _subject("entity:SVB"), _subject("flag:liquidity_run:SVB"), _subject("topic:debt_credit:en")
     ('SVB', 'SVB', 'topic:debt_credit:en')
     """
-    return series if series.startswith("topic:") else series.rsplit(":", 1)[1]
+    return series if series_kind(series) == "topic" else series.rsplit(":", 1)[1]
 
 
 def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:
     """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    is_topic = candidate.series.startswith("topic:")
+    is_topic = series_kind(candidate.series) == "topic"
     return candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic, candidate.series, candidate.window_s
 
 
@@ -213,4 +213,4 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
-    return sorted(candidates, key=lambda c: (c.series.startswith("topic:"), evidence_p_ppt(c), -c.statistic, c.series, c.window_s))
+    return sorted(candidates, key=lambda c: (series_kind(c.series) == "topic", evidence_p_ppt(c), -c.statistic, c.series, c.window_s))

@@ -126,6 +126,15 @@ def flag_series(flag: str, entity_id: str) -> str:
     return f"flag:{flag}:{entity_id}"
 
 
+def series_kind(series: str) -> str:
+    """What a series is of: the first word of its key.
+
+    >>> series_kind("flag:litigation:SVB"), series_kind("topic:debt_credit:zh")
+    ('flag', 'topic')
+    """
+    return series.partition(":")[0]
+
+
 def content_id(*parts: str) -> str:
     """Sixteen hexadecimal digits that depend on the parts alone: ids of documents, stories, incidents, alerts.
 

@@ -33,7 +33,7 @@ from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
-from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
+from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS, series_kind
 from groundswell.records import (
     Admission,
     Arrival,
@@ -298,8 +298,8 @@ class Fold:
         """The memory of a series, empty when it is new."""
         memory = self.series.get(series)
         if memory is None:
-            is_risk = series.startswith("flag:")
-            detector = SightingDetector(series, self.rules) if is_risk else self.make_detector(series, self.rules.surge)
+            of_risk = series_kind(series) == "flag"
+            detector = SightingDetector(series, self.rules) if of_risk else self.make_detector(series, self.rules.surge)
             detector.use(self.readers)
             memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), detector)
         return memory

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from groundswell.names import CANARY_SERIES, CANARY_SOURCE, DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
-from groundswell.records import Contribution, Document, Kind, Score
+from groundswell.records import Contribution, Document, Kind, Score, Sentiment
 
 FRESH_MS: Final[Mapping[Kind, int]] = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}
 """How old a document may be when it becomes known and still lead to an alert; later ones are shown, counted apart."""
@@ -30,50 +30,40 @@ def contribute(document: Document, score: Score) -> list[Contribution]:
         score: as stored.
     """
     if document.source == CANARY_SOURCE:
-        return [_canary(document, score)]
-    daily = document.published_precision == "day"
+        return [_counted(document, score, CANARY_SERIES, fresh=False, sentiment="neutral", negative_ppm=0)]
     age_ms = document.known_ms - document.published_ms
-    fresh = age_ms <= (FRESH_DAILY_MS if daily else FRESH_MS[document.kind])
+    fresh = age_ms <= (FRESH_DAILY_MS if _daily(document) else FRESH_MS[document.kind])
     entities = list(dict.fromkeys(mention.entity_id for mention in score.mentions))[:ENTITIES_MAX]
-    return [
-        Contribution(
-            series=series,
-            document_id=document.document_id,
-            known_ms=document.known_ms,
-            published_ms=document.published_ms,
-            daily=daily,
-            fresh=fresh,
-            owner=document.owner,
-            owner_known=document.owner_known,
-            sentiment=score.sentiment,
-            negative_ppm=score.negative_ppm,
-            digest=score.digest,
-        )
-        for series in [
-            topic_series(score.topic, score.language),
-            *map(entity_series, entities),
-            *(flag_series(flag, subject) for flag in score.flags for subject in _subjects(document, score)),
-        ]
+    subjects = _subjects(document, score) if score.flags else []
+    series = [
+        topic_series(score.topic, score.language),
+        *map(entity_series, entities),
+        *(flag_series(flag, subject) for flag in score.flags for subject in subjects),
     ]
+    return [_counted(document, score, key, fresh=fresh, sentiment=score.sentiment, negative_ppm=score.negative_ppm) for key in series]
+
+
+def _counted(document: Document, score: Score, series: str, *, fresh: bool, sentiment: Sentiment, negative_ppm: int) -> Contribution:
+    return Contribution(
+        series=series,
+        document_id=document.document_id,
+        known_ms=document.known_ms,
+        published_ms=document.published_ms,
+        daily=_daily(document),
+        fresh=fresh,
+        owner=document.owner,
+        owner_known=document.owner_known,
+        sentiment=sentiment,
+        negative_ppm=negative_ppm,
+        digest=score.digest,
+    )
+
+
+def _daily(document: Document) -> bool:
+    return document.published_precision == "day"
 
 
 def _subjects(document: Document, score: Score) -> list[str]:
     """Whose risk a flag is: the companies of the title, where they are few. An authority there is who acts, not who is at risk."""
     titled = dict.fromkeys(m.entity_id for m in score.mentions if m.start < len(document.title) and not m.authority)
     return list(titled) if len(titled) <= SUBJECTS_MAX else []
-
-
-def _canary(document: Document, score: Score) -> Contribution:
-    return Contribution(
-        series=CANARY_SERIES,
-        document_id=document.document_id,
-        known_ms=document.known_ms,
-        published_ms=document.published_ms,
-        daily=False,
-        fresh=False,
-        owner=document.owner,
-        owner_known=document.owner_known,
-        sentiment="neutral",
-        negative_ppm=0,
-        digest=score.digest,
-    )

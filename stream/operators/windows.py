@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from groundswell.names import PANE_MS, SENTIMENTS
+from groundswell.names import PANE_MS, SENTIMENTS, series_kind
 from groundswell.records import Contribution, Increment
 from groundswell.windows import COUNTS, DOCUMENTS, FRESH, FRESH_NEGATIVE, NEGATIVE_PPM, Members
 
@@ -21,7 +21,7 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
         # A default told without any tone is no good news; that a lawsuit was dismissed is.
-        against = is_negative or (contribution.series.startswith("flag:") and contribution.sentiment != "positive")
+        against = is_negative or (series_kind(contribution.series) == "flag" and contribution.sentiment != "positive")
         counts[DOCUMENTS] += 1
         counts[1 + SENTIMENTS.index(contribution.sentiment)] += 1
         counts[NEGATIVE_PPM] += contribution.negative_ppm

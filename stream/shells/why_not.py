@@ -16,7 +16,7 @@ from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S
 from alerts.rules import Rules
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError
-from groundswell.names import TICK_MS, flag_series
+from groundswell.names import LANGUAGES, TICK_MS, entity_series, flag_series, series_kind, topic_series
 from groundswell.records import Alert, Candidate, Decision
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates
@@ -25,8 +25,6 @@ from models.entities import Catalogue
 from models.taxonomy import RISK_FLAGS, TOPIC_NAMES
 from stream.shells.rebuild import rebuild_fold
 from stream.shells.versions import VersionsInForce
-
-LANGUAGES = ("en", "zh")
 
 
 class Held(NamedTuple):
@@ -67,15 +65,15 @@ def series_named(name: str, catalogue: Catalogue) -> list[str]:
     Raises:
         NotFoundError: nothing is called so.
     """
-    if name.split(":", 1)[0] in ("entity", "topic", "flag") and ":" in name:
+    if ":" in name and series_kind(name) in ("entity", "topic", "flag"):
         return [name]
     companies = [name] if name in catalogue.entities else list(dict.fromkeys(m.entity_id for m in catalogue.find(name)))
     if companies:
-        return [key for one in companies for key in (f"entity:{one}", *(flag_series(flag, one) for flag in RISK_FLAGS))]
+        return [key for one in companies for key in (entity_series(one), *(flag_series(flag, one) for flag in RISK_FLAGS))]
     folded = name.casefold()
     topics = [topic for topic, names in TOPIC_NAMES.items() if folded in (topic, *(word.casefold() for word in names.values()))]
     if topics:
-        return [f"topic:{topic}:{language}" for topic in topics for language in LANGUAGES]
+        return [topic_series(topic, language) for topic in topics for language in LANGUAGES]
     reason = f"{name!r}: no company, topic or series is called so; look it up: groundswell entities list --search {name.split()[0]!r}"
     raise NotFoundError(reason)
 
