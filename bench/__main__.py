@@ -18,6 +18,7 @@ from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.replays import ROOT, commit_of, machine
 from bench.resources import of_a_burst
 from bench.scoring import scoring
+from bench.shares import shares
 from bench.stream import of_the_stream
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "latency": of_a_live_run,
     "resources": of_a_burst,
     "detect": detectors,
+    "shares": shares,
     "scoring": scoring,
     "gpu": on_a_gpu,
 }

@@ -32,10 +32,10 @@ __all__ = ["Check", "Probe", "checks"]
 
 PYTHON: Final = ((3, 11), (3, 13))  # from, below: pyproject.toml says the same, and a test compares
 PACKAGES: Final = (
-    "aiohttp", "aiokafka", "aiosmtplib", "ahocorasick", "alembic", "click", "cssselect", "faust", "feedparser", "grafana_api", "jinja2",
-    "jmespath", "kafka", "lxml", "msgspec", "numpy", "onnxruntime", "pandas", "prometheus_client", "protego", "psycopg", "py3langid",
-    "pyarrow", "rensa", "rich", "safetensors", "scipy", "slack_sdk", "sqlalchemy", "starlette", "structlog", "tokenizers", "trafilatura",
-    "uvicorn", "warcio",
+    "aiohttp", "aiokafka", "aiosmtplib", "ahocorasick", "alembic", "argon2", "click", "cssselect", "faust", "feedparser", "grafana_api",
+    "itsdangerous", "jinja2", "jmespath", "kafka", "lark", "lxml", "msgspec", "numpy", "onnxruntime", "pandas", "prometheus_client",
+    "protego", "psycopg", "py3langid", "pyarrow", "rensa", "rich", "safetensors", "scipy", "slack_sdk", "sqlalchemy", "starlette",
+    "structlog", "tokenizers", "trafilatura", "uvicorn", "warcio",
 )  # fmt: skip
 """What each dependency is imported as; a test counts them against pyproject.toml."""
 

@@ -1,4 +1,4 @@
-"""Which version of each kind is in force at which known time, in one run: model, rules, company catalogue.
+"""Which version of each kind is in force at which known time, in one run: model, rules, company catalogue, measured errors.
 
     known time   0 ............ 10:00:00 ............ 14:30:00 ....
     model        A            | B                               B from the first document known at 10:00:00 or later
@@ -18,6 +18,8 @@ from groundswell.names import TICK_MS
 MODEL: Final = "model"
 RULES: Final = "rules"
 CATALOGUE: Final = "catalogue"
+ERRORS: Final = "errors"
+"""What the models were measured to get wrong: shares are corrected for it when they are read. No alert rests on it, and none names it."""
 PAST_OF: Final = "past of "
 """PAST_OF + a model: the re-scored run that says what this model would have said before it was in force. No alert names it."""
 

@@ -211,6 +211,10 @@ class Models(_Section, frozen=True):
         Literal["auto", "linear"],
         Meta(description="auto: the models in force (`groundswell models list`); linear: the linear models alone, for a fast backfill."),
     ] = "auto"
+    errors: Annotated[
+        tuple[str, ...],
+        Meta(description="Files of `groundswell models errors`: what models of your own get wrong, for corrected shares."),
+    ] = ()
     device: Annotated[
         Literal["cpu", "cuda"],
         Meta(description="What encoders run on: cpu (ONNX Runtime, int8), or cuda (a GPU, by torch, bf16; needs the extra torch)."),

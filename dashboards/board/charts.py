@@ -5,7 +5,8 @@ work without JavaScript, in a printout and under a policy that allows neither in
 figures are real text (`<title>`), and the markup can be tested. Axis labels are HTML beside the picture: the picture
 stretches with its column, the letters do not.
 
-Reading: a line is the negative share of documents, the band around it its 90 % interval, bars below are documents.
+Reading: a line is the negative share of documents (of topics: corrected for the model's errors), the band around it its 90 % interval,
+bars below are documents.
 Hatched = fewer than the usual sources were seeing; dashed = the window is still filling; grey = no baseline yet.
 """
 
@@ -144,8 +145,8 @@ class _Drawing:
     def band(self) -> Iterator[str]:
         """The 90 % interval, where there are documents in neighbouring windows."""
         for run in self._runs():
-            upper = [(self._middle(cell), self.y(cell.high or 0)) for cell in run]
-            lower = [(self._middle(cell), self.y(cell.low or 0)) for cell in reversed(run)]
+            upper = [(self._middle(cell), self.y(cell.shown.high if cell.shown else 0)) for cell in run]
+            lower = [(self._middle(cell), self.y(cell.shown.low if cell.shown else 0)) for cell in reversed(run)]
             if len(run) == 1:
                 (middle, high), (_, low) = upper[0], lower[0]
                 half = self.step * 0.3
@@ -155,8 +156,8 @@ class _Drawing:
     def line(self) -> Iterator[str]:
         """The share itself; windows that are still filling hang on a dashed line."""
         for run in self._runs():
-            closed = [(self._middle(cell), self.y(cell.share or 0)) for cell in run if cell.complete]
-            filling = [(self._middle(cell), self.y(cell.share or 0)) for cell in run if not cell.complete]
+            closed = [(self._middle(cell), self.y(cell.shown.share if cell.shown else 0)) for cell in run if cell.complete]
+            filling = [(self._middle(cell), self.y(cell.shown.share if cell.shown else 0)) for cell in run if not cell.complete]
             for name, points in (("line", closed), ("line open", closed[-1:] + filling if filling else [])):
                 if len(points) == 1:
                     (middle, height), half = points[0], self.step * 0.3
@@ -165,7 +166,7 @@ class _Drawing:
                     yield f'<polyline class="{name}" points="{_points(points)}"/>'
 
     def _runs(self) -> Iterator[list[Cell]]:
-        for empty, run in groupby(self.cells, key=lambda cell: cell.share is None):
+        for empty, run in groupby(self.cells, key=lambda cell: cell.shown is None):
             if not empty:
                 yield list(run)
 
@@ -212,8 +213,9 @@ def sight(exposure: float | None) -> str:
 def window_text(cell: Cell, clock: Clock) -> str:
     """One window in words."""
     said = [clock.span(cell.start_ms, cell.end_ms)]
-    if cell.documents:
-        said.append(f"{percent(cell.share)} negative ({percent(cell.low)} to {percent(cell.high)}), {cell.negative} of {cell.documents}")
+    if cell.shown:
+        called = f"{cell.negative} of {cell.documents}" + (" called so" if cell.corrected else "")
+        said.append(f"{percent(cell.shown.share)} negative ({percent(cell.shown.low)} to {percent(cell.shown.high)}), {called}")
     else:
         said.append("no documents")
     if sight(cell.exposure):
@@ -226,7 +228,7 @@ def window_text(cell: Cell, clock: Clock) -> str:
 def sentence(title: str, cells: Sequence[Cell], *, alerts: int) -> str:
     """What a small chart shows, in words."""
     documents = sum(cell.documents for cell in cells)
-    shares = [cell.share for cell in cells if cell.share is not None and cell.complete]
+    shares = [cell.shown.share for cell in cells if cell.shown is not None and cell.complete]
     if not documents or not shares:
         return f"{title}: {count(documents)} documents, no complete window with any"
     blind = sum(1 for cell in cells if sight(cell.exposure))

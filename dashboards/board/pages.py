@@ -227,6 +227,9 @@ def cell_json(cell: Cell) -> dict[str, Any]:
         "negative_share": _rounded(cell.share),
         "low": _rounded(cell.low),
         "high": _rounded(cell.high),
+        "corrected_share": _rounded(cell.corrected.share if cell.corrected else None),
+        "corrected_low": _rounded(cell.corrected.low if cell.corrected else None),
+        "corrected_high": _rounded(cell.corrected.high if cell.corrected else None),
         "complete": cell.complete,
         "exposure": _rounded(cell.exposure),
     }

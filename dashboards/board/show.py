@@ -132,7 +132,7 @@ def _sum(read: Board, topic: str, language: str) -> int:
 
 def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
     cells, alerts = read.series[series], read.alerts_of(series)
-    closed = [cell for cell in cells if cell.complete and cell.share is not None]
+    closed = [cell for cell in cells if cell.complete and cell.shown is not None]
     documents, negative = sum(cell.documents for cell in cells), sum(cell.negative for cell in cells)
     drawn = charts.chart(
         cells,
@@ -144,7 +144,7 @@ def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
         title=title,
         measured=series not in read.unmeasured,
         chart=drawn,
-        last=closed[-1].share if closed else None,
+        last=closed[-1].shown.share if closed and closed[-1].shown else None,
         last_text=charts.window_text(closed[-1], clock) if closed else "no complete window with documents",
         mean=negative / documents if documents else None,
         documents=documents,

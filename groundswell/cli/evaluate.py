@@ -123,6 +123,11 @@ def _waiting(what: str) -> Iterator[None]:
 
 
 # --- labelled texts --------------------------------------------------------------------------------------------------------
+def examples_of(data: Path) -> list["Example"]:
+    """Every labelled text of DATA, of the dev part where it is a folder of sets; see _examples."""
+    return _examples(data, "dev", ())
+
+
 def _examples(data: Path, part: "Part", chosen: Sequence[str]) -> list["Example"]:
     """Every labelled text of DATA, or those of the chosen sets.
 

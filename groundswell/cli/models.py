@@ -133,6 +133,35 @@ def compare(first: str, second: str, file: Any, limit: int, form: str) -> None:
     click.echo(msgspec.json.encode(found).decode() if form == "json" else "\n".join(_shown(found)))
 
 
+@models.command()
+@click.argument("name")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write them here, for models.errors.")
+def errors(name: str, data: Path, output: Path | None) -> None:
+    """Count what bundle NAME makes of the labelled texts of DATA, by language and topic: what shares are corrected for.
+
+    DATA is what `groundswell evaluate` takes; texts count whose label says at least whether they are negative. Without FILE they are
+    shown: texts that are negative and those called so among them, others and those called negative among them.
+    """
+    from groundswell.cli.evaluate import examples_of
+    from models.answers import answers_of
+    from models.error_matrix import error_matrices, written
+    from stream.operators.normalise import detect_language
+
+    scorer = _scorer(name)
+    examples = [one for one in examples_of(data) if one.language in scorer.languages and (one.sentiment, one.negative) != (None, None)]
+    matrices = error_matrices(examples, answers_of(scorer, examples, detect=detect_language), scorer.languages)
+    if not matrices:
+        message = f"{data}: holds no text of a language of {name} whose sentiment is labelled; name other data"
+        raise UsageError(message)
+    for matrix in matrices:
+        click.echo(f"{matrix.model} ({matrix.language}; {', '.join(matrix.corpora)})")
+        for topic, row in {**matrix.topics, "all": matrix.whole}.items():
+            click.echo(f"  {topic:24} {row.hits:5.0f} of {row.negatives:5.0f} negative   {row.alarms:5.0f} of {row.others:5.0f} others")
+    if output is not None:
+        output.write_bytes(written(matrices))
+
+
 def _shown(found: "Comparison") -> Iterator[str]:
     yield f"{found.lines:,} lines, {found.both:,} scored by both"
     for side in found.sides:

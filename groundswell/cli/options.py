@@ -86,6 +86,7 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
         rules=Path(chosen.rules.path) if chosen.rules.path else None,
         catalogues=companies,
         registry=Path(chosen.models.registry) if chosen.models.registry else None,
+        errors=[Path(name) for name in chosen.models.errors],
         use=chosen.models.use,
         device=chosen.models.device,
         bundles=dict.fromkeys(found.languages, found.name) if found else None,

@@ -15,6 +15,7 @@ from groundswell.names import DAY_MS, TICK_MS
 SERIES_COLUMNS = [
     "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
     "negative_share", "low", "high", "complete", "exposure", "known_basis",
+    "corrected_share", "corrected_low", "corrected_high",
 ]  # fmt: skip
 ALERT_COLUMNS = ["id", "opened_at", "kind", "severity", "series", "title", "statistic", "expected", "owners"]
 
@@ -46,8 +47,8 @@ def series(
     """Print windows of series; KEY is a series or a glob such as 'entity:*'.
 
     Windows are [start, end) on the published axis; empty ones are printed with zeros. A topic that the model cannot
-    measure in a language has no counts: that is not zero. known_basis: the weakest of the run; assumed times are no evidence
-    of who knew what when.
+    measure in a language has no counts: that is not zero. Shares of topics are also given corrected for the model's measured
+    errors. known_basis: the weakest of the run; assumed times are no evidence of who knew what when.
     """
     from groundswell.store import query
     from groundswell.store.basis import basis_of_run
@@ -98,8 +99,11 @@ def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
         "high": counts.high,
         "complete": int(one.complete),
         "exposure": one.exposure,
+        "corrected_share": one.corrected and one.corrected.share,
+        "corrected_low": one.corrected and one.corrected.low,
+        "corrected_high": one.corrected and one.corrected.high,
     }
-    return row if measured else row | dict.fromkeys(SERIES_COLUMNS[3:12])
+    return row if measured else row | dict.fromkeys([*SERIES_COLUMNS[3:12], *SERIES_COLUMNS[15:]])
 
 
 @click.command()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from groundswell.schedule import InForce, Schedule
 
 COLUMNS: Final = ["kind", "hash", "since", "state"]
-KINDS_TO_PUT: Final = ("rules",)
+KINDS_TO_PUT: Final = ("rules", "errors")
 RESCORE_NICE: Final = 10
 """The past can wait; a live document cannot."""
 
@@ -61,22 +61,23 @@ def _state(row: "InForce", schedule: "Schedule", reached_ms: int) -> str:
 @click.option("--in", "ahead", default="1m", show_default=True, metavar="SPAN", help="How far ahead it comes into force.")
 @o.store_option
 def put(kind: str, file: Path, ahead: str, store_url: str | None) -> None:
-    """Put the rules of FILE in force in the live run, a little ahead: from the same tick on for every worker and the desk.
+    """Put the rules or measured errors of FILE in force in the live run, a little ahead: from the same tick on for everybody.
 
     Nothing is started again. A model comes into force with `groundswell models promote`, a company catalogue with the setting and a start.
     """
     from alerts.rules import load_rules
     from groundswell.clock import SystemClock
     from groundswell.store.versions import put_in_force
+    from models.error_matrix import load_matrices
     from stream.shells.versions import content_of_rules
 
-    span_ms, rules = o.duration_ms(ahead, name="--in"), load_rules(file)
-    now_ms = SystemClock().now_ms()
-    rows = put_in_force(o.open_store(store_url), LIVE_RUN, {kind: content_of_rules(rules)}, now_ms=now_ms + span_ms)
+    span_ms = o.duration_ms(ahead, name="--in")
+    given = content_of_rules(load_rules(file)) if kind == "rules" else load_matrices([file])
+    rows = put_in_force(o.open_store(store_url), LIVE_RUN, {kind: given}, now_ms=SystemClock().now_ms() + span_ms)
     for row in rows:
         click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
     if not rows:
-        click.echo(f"{kind} {rules.hash}: nothing to do, they are the newest already")
+        click.echo(f"{kind} {given[0]}: nothing to do, they are the newest already")
 
 
 @click.command()

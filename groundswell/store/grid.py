@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, TICK_MS
+from groundswell.prevalence import CorrectedShare
 from groundswell.store import schema as t
+from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.query import closed_ms, hour_exposures, language_of
 from groundswell.windows import wilson
 
@@ -29,6 +31,14 @@ class Cell:
     high: float | None
     complete: bool  # known time has passed the window's end
     exposure: float | None  # mean share of the usual volume that was seeing; None where no hour of it has closed
+    corrected: CorrectedShare | None = None  # the share, corrected for the model's measured errors; None where there are none
+
+    @property
+    def shown(self) -> CorrectedShare | None:
+        """What a chart draws: the corrected share, else the share as the model gave it; None where there are no documents."""
+        if self.corrected is not None or self.share is None or self.low is None or self.high is None:
+            return self.corrected
+        return CorrectedShare(self.share, self.low, self.high)
 
 
 def series_grid(
@@ -75,9 +85,10 @@ def series_grid(
     for language in {language_of(name) for name in series}:
         hours = hour_exposures(connection, run, language, start_ms=start_ms, end_ms=end_ms)
         exposures[language] = [_mean_exposure(hours, start, start + window_ms) for start in starts]
+    corrections = corrections_of(connection, run)
     return {
         name: [
-            _cell(start, start + window_ms, counts.get((name, i), (0, 0)), known_ms, exposures[language_of(name)][i])
+            _cell(name, start, start + window_ms, counts.get((name, i), (0, 0)), known_ms, exposures[language_of(name)][i], corrections)
             for i, start in enumerate(starts)
         ]
         for name in series
@@ -96,7 +107,9 @@ def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | N
     return sum(seen) / len(seen) / 1e6 if seen else None
 
 
-def _cell(begin: int, end: int, counts: tuple[int, int], known_ms: int, exposure: float | None) -> Cell:
+def _cell(
+    name: str, begin: int, end: int, counts: tuple[int, int], known_ms: int, exposure: float | None, corrections: Corrections
+) -> Cell:
     documents, negative = counts
     low, high = wilson(negative, documents) if documents else (None, None)
     return Cell(
@@ -109,6 +122,7 @@ def _cell(begin: int, end: int, counts: tuple[int, int], known_ms: int, exposure
         high=high,
         complete=known_ms >= end,
         exposure=exposure,
+        corrected=corrections.share(name, begin, negative=negative, documents=documents),
     )
 
 

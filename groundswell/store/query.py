@@ -12,8 +12,10 @@ from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.local_log import LocalLog
 from groundswell.names import CANARY_SERIES, DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, TOPICS, topic_series
+from groundswell.prevalence import CorrectedShare
 from groundswell.records import Alert
 from groundswell.store import schema as t
+from groundswell.store.corrections import corrections_of
 from groundswell.store.derived import increment_of
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
@@ -71,6 +73,7 @@ class SeriesWindow:
     counts: WindowView
     complete: bool  # known time has passed the window's end
     exposure: float | None  # mean share of the usual volume that was seeing; None where no hour of it has closed
+    corrected: CorrectedShare | None  # negative_share, corrected for the model's measured errors; None where there are none
 
 
 def series_like(connection: Connection, run: str, patterns: Sequence[str]) -> list[str]:
@@ -139,15 +142,18 @@ def series_windows(
         absorb(members.setdefault(index, {}), increment_of(series, tick, pane, daily=daily, body=body).members)
     known_ms = min(closed_ms(connection, run) or 0, as_of_ms if as_of_ms is not None else 2**62)
     exposures = hour_exposures(connection, run, language_of(series), start_ms=start_ms, end_ms=end_ms)
+    corrections = corrections_of(connection, run)
     for index in range(windows):
         begin = start_ms + index * window_ms
+        counts = view(members.get(index, {}))
         yield SeriesWindow(
             series=series,
             start_ms=begin,
             end_ms=begin + window_ms,
-            counts=view(members.get(index, {})),
+            counts=counts,
             complete=known_ms >= begin + window_ms,
             exposure=_mean_exposure(exposures, begin, begin + window_ms),
+            corrected=corrections.share(series, begin, negative=counts.negative, documents=counts.documents),
         )
 
 

@@ -14,12 +14,13 @@ from groundswell.clock import SystemClock
 from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN
-from groundswell.schedule import CATALOGUE, MODEL, RULES
+from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES
 from groundswell.store import schema as t
 from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
 from groundswell.store.versions import AHEAD_MS, begin_schedule, put_in_force
 from models.entities import Catalogue
+from models.error_matrix import load_matrices
 from models.registry import Use, current_scorer, registry_at
 from models.scorer import Scorer
 from models.taxonomy import FLAG_NAMES, TOPIC_NAMES
@@ -38,12 +39,15 @@ class Instruments:
     versions: dict[str, str]  # their hashes: model, catalogue, rules
     models: Models | None = None  # brings other models to a live run; None where none can be promoted
     content: bytes = b"{}"  # what the model's version holds: which bundles it is made of
+    errors: tuple[str, bytes] | None = None  # hash and content of what models were measured to get wrong
 
     @property
     def contents(self) -> dict[str, tuple[str, bytes]]:
         """Kind -> (hash, content) of each of them."""
         given = {MODEL: (self.scorer.model_id, self.content), RULES: content_of_rules(self.rules)}
-        return given | ({CATALOGUE: (self.versions[CATALOGUE], b"{}")} if CATALOGUE in self.versions else {})
+        if CATALOGUE in self.versions:
+            given[CATALOGUE] = (self.versions[CATALOGUE], b"{}")
+        return given | ({ERRORS: self.errors} if self.errors else {})
 
     def in_force(self, run: str) -> VersionsInForce:
         """The rules and hashes of a run, as whoever folds or decides it needs them."""
@@ -65,6 +69,7 @@ def load_instruments(
     rules: Path | None = None,
     catalogues: Sequence[Path] = (),
     registry: Path | None = None,
+    errors: Sequence[Path] = (),
     use: Use = "auto",
     device: str = "cpu",
     bundles: Mapping[str, str] | None = None,
@@ -75,12 +80,13 @@ def load_instruments(
         rules: a rules file.
         catalogues: more companies.
         registry: the folder whose promoted models are in force; None: those that ship.
+        errors: measured errors of more models, files of `groundswell models errors`.
         use: "linear": the shipped linear models, whatever is in force.
         device: that encoders run on, "cpu" or "cuda".
         bundles: {language: name}, instead of what the registry has in force: for a run that asks what another model would have said.
 
     Raises:
-        SettingsError: a rules file, catalogue or registry that cannot be used.
+        SettingsError: a rules file, catalogue, file of errors or registry that cannot be used.
         BundleError: a bundle in force is broken.
         NotFoundError: a bundle in force is gone.
     """
@@ -107,6 +113,7 @@ def load_instruments(
         versions={CATALOGUE: catalogue.hash, MODEL: scorer.model_id, RULES: chosen.hash},
         models=known(now_ms=lambda: SystemClock().now_ms() + AHEAD_MS) if registry and chosen_use == "auto" and not bundles else None,
         content=content,
+        errors=load_matrices(errors),
     )
 
 
@@ -144,8 +151,8 @@ def open_run(
         instruments: what the process was started with.
         manifest: what the run is made from.
         now_ms: the moment from which other instruments are in force; by default at once.
-        others_work: other processes work on the live run too: only `groundswell versions put` changes its rules, so that workers with
-            different files do not take turns.
+        others_work: other processes work on the live run too: only `groundswell versions put` changes its rules and errors, so that
+            workers with different files do not take turns.
 
     Raises:
         UsageError: the run exists with other input or other instruments, or is being dropped.
@@ -164,7 +171,7 @@ def open_run(
             connection.execute(t.runs.update().where(t.runs.c.run == run).values(kind=kind))
             begin_schedule(store, connection, run, instruments.contents)
     if run == LIVE_RUN:
-        contents = {kind: given for kind, given in instruments.contents.items() if not (others_work and kind == RULES)}
+        contents = {kind: given for kind, given in instruments.contents.items() if not (others_work and kind in (RULES, ERRORS))}
         put_in_force(store, run, contents, now_ms=now_ms, manifest={**(manifest or {}), **manifest_of_model(instruments.scorer)})
         with store.read() as connection:
             return manifest_of(connection, run)

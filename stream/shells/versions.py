@@ -17,7 +17,7 @@ from groundswell.errors import BundleError, UsageError
 from groundswell.exports import iso
 from groundswell.logs import logger
 from groundswell.names import LIVE_RUN
-from groundswell.schedule import CATALOGUE, MODEL, PAST_OF, RULES, InForce, Schedule
+from groundswell.schedule import CATALOGUE, ERRORS, MODEL, PAST_OF, RULES, InForce, Schedule
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
 from groundswell.store.versions import check_schedule, content_of, contents_of, put_in_force, read_schedule
@@ -106,7 +106,8 @@ class VersionsInForce:
 
     def hashes_at(self, tick: int) -> dict[str, str]:
         """{kind: hash} in force in a tick: what its alerts carry."""
-        return {**self.fallback, **{kind: name for kind, name in self.schedule.at_tick(tick).items() if not kind.startswith(PAST_OF)}}
+        named = {kind: name for kind, name in self.schedule.at_tick(tick).items() if kind != ERRORS and not kind.startswith(PAST_OF)}
+        return {**self.fallback, **named}
 
 
 @dataclass

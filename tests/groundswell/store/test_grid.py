@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, TICK_MS
+from groundswell.prevalence import ErrorMatrix, Errors, corrected_share
 from groundswell.records import Increment
+from groundswell.store import schema as t
 from groundswell.store.derived import insert_increments
 from groundswell.store.grid import first_hour_ms, most_active, series_grid
 from groundswell.store.query import series_windows
@@ -44,6 +47,32 @@ def test_the_grid_says_what_the_series_windows_say(store: Store, window_ms: int,
             assert [(c.documents, c.negative, c.share, c.low, c.high) for c in cells] == [
                 (w.counts.documents, w.counts.negative, w.counts.negative_share, w.counts.low, w.counts.high) for w in windows
             ]
+    store.close()
+
+
+def test_a_topics_share_is_corrected_by_the_errors_in_force_at_the_windows_start_and_a_companys_is_not(store: Store) -> None:
+    model = "fake-1"
+    errors = Errors(hits=80, negatives=100, alarms=100, others=1_000)
+    matrices = [ErrorMatrix(model=model, language=language, corpora=["made"], whole=errors, topics={}) for language in ("en", "zh")]
+    since_ms = END_MS - 6 * HOUR_MS
+    rows = [
+        {"run": "r", "kind": kind, "effective_ms": effective_ms, "hash": name}
+        for kind, effective_ms, name in (("model", 0, model), ("errors", 0, "none"), ("errors", since_ms, "some"))
+    ]
+    contents = [{"kind": "errors", "hash": name, "content": canonical(found)} for name, found in (("none", []), ("some", matrices))]
+    with store.write() as connection:
+        store.insert(connection, t.in_force, rows)
+        store.insert(connection, t.versions, contents)
+    with store.read() as connection:
+        grid = series_grid(connection, "r", [EN, BANK], start_ms=START_MS, end_ms=END_MS, window_ms=HOUR_MS)
+        windows = list(series_windows(connection, "r", EN, start_ms=START_MS, end_ms=END_MS, window_ms=HOUR_MS))
+    filled = [cell for cell in grid[EN] if cell.documents]
+    assert {cell.corrected is not None for cell in filled if cell.start_ms >= since_ms} == {True}
+    assert {cell.corrected is not None for cell in filled if cell.start_ms < since_ms} == {False}
+    assert all(cell.corrected is None for cell in grid[BANK])
+    assert [cell.corrected for cell in grid[EN]] == [window.corrected for window in windows]
+    last = filled[-1]
+    assert last.corrected == corrected_share(last.negative, last.documents, matrices[0].of_topic("debt_credit"))
     store.close()
 
 
