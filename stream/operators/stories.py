@@ -6,7 +6,8 @@ Method: MinHash (Broder 1997, "On the resemblance and containment of documents")
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,8 @@ DIGEST_SEED: Final = 42
 DIGEST_CHARACTERS: Final = 400
 SIMILARITY_MIN: Final = 0.5
 LEADER_LIFE_MS: Final = 3 * DAY_MS
-LEADERS_MAX: Final = 1_000
+LEADERS_MAX: Final = 20_000
+"""A day of a series with a new story every four seconds. A series with more forgets its oldest, and copies of those count as stories."""
 
 _CARRIER = re.compile(r"^(?:\W*\brt\b\W*@\w+:?\s*)+|https?://\S*|(?<!\w)@\w+|[^\w$]+", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -52,17 +54,27 @@ def digest(text: str) -> bytes:
 
 @dataclass
 class Leaders:
-    """The live leaders of one series: at most LEADERS_MAX, none older than LEADER_LIFE_MS in known time."""
+    """The live leaders of one series: at most LEADERS_MAX, none older than LEADER_LIFE_MS in known time.
 
-    stories: list[Story] = field(default_factory=list)
+    A document is compared with every one of them, by a byte of each word of the digests: equal words have equal bytes, so no leader
+    that is alike enough is missed; the few whose bytes say so are compared by their words.
+    """
+
+    known: InitVar[Sequence[Story]] = ()
     similarity_min: float = SIMILARITY_MIN
-    _words: NDArray[np.uint32] = field(init=False)
+    _stories: list[Story] = field(init=False, default_factory=list)
+    _first: int = field(init=False, default=0)  # what stands before it is forgotten, and moved away now and then
+    _bytes: NDArray[np.uint8] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._words = np.zeros((8, DIGEST_WORDS), dtype="<u4")
-        known, self.stories = self.stories, []
+    def __post_init__(self, known: Sequence[Story]) -> None:
+        self._bytes = np.zeros((max(8, len(known)), DIGEST_WORDS), dtype=np.uint8)
         for story in known:
             self._append(story)
+
+    @property
+    def stories(self) -> list[Story]:
+        """The live leaders, oldest first."""
+        return self._stories[self._first :]
 
     def assign(self, contribution: Contribution, *, tick: int) -> tuple[str, Story | None]:
         """The story that a document belongs to, and the story itself where the document founds it.
@@ -73,13 +85,9 @@ class Leaders:
             RecordError: a digest of another length than this release compares.
         """
         self._retire(contribution.known_ms)
-        words = np.frombuffer(check_digest(contribution.digest), dtype="<u4")
-        count = len(self.stories)
-        if count:
-            same = _equal_words(self._words[:count], words)
-            best = int(same.argmax())
-            if same[best] >= self.similarity_min * DIGEST_WORDS:
-                return self.stories[best].story, None
+        leader = self._most_alike(_words(check_digest(contribution.digest)))
+        if leader is not None:
+            return leader.story, None
         story = Story(
             series=contribution.series,
             story=contribution.document_id,
@@ -90,26 +98,38 @@ class Leaders:
         self._append(story)
         return story.story, story
 
+    def _most_alike(self, words: NDArray[np.uint32]) -> Story | None:
+        live = self._bytes[self._first : len(self._stories)]
+        alike = np.flatnonzero(_equal(live, words.astype(np.uint8)) >= self.similarity_min * DIGEST_WORDS)
+        if not len(alike):
+            return None
+        found = [self._stories[self._first + place] for place in alike.tolist()]
+        same = [int(np.count_nonzero(_words(story.digest) == words)) for story in found]
+        best = max(same)
+        return found[same.index(best)] if best >= self.similarity_min * DIGEST_WORDS else None
+
     def _append(self, story: Story) -> None:
-        count = len(self.stories)
-        if count == len(self._words):
-            self._words = np.concatenate([self._words, np.zeros_like(self._words)])
-        self._words[count] = np.frombuffer(story.digest, dtype="<u4")
-        self.stories.append(story)
+        count = len(self._stories)
+        if count == len(self._bytes):
+            self._bytes = np.concatenate([self._bytes, np.zeros_like(self._bytes)])
+        self._bytes[count] = _words(story.digest).astype(np.uint8)
+        self._stories.append(story)
 
     def _retire(self, known_ms: int) -> None:
-        """Forget leaders that are too old or too many; a batch at a time, so that the array moves seldom."""
-        too_old = known_ms - LEADER_LIFE_MS
-        old = 0
-        while old < len(self.stories) and self.stories[old].founded_ms < too_old:
-            old += 1
-        old = max(old, len(self.stories) - LEADERS_MAX + 1)
-        if old > 0:
-            del self.stories[:old]
-            self._words[: len(self.stories)] = self._words[old : old + len(self.stories)].copy()
+        """Forget leaders that are too old or too many; what is forgotten is moved away when it is half of all."""
+        too_old, count = known_ms - LEADER_LIFE_MS, len(self._stories)
+        while self._first < count and (self._stories[self._first].founded_ms < too_old or count - self._first >= LEADERS_MAX):
+            self._first += 1
+        if self._first * 2 > count:
+            del self._stories[: self._first]
+            self._bytes[: count - self._first] = self._bytes[self._first : count].copy()
+            self._first = 0
 
 
-def _equal_words(leaders: NDArray[np.uint32], words: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """How many words of each leader's digest are equal: eight comparisons to a byte, whose bits are counted."""
-    packed: NDArray[np.uint64] = np.packbits(leaders == words, axis=1).view(np.uint64)
-    return np.bitwise_count(packed)[:, 0]
+def _words(digest: bytes) -> NDArray[np.uint32]:
+    return np.frombuffer(digest, dtype="<u4")
+
+
+def _equal(leaders: NDArray[np.uint8], words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How many bytes of each leader's are equal: eight comparisons to a byte, whose bits are counted."""
+    return np.bitwise_count(np.packbits((leaders == words).ravel()).view(np.uint64))

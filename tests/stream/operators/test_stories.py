@@ -2,14 +2,16 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundswell.errors import RecordError
+from groundswell.names import DIGEST_WORDS
 from groundswell.records import Contribution, Story
 from stream.operators import stories
-from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, Leaders, digest, shingles
+from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, SIMILARITY_MIN, Leaders, digest, shingles
 from tests import builders as b
 
 TOLD = "Harbour Bank delays the redemption of its Lanjin note by ninety days after a run on deposits"
@@ -95,6 +97,26 @@ def test_leaders_restored_from_their_rows_go_on_like_those_that_lived(seed: int,
     restored = Leaders(founded)
 
     assert [restored.assign(c, tick=1) for c in items[border:]] == [alive.assign(c, tick=1) for c in items[border:]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32))
+def test_the_leader_found_is_the_one_that_comparing_every_word_finds(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    leaders, known = Leaders(), []
+    for number in range(40):
+        words = chance.integers(0, 2**32, DIGEST_WORDS, dtype=np.uint32)
+        if known:  # some words of one that is there, some that only look so in their last byte
+            other = np.frombuffer(known[chance.integers(len(known))].digest, dtype="<u4")
+            same, near = chance.random(DIGEST_WORDS) < chance.random(), chance.random(DIGEST_WORDS) < 0.5
+            words = np.where(same, other, np.where(near, other ^ np.uint32(256), words)).astype("<u4")
+        told_by = b.a_contribution(document_id=f"d{number:04}", digest=words.tobytes())
+        counts = [int((np.frombuffer(story.digest, dtype="<u4") == words).sum()) for story in known]
+        best = max(counts, default=0)
+        expected = known[counts.index(best)].story if best >= SIMILARITY_MIN * DIGEST_WORDS else told_by.document_id
+        story, founded = leaders.assign(told_by, tick=0)
+        assert story == expected
+        known += [founded] if founded else []
 
 
 def test_a_leader_is_forgotten_after_its_life() -> None:
