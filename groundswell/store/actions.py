@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from groundswell.codec import canonical, decode
@@ -221,6 +221,12 @@ def _read(connection: Connection, table: Table, kind: type[R], wanted: Iterable[
     columns = [table.c[name] for name in kind.__struct_fields__]
     order = table.c.at_ms, *table.primary_key.columns.values()[-1:]
     return [kind(**row) for row in connection.execute(select(*columns).where(*wanted, *until).order_by(*order)).mappings()]
+
+
+def rows_said(connection: Connection, run: str) -> int:
+    """How many actions and verdicts there are: it grows with whatever a page could say anew of them."""
+    counts = [select(func.count()).select_from(table).where(table.c.run == run).scalar_subquery() for table in (t.actions, t.verdicts)]
+    return int(connection.execute(select(counts[0] + counts[1])).scalar_one())
 
 
 def said_of(connection: Connection, run: str, incident: str) -> list[Said]:
