@@ -49,7 +49,7 @@ def record_action(connection: Connection, run: str, action: Action) -> bool:
     _check_action(action)
     said = said_of(connection, run, action.incident)
     if not said and not connection.execute(select(exists().where(_incident(run, action.incident)))).scalar_one():
-        reason = f"incident {action.incident!r}: run {run!r} has none of that name; `groundswell alerts` lists them"
+        reason = f"incident {action.incident!r}: run {run!r} has none of that name; `groundswell inbox` lists them"
         raise NotFoundError(reason)
     name = _hash(msgspec.structs.replace(action, alert=None))
     alert = action.alert or (said[-1].alert if said else None)
@@ -134,6 +134,9 @@ def _check_action(action: Action) -> None:
             "assignee, snooze may name until_ms, mute_story a story, and no other does"
         )
         raise UsageError(reason)
+    if action.until_ms is not None and action.until_ms <= action.at_ms:
+        reason = f"action 'snooze': until {iso(action.until_ms)}, which is past at {iso(action.at_ms)}; give a later moment"
+        raise UsageError(reason)
     if action.what == "comment" and not action.note.strip():
         reason = "action 'comment': its note is empty; write what is to be said"
         raise UsageError(reason)
@@ -143,7 +146,7 @@ def _check_said(who: str, note: str) -> None:
     if not who.strip() or len(who) > NAME_MAX or len(note) > NOTE_MAX:
         reason = (
             f"who has {len(who)} characters, the note {len(note)}: a name has 1 to {NAME_MAX}, a note at most {NOTE_MAX}; say who does "
-            "this (--who, or GROUNDSWELL_WHO), and shorten the note"
+            "this, and shorten the note"
         )
         raise UsageError(reason)
 
@@ -183,7 +186,7 @@ def incident_named(connection: Connection, text: str, *, run: str | None = None)
         found = [IncidentNamed(*row, None) for row in connection.execute(incidents.order_by(i.run, i.incident))]
     if not text or len({(one.run, one.incident, one.alert) for one in found}) != 1:
         what = "no alert or incident has that id" if not found else f"{len(found)} begin so"
-        reason = f"{text!r}: {what}; `groundswell alerts` lists them, and --run NAME chooses between runs"
+        reason = f"{text!r}: {what}; `groundswell inbox` lists them, and --run NAME chooses between runs"
         raise NotFoundError(reason)
     named = found[0]
     if named.alert is None and (said := said_of(connection, named.run, named.incident)):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from groundswell.codec import decode
 from groundswell.judged import words_of
-from groundswell.lifecycle import FOR_EVER_MS, Hush, Life, hush_of, life_of
+from groundswell.lifecycle import FOR_EVER_MS, Hush, Life, State, hush_of, life_of
 from groundswell.names import ROLE_DESK, TICK_MS
 from groundswell.records import Action, Alert, VerdictWord
 from groundswell.schedule import RULES, Schedule
@@ -89,6 +89,12 @@ def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | No
         first_ms, last_ms = min(first_ms, span[0]), max(last_ms, span[1])
     said = map(said_by, alerts)
     return life_of(said, actions, founded_ms=first_ms, last_ms=last_ms, quiet_ms=rules.at(last_ms), known_ms=known_ms)
+
+
+def state_of(connection: Connection, run: str, incident: str, *, now_ms: int) -> State:
+    """The state of one incident now; one that nobody was told of is forming."""
+    found = (row.life.state for row in inbox(connection, run, now_ms=now_ms) if row.incident == incident)
+    return next(found, "forming")
 
 
 def last_done_ms(connection: Connection, run: str, who: str) -> int | None:

@@ -111,6 +111,7 @@ def test_a_correction_is_of_the_newest_text_of_its_document_and_belongs_to_no_ru
         (acknowledge(note="x" * 2_001), "a note at most 2000"),
         (acknowledge(what="assign"), "assign names an assignee"),
         (acknowledge(until_ms=5), "snooze may name until_ms"),
+        (acknowledge(what="snooze", until_ms=NOW), "which is past at 2026-11-17T05:27:00Z; give a later moment"),
         (acknowledge(what="comment"), "its note is empty"),
     ],
 )
@@ -145,7 +146,7 @@ def test_an_incident_is_found_by_its_id_or_by_an_alerts_as_short_as_it_is_unique
     assert a.incident_named(connection, INCIDENT[:4]) == (RUN, INCIDENT, UPDATE.id)
     assert a.incident_named(connection, "0fff", run=RUN).alert is None
     for text in ("0f", "zz", ""):
-        with pytest.raises(NotFoundError, match="`groundswell alerts` lists them"):
+        with pytest.raises(NotFoundError, match="`groundswell inbox` lists them"):
             a.incident_named(connection, text)
 
 
