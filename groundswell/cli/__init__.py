@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verdict": ("groundswell.cli.judge", "say what an alert was: true, false, old news, ..."),
     "correct": ("groundswell.cli.judge", "say what is wrong with the reading of a document"),
     "missed": ("groundswell.cli.judge", "say that an alert was expected, and see what stopped it"),
+    "quality": ("groundswell.cli.quality", "how good a month's alerts were, by what people did and said"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),

@@ -18,6 +18,7 @@ from groundswell.errors import UsageError
 from groundswell.names import DAY_MS
 
 if TYPE_CHECKING:
+    from groundswell.local_log import LocalLog
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from models.entities import Catalogue
@@ -103,6 +104,16 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
         device=chosen.models.device,
         bundles=dict.fromkeys(found.languages, found.name) if found else None,
     )
+
+
+def live_log(run: str) -> "LocalLog | None":
+    """The live run's local log, where it is this machine's and not Kafka's."""
+    from groundswell.local_log import LocalLog
+    from groundswell.names import LIVE_RUN
+
+    chosen = settings()
+    path = Path(chosen.data.dir) / "live.log"
+    return LocalLog(path) if run == LIVE_RUN and not chosen.kafka.bootstrap and path.exists() else None
 
 
 def time_ms(text: str, *, name: str, end: bool = False) -> int:

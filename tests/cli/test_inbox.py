@@ -193,3 +193,19 @@ def test_what_was_missed_is_recorded_with_what_stood_between(ask: Ask, store: St
 def test_an_id_that_is_nobodys_says_where_to_look(ask: Ask) -> None:
     refused = ask("ack", "zzzz", fails=GroundswellError)
     assert "no alert or incident has that id; `groundswell inbox` lists them" in str(refused.exception)
+
+
+def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask: Ask, store: Store) -> None:
+    alerts = told(store)
+    month = iso(alerts[0].opened_ms)[:7]
+    ask("verdict", alerts[0].id, "true")
+    printed = ask("quality", "report", "--month", month, "--format", "jsonl", who=None).stdout
+    found = {(row["figure"], row["group"]): row for row in map(json.loads, printed.splitlines())}
+    in_month = [alert for alert in alerts if iso(alert.opened_ms)[:7] == month]
+    assert found["alerts", "all"]["value"] == len(in_month)
+    assert found["verdicts", "true"]["value"] == 1
+    assert found["precision", "all"]["value"] is None
+    assert "not enough data: 1 of 1, 10 are needed" in found["precision", "all"]["note"]
+    assert "figure" in ask("quality", "report", who=None).stdout
+    refused = ask("quality", "report", "--month", "november", who=None, fails=GroundswellError)
+    assert "write 2026-11" in str(refused.exception)
