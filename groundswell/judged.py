@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from groundswell.codec import canonical
-from groundswell.records import Alert, AlertKind, Verdict, VerdictWord
+from groundswell.records import Alert, AlertKind, Corrected, Correction, Verdict, VerdictWord
 from groundswell.windows import wilson
 
 ENOUGH: Final = 10
@@ -98,6 +98,24 @@ def _word(said: list[Verdict]) -> VerdictWord:
     votes = Counter(verdict.word for verdict in said)
     most = max(votes.values())
     return next(verdict.word for verdict in reversed(said) if votes[verdict.word] == most)
+
+
+def agreed(corrections: Iterable[Correction]) -> dict[tuple[str, str, Corrected], str | None]:
+    """{(document, content, what): what most people say is right}, each with the last thing they said; None where they disagree."""
+    last: dict[tuple[str, str, Corrected, str], str] = {}
+    for one in sorted(corrections, key=lambda one: (one.at_ms, canonical(one))):
+        # Companies that a text is not about are several facts, not several answers to one question.
+        content = f"{one.content_hash} {one.value}" if one.what == "company" else one.content_hash
+        last[one.document_id, content, one.what, one.who] = one.value
+    votes: dict[tuple[str, str, Corrected], Counter[str]] = defaultdict(Counter)
+    for (document_id, content, what, _), value in last.items():
+        votes[document_id, content, what][value] += 1
+    return {key: _only(found) for key, found in votes.items()}
+
+
+def _only(votes: Counter[str]) -> str | None:
+    most = [value for value, number in votes.items() if number == max(votes.values())]
+    return most[0] if len(most) == 1 else None
 
 
 def record_of(alerts: Iterable[Alert], words: Mapping[str, VerdictWord]) -> Record:

@@ -60,7 +60,7 @@ def verdict(alert: str, word: str, note: str, who: str, run: str | None, store_u
 def correct(
     document_id: str, sentiment: str | None, topic: str | None, not_company: str | None, note: str, who: str, store_url: str | None
 ) -> None:
-    """Say what is wrong with the reading of a document: a label for the next training.
+    """Say what is wrong with the reading of a document; `groundswell labels export` hands it to the next training.
 
     Nothing that was counted changes: a score is what a model said. DOCUMENT_ID stands in an alert's evidence
     (`groundswell alerts --format jsonl`).

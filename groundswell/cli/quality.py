@@ -1,6 +1,7 @@
 """Commands over what people said: the report of a month, and labels for the next model."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -70,3 +71,31 @@ def _month_ms(text: str) -> tuple[int, int]:
         reason = f"--month {text!r}: not a month; write 2026-11"
         raise UsageError(reason) from error
     return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
+
+
+@click.group()
+def labels() -> None:
+    """What people said, as labelled texts for the next model."""
+
+
+@labels.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
+@click.option("--verdicts", is_flag=True, help="Also the documents that alerts judged true rest on, as negative: weak labels.")
+@o.run_option
+@o.store_option
+def export(folder: Path, verdicts: bool, run: str | None, store_url: str | None) -> None:
+    """Write what people corrected to FOLDER, as JSON lines that a training recipe can name, and labels.toml with the lines that name them.
+
+    Only texts that are stored are written; what is left out is counted with its reason. Check them before training:
+    `groundswell data check DATA_DIR --recipe FOLDER/labels.toml`.
+    """
+    from groundswell.store.query import run_named
+    from models.labels import RECIPE, export_labels
+
+    with o.open_store(store_url).read() as connection:
+        made = export_labels(connection, run_named(connection, run), folder, verdicts=verdicts)
+    for name, lines in made.files.items():
+        click.echo(f"{folder / name}: {lines:,} texts")
+    click.echo(f"{folder / RECIPE}: {len(made.files)} tables [[data.user]]; add them to a training recipe, see docs/training.md")
+    for reason, documents in made.left_out.items():
+        click.echo(f"left out: {documents:,}: {reason}", err=True)

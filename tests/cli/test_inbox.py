@@ -209,3 +209,14 @@ def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask:
     assert "figure" in ask("quality", "report", who=None).stdout
     refused = ask("quality", "report", "--month", "november", who=None, fails=GroundswellError)
     assert "write 2026-11" in str(refused.exception)
+
+
+def test_labels_are_written_with_a_recipe_that_data_check_reads(ask: Ask, store: Store, tmp_path: Path) -> None:
+    alert = told(store)[0]
+    ask("correct", alert.evidence[0].document_id, "--sentiment", "neutral")
+    ask("verdict", alert.id, "true")
+    done = ask("labels", "export", str(tmp_path / "labels"), "--verdicts", who=None)
+    assert "corrections_en_news.jsonl: 1 texts" in done.stdout
+    assert "labels.toml: 2 tables [[data.user]]" in done.stdout
+    checked = ask("data", "check", str(tmp_path), "--recipe", str(tmp_path / "labels" / "labels.toml"), who=None)
+    assert "corrections_en_news" in checked.stdout
