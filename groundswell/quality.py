@@ -153,7 +153,8 @@ def _trust(month: Month) -> Iterator[Figure]:
     yield Figure("blind hours", "all", sum(month.blind_ms.values()) / 3_600_000, cases=len(month.blind_ms), note="cases: sources")
     for source, blind_ms in sorted(month.blind_ms.items()):
         yield Figure("blind hours", source, blind_ms / 3_600_000, cases=1)
-    yield Figure("canaries that arrived", "all", month.canaries, cases=24 * month.days, note="cases: hours")
+    if month.is_live:
+        yield Figure("canaries that arrived", "all", month.canaries, cases=24 * month.days, note="cases: hours")
     if month.unbalanced is None:
         yield Figure("sources out of balance", "all", None, note="the run's log is not on this machine")
     else:
