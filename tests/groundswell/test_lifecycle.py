@@ -95,6 +95,14 @@ def test_an_acknowledgement_of_what_is_over_opens_nothing() -> None:
     assert states(life([FIRST], done)) == ["forming", "open", "resolved"]
 
 
+def test_two_actions_of_one_millisecond_have_one_order_however_they_are_read() -> None:
+    both = [act("assign", T0 + 1, assignee="bo", who="ana"), act("assign", T0 + 1, assignee="cy", who="dee")]
+    turned = [act("resolve", T0 + 1, alert="a0"), act("reopen", T0 + 1, alert="a0")]
+    for actions in (both, turned):
+        assert life([FIRST], actions) == life([FIRST], actions[::-1])
+        assert hush_of([FIRST], actions, now_ms=T0 + 2) == hush_of([FIRST], actions[::-1], now_ms=T0 + 2)
+
+
 def test_the_last_one_it_was_given_to_has_it() -> None:
     found = life([FIRST], [act("assign", T0 + 2, assignee="cy"), act("assign", T0 + 1)])
     assert (found.assignee, found.state) == ("cy", "open")
