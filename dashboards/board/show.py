@@ -17,6 +17,7 @@ from groundswell.exports import iso
 from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
 from groundswell.store.conditions import TITLES
+from groundswell.store.judged import Before
 from groundswell.store.query import total
 from groundswell.windows import wilson
 
@@ -36,7 +37,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: words.visible(display(series)), "duration": words.duration, "daybars": charts.daybars,
     }  # fmt: skip
-    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES}
+    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "verdict_titles": words.VERDICT_TITLES}
     return made
 
 
@@ -170,6 +171,7 @@ class DossierShown:
     factor: str
     first_published: Quote | None
     first_known: Quote | None
+    before: Before
 
 
 def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
@@ -194,6 +196,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
         factor=_factor(alert),
         first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
         first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
+        before=around.before,
     )
 
 

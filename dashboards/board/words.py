@@ -27,6 +27,23 @@ TOPIC_TITLES: Final = {
     "market_moves": "Market moves",
     "general_other": "General & other",
 }
+STATE_TITLES: Final = {
+    "en": {"forming": "forming", "open": "open", "acknowledged": "acknowledged", "resolved": "resolved", "reopened": "reopened"},
+    "zh": {"forming": "形成中", "open": "未处理", "acknowledged": "已确认", "resolved": "已解决", "reopened": "重新打开"},
+}
+"""States of an incident (groundswell/lifecycle.py), for readers of either language."""
+
+VERDICT_TITLES: Final = {
+    "en": {
+        "true": "true", "false": "false", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic",
+        "duplicate": "duplicate",
+    },
+    "zh": {
+        "true": "属实", "false": "误报", "old_news": "旧闻", "wrong_company": "公司有误", "wrong_topic": "主题有误", "duplicate": "重复",
+    },
+}  # fmt: skip
+"""Words of a verdict on an alert (groundswell/judged.py), for readers of either language."""
+
 LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}
 WINDOWS_KEPT: Final = 4096
 _DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
