@@ -14,7 +14,7 @@
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
---     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads
+--     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads; and adds what people do and say, changes none of it
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
@@ -68,12 +68,14 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
+            ('groundswell_board', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries'])
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
+                'actions', 'verdicts', 'corrections', 'misses'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

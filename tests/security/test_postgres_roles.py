@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -16,13 +16,19 @@ from deploy.kafka import secure
 from groundswell.clock import ManualClock
 from groundswell.errors import DependencyError
 from groundswell.names import TICK_MS
+from groundswell.records import Action, Correction, Miss, Verdict
 from groundswell.store import schema as t
+from groundswell.store.actions import record_action, record_correction, record_miss, record_verdict
 from groundswell.store.conditions import open_conditions
+from groundswell.store.derived import insert_alert
+from groundswell.store.facts import write_intake
 from groundswell.store.store import HEAD, Store
 from ingest.spool_report import SpoolReport
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.publish import publish_archive
 from stream.shells.topics import prepare_run
+from tests.alerts.alert_factory import an_alert
+from tests.builders import a_document
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
 from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
@@ -101,14 +107,28 @@ def test_nobody_but_the_owner_changes_the_tables(opened: Callable[[str], Store],
         may_not(store, statement)
 
 
-def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> None:
+def test_the_board_reads_all_and_adds_what_people_say_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
     store = opened("board")
     with store.read() as connection:
         for table in t.metadata.sorted_tables:
             connection.execute(text(f"SELECT count(*) FROM {table.name}"))
+    said = {t.actions, t.verdicts, t.corrections, t.misses}
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
-        may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+        may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
+        if table not in said:
+            may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+    with opened("keeper").write() as connection:
+        insert_alert(store, connection, RUN, an_alert(), targets=[])
+    document = a_document()
+    with opened("keeper").write() as connection:
+        write_intake(store, connection, RUN, admissions=[], documents=[document])
+    alert, by = an_alert(), dict[str, Any](at_ms=1, who="ana")
+    with store.write() as connection:
+        assert record_action(connection, RUN, Action(incident=alert.incident, what="acknowledge", **by))
+        assert record_verdict(connection, RUN, Verdict(alert=alert.id, word="true", **by))
+        assert record_correction(connection, Correction(document_id=document.document_id, what="sentiment", value="neutral", **by))
+        assert record_miss(connection, RUN, Miss(name="Linlan Bank", moment_ms=1, **by))
 
 
 def test_the_crawler_says_what_waits_in_its_spool_and_reads_nothing_else(
