@@ -103,7 +103,7 @@ def test_leaders_restored_from_their_rows_go_on_like_those_that_lived(seed: int,
 @given(st.integers(0, 2**32))
 def test_the_leader_found_is_the_one_that_comparing_every_word_finds(seed: int) -> None:
     chance = np.random.default_rng(seed)
-    leaders, known = Leaders(), []
+    leaders, known = Leaders(), list[Story]()
     for number in range(40):
         words = chance.integers(0, 2**32, DIGEST_WORDS, dtype=np.uint32)
         if known:  # some words of one that is there, some that only look so in their last byte
