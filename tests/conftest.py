@@ -1,8 +1,11 @@
 """Fixtures that start real peers, and the rule for where a peer is missing; the machinery is in tests/peers.py."""
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     from tests.nginx_peer import Nginx
+    from tests.prometheus_peer import Prometheus
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
@@ -98,6 +102,21 @@ def postgres_store_url(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty PostgreSQL database that this test has to itself."""
     with peers.fresh_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> "Iterator[Callable[[Sequence[str]], Prometheus]]":
+    """Starts a Prometheus of this test's own that scrapes the given HOST:PORT addresses every second."""
+    from tests.prometheus_peer import prometheus_server
+
+    with ExitStack() as started:
+        yield lambda targets: started.enter_context(prometheus_server(tmp_path, targets))
+
+
+@pytest.fixture
+def docker_compose() -> str:
+    """Path of docker-compose, which reads a compose file without an engine."""
+    return shutil.which("docker-compose") or ""
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from dashboards.grafana import promql, sql, variables
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Panel, Promql, Row, Sql, Step, annotation
 from groundswell.metrics import BALANCE_TERMS, DROP_REASONS, LOAD_RESULTS, OUTBOX_STATES, POLL_RESULTS, STAGES
+from groundswell.names import RAW_PARTITIONS
 
 UID: Final = f"{PREFIX}pipeline"
 
@@ -92,7 +93,7 @@ def _speed(limits: Limits) -> Row:
             Panel(
                 "timeseries", "Raw partitions behind the clock", "Time of each raw partition as fold has it. The "
                 "slowest holds all others back.",
-                (Promql(promql.PARTITIONS_BEHIND, "{{partition}}"),), "s", steps=late,
+                (Promql(promql.PARTITIONS_BEHIND, "{{partition}}", at_least=RAW_PARTITIONS),), "s", steps=late,
             ),
             Panel(
                 "timeseries", "Contributions that wait", "Contributions held until their tick closes, and raw partitions that wait.",
