@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dashboards.grafana.model import FOLDER_TITLE, FOLDER_UID, POSTGRES, POSTGRES_UID, PROMETHEUS, PROMETHEUS_UID, Dashboard, Json
 
@@ -16,6 +17,7 @@ SCRAPE_INTERVAL: Final = "15s"
 """How often Prometheus reads the processes (deploy/prometheus/prometheus.yml): Grafana makes $__rate_interval of it."""
 
 POSTGRES_VERSION: Final = 1500
+POSTGRES_PORT: Final = 5432
 CONNECTIONS_MAX: Final = 10
 PATH: Final = "/var/lib/grafana/dashboards/groundswell"
 """Where Grafana finds the dashboards; deploy/compose.yaml mounts them there."""
@@ -40,6 +42,22 @@ class StoreAccess:
     user: str
     password: str
     sslmode: str
+
+    @classmethod
+    def of_url(cls, url: str) -> "StoreAccess":
+        """The same from a URL; a server without sslmode in it is asked for TLS.
+
+        >>> StoreAccess.of_url("postgresql://reader:p%40ss@db/groundswell?sslmode=disable")
+        StoreAccess(address='db:5432', database='groundswell', user='reader', password='p@ss', sslmode='disable')
+        """
+        parts = urlsplit(url)
+        return cls(
+            address=f"{parts.hostname}:{parts.port or POSTGRES_PORT}",
+            database=unquote(parts.path.removeprefix("/")),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            sslmode=dict(parse_qsl(parts.query)).get("sslmode", "require"),
+        )
 
 
 FROM_ENVIRONMENT: Final = StoreAccess("${STORE_ADDRESS}", "${STORE_DATABASE}", "${STORE_USER}", "${STORE_PASSWORD}", "${STORE_SSLMODE}")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dashboards.grafana.lint_queries import promql_complaints, sql_complaints
 from dashboards.grafana.model import (
@@ -105,7 +105,14 @@ def _complaints(dashboard: Json, known: Known) -> Iterator[Complaint]:
 
 def panels(dashboard: Json) -> Iterator[Json]:
     """Every panel that is no row's heading."""
-    yield from (panel for panel in dashboard["panels"] if panel["type"] != "row")
+    yield from (panel for panel in dashboard["panels"] if panel.get("type") != "row")
+
+
+def _dressed(panel: Json, what: str) -> list[Any]:
+    """Every value of a field option of a panel: of all values, and of single columns."""
+    config = panel.get("fieldConfig", {})
+    single = [one["value"] for override in config.get("overrides", []) for one in override["properties"] if one["id"] == what]
+    return [config.get("defaults", {}).get(what), *single]
 
 
 # --- the dashboard itself -----------------------------------------------------------------------------------------------------
@@ -167,7 +174,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _places(dashboard: Json) -> Iterator[Complaint]:
-    ids = Counter(panel["id"] for panel in dashboard["panels"])
+    ids = Counter(panel.get("id") for panel in dashboard["panels"])
     titles = Counter(panel.get("title") for panel in panels(dashboard))
     for what, counted in (("id", ids), ("title", titles)):
         for value, times in counted.items():
@@ -194,12 +201,10 @@ def _panels(dashboard: Json) -> Iterator[Complaint]:
     for panel in panels(dashboard):
         title, said = str(panel.get("title") or ""), str(panel.get("description") or "")
         if not title:
-            yield Complaint(f"id {panel['id']}", "a panel has a title", repr(title), "name what it shows")
+            yield Complaint(f"id {panel.get('id')}", "a panel has a title", repr(title), "name what it shows")
         if len(said.split()) < DESCRIPTION_WORDS_MIN or not said.endswith("."):
             yield Complaint(title, "a panel's description is a sentence", repr(said), "say what it shows and how to read it")
-        units = [panel["fieldConfig"]["defaults"].get("unit")]
-        units += [one["value"] for override in panel["fieldConfig"]["overrides"] for one in override["properties"] if one["id"] == "unit"]
-        for unit in units:
+        for unit in _dressed(panel, "unit"):
             if unit not in UNITS:
                 yield Complaint(title, "a panel has a known unit", repr(unit), f"take one of {', '.join(sorted(UNITS))}")
         yield from _targets(panel, title)
@@ -222,16 +227,11 @@ def _targets(panel: Json, title: str) -> Iterator[Complaint]:
 
 def _links(dashboard: Json, uids: Sequence[str]) -> Iterator[Complaint]:
     for panel in panels(dashboard):
-        config = panel["fieldConfig"]
-        links = list(config["defaults"].get("links", []))
-        links += [
-            link for override in config["overrides"] for one in override["properties"] if one["id"] == "links" for link in one["value"]
-        ]
-        for link in links:
+        for link in [link for links in _dressed(panel, "links") for link in links or ()]:
             inside = re.match(r"/d/([^?/]+)\?", link["url"])
             if not (link["url"].startswith("${board}/") or (inside and inside[1] in uids)):
                 rule = "a link leads to the board (${board}/) or to a dashboard of this set (/d/UID?)"
-                yield Complaint(str(panel["title"]), rule, repr(link["url"]), "correct its address")
+                yield Complaint(str(panel.get("title")), rule, repr(link["url"]), "correct its address")
 
 
 RULES: Final[tuple[Callable[[Json], Iterator[Complaint]], ...]] = (_head, _sources, _variables, _places, _panels)
