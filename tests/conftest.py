@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +14,6 @@ from tests import peers
 
 if TYPE_CHECKING:
     from tests.mailserver import MailServer
-
-if TYPE_CHECKING:
     from tests.nginx_peer import Nginx
     from tests.prometheus_peer import Prometheus
 
@@ -82,6 +79,28 @@ def secure_kafka() -> Iterator[peers.SecureKafka]:
 
 
 @pytest.fixture
+def prometheus() -> "Callable[..., AbstractContextManager[Prometheus]]":
+    """Starts a Prometheus: see `tests.prometheus_peer.prometheus_server`."""
+    from tests.prometheus_peer import prometheus_server
+
+    return prometheus_server
+
+
+@pytest.fixture
+def alertmanager() -> "Callable[..., AbstractContextManager[str]]":
+    """Starts an Alertmanager: see `tests.prometheus_peer.alertmanager_server`."""
+    from tests.prometheus_peer import alertmanager_server
+
+    return alertmanager_server
+
+
+@pytest.fixture
+def docker_compose() -> str:
+    """Path of docker-compose."""
+    return shutil.which("docker-compose") or ""
+
+
+@pytest.fixture
 def nginx() -> Iterator["Nginx"]:
     """One nginx with a folder that this test has to itself."""
     from tests.nginx_peer import nginx_server
@@ -102,21 +121,6 @@ def postgres_store_url(postgres_url: str) -> Iterator[str]:
     """SQLAlchemy URL of an empty PostgreSQL database that this test has to itself."""
     with peers.fresh_database(postgres_url) as url:
         yield url
-
-
-@pytest.fixture
-def prometheus(tmp_path: Path) -> "Iterator[Callable[[Sequence[str]], Prometheus]]":
-    """Starts a Prometheus of this test's own that scrapes the given HOST:PORT addresses every second."""
-    from tests.prometheus_peer import prometheus_server
-
-    with ExitStack() as started:
-        yield lambda targets: started.enter_context(prometheus_server(tmp_path, targets))
-
-
-@pytest.fixture
-def docker_compose() -> str:
-    """Path of docker-compose, which reads a compose file without an engine."""
-    return shutil.which("docker-compose") or ""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The real programs that some tests need: Kafka, PostgreSQL, nginx, Prometheus, started for the test run and stopped after it.
+"""The real programs that some tests need: Kafka, PostgreSQL, nginx, started for the test run and stopped after it.
 
 `tests/conftest.py` turns these into the fixtures `kafka`, `postgres_url`, `postgres_store_url` and `nginx`. A test that asks for one
 of them carries the marker of the same peer. Where a peer's programs are missing its tests are skipped and the end of the run says
@@ -121,22 +121,34 @@ def nginx_missing() -> str | None:
 
 def prometheus_missing() -> str | None:
     """Why no Prometheus can be started here, or None."""
-    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
-    return f"needs {' and '.join(missing)} on the PATH (Debian: prometheus)" if missing else None
+    return None if shutil.which("prometheus") and shutil.which("promtool") else "needs prometheus and promtool (Debian: prometheus)"
+
+
+def alertmanager_program() -> str | None:
+    """Debian gives it another name than its authors."""
+    return shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+
+
+def alertmanager_missing() -> str | None:
+    """Why no Alertmanager can be started here, or None."""
+    if alertmanager_program() and shutil.which("amtool"):
+        return None
+    return "needs alertmanager and amtool (Debian: prometheus-alertmanager)"
 
 
 def compose_missing() -> str | None:
-    """Why no compose file can be checked here, or None."""
-    return None if shutil.which("docker-compose") else "needs docker-compose on the PATH (Debian: docker-compose)"
+    """Why no compose file can be read here, or None; an engine is not needed for that."""
+    return None if shutil.which("docker-compose") else "needs docker-compose (Debian: docker-compose)"
 
 
 PEERS: Final[Mapping[str, Callable[[], str | None]]] = {
-    "compose": compose_missing,
     "kafka": kafka_missing,
     "postgres": postgres_missing,
     "dovecot": dovecot_missing,
     "nginx": nginx_missing,
     "prometheus": prometheus_missing,
+    "alertmanager": alertmanager_missing,
+    "compose": compose_missing,
 }
 """Word of a peer (marker, and word of GROUNDSWELL_REQUIRE) -> why it cannot be started here, None if it can."""
 
@@ -146,9 +158,10 @@ FIXTURE_PEERS: Final[Mapping[str, str]] = {
     "nginx": "nginx",
     "postgres_url": "postgres",
     "postgres_store_url": "postgres",
-    "docker_compose": "compose",
     "dovecot": "dovecot",
     "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+    "docker_compose": "compose",
 }
 """Fixture -> the peer that it starts."""
 

@@ -1,87 +1,97 @@
-"""Prometheus as a test's peer: Debian's own, on a free port, with a data folder of the test. `tests/peers.py` says whether it is there."""
+"""A real Prometheus and a real Alertmanager for tests. `tests/peers.py` says whether their programs are there."""
 
 import contextlib
 import json
 import os
+import re
 import signal
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from tests.nginx_peer import wait_for_port
-from tests.peers import free_port, running
+from tests.peers import REPOSITORY, alertmanager_program, free_port, running, temporary_folder
 
-JOB: Final = "groundswell"
-WAIT_S: Final = 60.0
+DEPLOY: Final = REPOSITORY / "deploy"
 
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A server that scrapes every second."""
+    """A server that answers."""
 
     url: str
 
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series of an expression now, each with `metric` and `value`.
+    def get(self, path: str, **parameters: str) -> Any:
+        """`data` of an answer of its API."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+            return json.load(answer)["data"]
 
-        Raises:
-            AssertionError: Prometheus refuses the expression; its words are in the text.
-        """
-        body = urllib.parse.urlencode({"query": expression}).encode()
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/query", data=body, timeout=20) as answer:
-                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        except urllib.error.HTTPError as error:
-            message = f"{expression}: {json.load(error)['error']}"
-            raise AssertionError(message) from error
-        return found
+    def query(self, expr: str, **parameters: str) -> list[tuple[dict[str, str], float]]:
+        """(labels without the name, value) of what an expression gives now, or at `time`."""
+        found = self.get("query", query=expr, **parameters)["result"]
+        return [({k: v for k, v in one["metric"].items() if k != "__name__"}, float(one["value"][1])) for one in found]
 
-    def wait(self, expression: str, *, holds: Callable[[list[dict[str, Any]]], bool] = bool) -> list[dict[str, Any]]:
-        """The series of an expression as soon as they are as they should be; raises TimeoutError after a minute."""
-        deadline = time.monotonic() + WAIT_S
-        while not holds(found := self.query(expression)):
-            if time.monotonic() > deadline:
-                message = f"{expression}: after {WAIT_S:g} s still {found}"
-                raise TimeoutError(message)
-            time.sleep(0.1)
-        return found
+
+def shipped_configuration(folder: Path, *, targets: Path, alertmanager: str = "127.0.0.1:9") -> Path:
+    """deploy/prometheus with its rules, as it is but for addresses and a pace at which a test can wait for it; returns the file."""
+    text = (DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    for was, shall_be in (('"targets/*.json"', f'"{targets}/*.json"'), ("127.0.0.1:9093", alertmanager)):
+        assert was in text, f"the shipped configuration has no {was} any more"
+        text = text.replace(was, shall_be)
+    text = re.sub(r"(scrape_interval|evaluation_interval|refresh_interval): \d+s", r"\1: 1s", text)
+    for name in ("recording.yml", "alerts.yml"):
+        (folder / name).write_bytes((DEPLOY / "prometheus" / name).read_bytes())
+    (folder / "prometheus.yml").write_text(text, encoding="utf-8")
+    return folder / "prometheus.yml"
 
 
 @contextlib.contextmanager
-def prometheus_server(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
-    """One Prometheus on a free loopback port that scrapes the targets (HOST:PORT) every second, as one job."""
-    port = free_port()
-    config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": list(targets)}]}],
-    }
-    (folder / "prometheus.json").write_text(json.dumps(config))  # JSON is YAML too
-    command = [
-        "prometheus", f"--config.file={folder / 'prometheus.json'}", f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
-    ]  # fmt: skip
-    log = folder / "prometheus.log"
-    with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
-        wait_for_port(port, process, log=log)
-        wait_until_ready(f"http://127.0.0.1:{port}/-/ready")
-        yield Prometheus(f"http://127.0.0.1:{port}")
+def prometheus_server(configuration: Path, *, data: Path | None = None) -> Iterator[Prometheus]:
+    """A Prometheus on a free loopback port.
+
+    Args:
+        configuration: its file.
+        data: where its blocks lie; None: an empty folder that goes at the end.
+    """
+    with temporary_folder("prometheus") as folder:
+        port, log = free_port(), folder / "server.log"
+        command = [
+            "prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={data or folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=30y", "--enable-feature=exemplar-storage",
+        ]  # fmt: skip
+        with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
+            wait_for_port(port, process, log=log)
+            yield Prometheus(f"http://127.0.0.1:{port}")
 
 
-def wait_until_ready(url: str) -> None:
-    """Return when the server has read its data folder; until then it answers 503. Raises TimeoutError after a minute."""
-    deadline = time.monotonic() + WAIT_S
-    while True:
+@contextlib.contextmanager
+def alertmanager_server(configuration: Path) -> Iterator[str]:
+    """An Alertmanager on a free loopback port that speaks to no other; yields HOST:PORT."""
+    with temporary_folder("alertmanager") as folder:
+        port, log = free_port(), folder / "server.log"
+        command = [
+            alertmanager_program() or "alertmanager", f"--config.file={configuration}", f"--storage.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+        ]  # fmt: skip
+        with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
+            wait_for_port(port, process, log=log)
+            yield f"127.0.0.1:{port}"
+
+
+def until(what: Any, *, within_s: float, says: str) -> Any:
+    """The first answer of `what()` that is not empty; asked again and again, also after an OSError (a server that is not ready)."""
+    deadline, last = time.monotonic() + within_s, None
+    while time.monotonic() < deadline:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            last = what()
         except OSError as error:
-            if time.monotonic() > deadline:
-                message = f"{url}: not ready after {WAIT_S:g} s"
-                raise TimeoutError(message) from error
-            time.sleep(0.05)
-        else:
-            return
+            last = error
+        if last and not isinstance(last, OSError):
+            return last
+        time.sleep(0.1)
+    message = f"{says}: not within {within_s:.0f} s; the last answer was {last!r}"
+    raise AssertionError(message)

@@ -6,7 +6,9 @@ a figure of the whole installation, of which only one process knows, is its maxi
 
 from typing import Final
 
-_AT: Final = 'job=~"$job", instance=~"$instance"'
+_AT: Final = 'job=~"$job", instance=~"$instance", run=~"$run|"'
+"""The chosen processes that work on the chosen run, and those that have no run."""
+
 _RATE: Final = "[$__rate_interval]"
 
 

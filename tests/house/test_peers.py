@@ -23,7 +23,7 @@ START = peers.KAFKA_START
 # --- the words ----------------------------------------------------------------------------------------------------------
 def test_markers_fixtures_and_the_ci_script_name_the_peers_that_there_are() -> None:
     pytest_settings = tomllib.loads((peers.REPOSITORY / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
-    markers = {marker.partition(":")[0] for marker in pytest_settings["markers"] if " is started" in marker}
+    markers = {marker.partition(":")[0] for marker in pytest_settings["markers"] if " is started)" in marker}
     set_by_ci = re.findall(rf"^export {peers.REQUIRE_VARIABLE}=(\S+)$", CI_RUN.read_text(), flags=re.MULTILINE)
     assert markers == set(peers.PEERS)
     assert set(peers.FIXTURE_PEERS.values()) == set(peers.PEERS)
@@ -31,10 +31,8 @@ def test_markers_fixtures_and_the_ci_script_name_the_peers_that_there_are() -> N
 
 
 def test_a_required_peer_that_does_not_exist_is_refused_by_name() -> None:
-    with pytest.raises(
-        ValueError,
-        match=r"GROUNDSWELL_REQUIRE='kafka,postgress': 'postgress' is no peer; known are compose, dovecot, kafka, nginx, postgres",
-    ):
+    known = "alertmanager, compose, dovecot, kafka, nginx, postgres, prometheus"
+    with pytest.raises(ValueError, match=f"GROUNDSWELL_REQUIRE='kafka,postgress': 'postgress' is no peer; known are {known}"):
         peers.required_peers("kafka,postgress")
 
 

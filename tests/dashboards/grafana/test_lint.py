@@ -24,8 +24,8 @@ def panel(dashboard: Json, title: str) -> Json:
 
 
 def variable(dashboard: Json, name: str) -> Json:
-    (found,) = [one for one in dashboard["templating"]["list"] if one["name"] == name]
-    return found
+    found: list[Json] = [one for one in dashboard["templating"]["list"] if one["name"] == name]
+    return found[0]
 
 
 def expression(dashboard: Json, before: str, after: str) -> None:
