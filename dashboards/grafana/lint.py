@@ -25,13 +25,20 @@ from dashboards.grafana.model import (
     TIMEZONE,
     Json,
 )
+from dashboards.grafana.variables import ON_TIME
 
 UID_LENGTH_MAX: Final = 40
 DESCRIPTION_WORDS_MIN: Final = 5
 UNITS: Final = frozenset({"none", "short", "s", "ms", "ops", "percentunit", "bytes", "sci", "dateTimeAsIso", "dateTimeFromNow"})
 """Grafana's names of the units that are used here; another one is added when a panel needs it."""
 
-SOURCES: Final = {"prometheus": (PROMETHEUS, PROMETHEUS_UID), "postgres": (POSTGRES, POSTGRES_UID)}
+SOURCES: Final = {
+    "prometheus_datasource": ("Prometheus data source", PROMETHEUS, PROMETHEUS_UID),
+    "postgres_datasource": ("Postgres data source", POSTGRES, POSTGRES_UID),
+}
+"""Variable of a data source -> its label, plugin and uid. The linter would have the second one named after its plugin, whose id has
+hyphens: no variable can have that name."""
+
 BUILT_IN: Final = frozenset({"__interval", "__rate_interval", "__range", "__url_time_range", "__value", "__data", "__field"})
 MACRO: Final = re.compile(r"\$__\w+\(")
 NAMED: Final = re.compile(r"\$(\w+)|\$\{(\w+)[^}]*\}")
@@ -128,6 +135,7 @@ def _head(dashboard: Json) -> Iterator[Complaint]:
         "schemaVersion": SCHEMA_VERSION,
         "tags": [TAG],
         "timezone": TIMEZONE,
+        "editable": False,  # the code is what is true
         "graphTooltip": SHARED_CROSSHAIR,
     }
     for key, wanted in alike.items():
@@ -138,17 +146,25 @@ def _head(dashboard: Json) -> Iterator[Complaint]:
 def _sources(dashboard: Json) -> Iterator[Complaint]:
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
     used = {panel["datasource"]["uid"] for panel in panels(dashboard) if "datasource" in panel}
-    for name, (plugin, uid) in SOURCES.items():
+    for name, wanted in SOURCES.items():
         if f"${{{name}}}" not in used:
             continue
         variable = variables.get(name, {})
-        found = (variable.get("type"), variable.get("query"), variable.get("current", {}).get("value"))
-        if found != ("datasource", plugin, uid):
-            yield Complaint("", f"${name} is a data source variable with the fixed uid {uid}", repr(found), f"add variables.{name}()")
-    if "${prometheus}" in used:
+        found = (variable.get("label"), variable.get("query"), variable.get("current", {}).get("value"))
+        if variable.get("type") != "datasource" or found != wanted:
+            step = f"add variables.{name.removesuffix('_datasource')}()"
+            yield Complaint("", f"${name} is a data source variable with the fixed uid {wanted[2]}", repr(found), step)
+    if "${prometheus_datasource}" in used:
         for name in ("job", "instance"):
-            if name not in variables:
-                yield Complaint("", f"panels of Prometheus need the variable ${name}", "none", f"add variables.{name}()")
+            variable = variables.get(name, {})
+            found = (variable.get("label"), variable.get("multi"), variable.get("allValue"))
+            if found != (name.capitalize(), True, ".+"):
+                rule = f"panels of Prometheus need the variable ${name}, for several values, with all as .+"
+                yield Complaint("", rule, repr(found), f"add variables.{name}()")
+    for name, variable in variables.items():
+        if variable["type"] == "query" and variable.get("refresh") != ON_TIME:
+            rule = f"a variable's query is asked again when the span changes (refresh {ON_TIME})"
+            yield Complaint("", rule, f"${name}: {variable.get('refresh')!r}", "build it with variables.py")
 
 
 def _variables(dashboard: Json) -> Iterator[Complaint]:

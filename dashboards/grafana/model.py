@@ -180,7 +180,7 @@ class Dashboard:
             "description": self.description,
             "tags": [TAG],
             "timezone": TIMEZONE,
-            "editable": True,
+            "editable": False,
             "graphTooltip": SHARED_CROSSHAIR,
             "time": {"from": self.since, "to": "now"},
             "fiscalYearStartMonth": 0,
@@ -197,9 +197,9 @@ def source_ref(name: str) -> Json:
     """A reference to a data source by the variable that names it.
 
     >>> source_ref("prometheus")
-    {'type': 'prometheus', 'uid': '${prometheus}'}
+    {'type': 'prometheus', 'uid': '${prometheus_datasource}'}
     """
-    return {"type": PROMETHEUS if name == "prometheus" else POSTGRES, "uid": f"${{{name}}}"}
+    return {"type": PROMETHEUS if name == "prometheus" else POSTGRES, "uid": f"${{{name}_datasource}}"}
 
 
 def sql_target(text: str, ref: str) -> Json:

@@ -10,17 +10,17 @@ ALL: Final = {"selected": True, "text": ["All"], "value": ["$__all"]}
 HIDDEN: Final = 2
 ON_LOAD: Final = 1
 ON_TIME: Final = 2
-"""Asked again when the span that is shown changes."""
+"""Asked again when the span that is shown changes: every query of a variable is."""
 
 
 def prometheus() -> Json:
     """The Prometheus that scrapes the processes; `prom-groundswell` unless the reader chooses another."""
-    return _source("prometheus", "Prometheus", PROMETHEUS, PROMETHEUS_UID)
+    return _source("prometheus_datasource", "Prometheus data source", PROMETHEUS, PROMETHEUS_UID)
 
 
 def postgres() -> Json:
     """The store; `pg-groundswell` unless the reader chooses another."""
-    return _source("postgres", "PostgreSQL", POSTGRES, POSTGRES_UID)
+    return _source("postgres_datasource", "Postgres data source", POSTGRES, POSTGRES_UID)
 
 
 def board_url(url: str) -> Json:
@@ -40,13 +40,13 @@ def job() -> Json:
 
 def instance() -> Json:
     """Processes of the chosen jobs."""
-    return _labels("instance", "Process", 'label_values(groundswell_known_timestamp_seconds{job=~"$job"}, instance)')
+    return _labels("instance", "Instance", 'label_values(groundswell_known_timestamp_seconds{job=~"$job"}, instance)')
 
 
 def run() -> Json:
     """Runs of the store, the live one first."""
     text = f"SELECT run FROM runs ORDER BY run <> '{LIVE_RUN}', run"
-    return _sql("run", "Run", text, refresh=ON_LOAD) | {"current": _chosen(LIVE_RUN)}
+    return _sql("run", "Run", text) | {"current": _chosen(LIVE_RUN)}
 
 
 def topic() -> Json:
@@ -65,7 +65,7 @@ def company() -> Json:
         "SELECT series FROM increments WHERE run = '$run' AND tick BETWEEN $__unixEpochFrom() / 15 AND $__unixEpochTo() / 15 "
         "AND series LIKE 'entity:%' GROUP BY series ORDER BY sum(documents) DESC, series LIMIT 200"
     )
-    return _sql("company", "Company", text, refresh=ON_TIME)
+    return _sql("company", "Company", text)
 
 
 def incident() -> Json:
@@ -75,7 +75,7 @@ def incident() -> Json:
         "AS \"__text\" FROM (SELECT DISTINCT ON (incident) incident, opened_ms, convert_from(body, 'UTF8')::jsonb ->> 'title' AS title "
         "FROM alerts WHERE run = '$run' ORDER BY incident, opened_ms) AS first ORDER BY opened_ms DESC, incident LIMIT 200"
     )
-    return _sql("incident", "Incident", text, refresh=ON_LOAD)
+    return _sql("incident", "Incident", text)
 
 
 def _variable(kind: Literal["constant", "custom", "datasource", "query"], name: str, label: str) -> Json:
@@ -106,8 +106,8 @@ def _labels(name: str, label: str, query: str) -> Json:
     return _variable("query", name, label) | found | {"multi": True, "includeAll": True, "allValue": ".+", "current": ALL}
 
 
-def _sql(name: str, label: str, text: str, *, refresh: int) -> Json:
-    return _variable("query", name, label) | {"query": text, "datasource": source_ref("postgres"), "refresh": refresh, "sort": 0}
+def _sql(name: str, label: str, text: str) -> Json:
+    return _variable("query", name, label) | {"query": text, "datasource": source_ref("postgres"), "refresh": ON_TIME, "sort": 0}
 
 
 def _choice(name: str, label: str, values: Sequence[str]) -> Json:

@@ -50,8 +50,15 @@ BROKEN: Final[dict[str, Callable[[Json], Any]]] = {
     "tags is ['groundswell']": lambda d: d.update(tags=[]),
     "timezone is 'utc'": lambda d: d.update(timezone="browser"),
     "graphTooltip is 1": lambda d: d.update(graphTooltip=0),
-    "$prometheus is a data source variable with the fixed uid": lambda d: variable(d, "prometheus")["current"].update(value="default"),
-    "$postgres is a data source variable with the fixed uid": lambda d: d["templating"]["list"].remove(variable(d, "postgres")),
+    "$prometheus_datasource is a data source variable with the fixed uid": lambda d: variable(d, "prometheus_datasource")["current"].update(
+        value="default"
+    ),
+    "$postgres_datasource is a data source variable with the fixed uid": lambda d: d["templating"]["list"].remove(
+        variable(d, "postgres_datasource")
+    ),
+    "editable is False": lambda d: d.update(editable=True),
+    "for several values, with all as .+, got ('Instance', False": lambda d: variable(d, "instance").update(multi=False),
+    "a variable's query is asked again when the span changes (refresh 2), got $run: 1": lambda d: variable(d, "run").update(refresh=1),
     "panels of Prometheus need the variable $job": lambda d: d["templating"]["list"].remove(variable(d, "job")),
     "a variable that a query or link names is defined, got $run": lambda d: d["templating"]["list"].remove(variable(d, "run")),
     "a variable that is offered changes something, got $mood": lambda d: d["templating"]["list"].append(

@@ -39,7 +39,7 @@ VARIABLES: Final = {
     place: variable["query"]
     for dashboard in g.DASHBOARDS
     for variable in dashboard.variables
-    if variable["type"] == "query" and variable["datasource"]["uid"] == "${postgres}"
+    if variable["type"] == "query" and variable["datasource"]["uid"] == "${postgres_datasource}"
     for place in [f"{dashboard.uid}: ${variable['name']}"]
 }
 
@@ -174,12 +174,21 @@ def large(filled: Filled) -> Filled:
     return filled
 
 
-@pytest.mark.parametrize("place", [place for place, (_, query) in STATEMENTS.items() if set(FACTS) & set(re.findall(r"\w+", str(query)))])
+def reads_facts(statement: str) -> bool:
+    return bool(set(FACTS) & set(re.findall(r"\w+", statement)))
+
+
+@pytest.mark.parametrize("place", [place for place, (_, query) in STATEMENTS.items() if reads_facts(str(query))])
 def test_no_statement_reads_a_whole_fact_table_for_an_hour(large: Filled, place: str) -> None:
     """By PostgreSQL's own choice, without any setting: the hour before the alert, in tables of more than ROWS rows."""
     panel, query = STATEMENTS[place]
     assert isinstance(query, Sql)
     assert read_whole(large, query.text, panel) == []
+
+
+@pytest.mark.parametrize("place", [place for place, statement in VARIABLES.items() if reads_facts(statement)])
+def test_no_variable_reads_a_whole_fact_table_for_an_hour(large: Filled, place: str) -> None:
+    assert read_whole(large, VARIABLES[place]) == []
 
 
 def test_a_statement_without_a_bound_in_time_is_found_to_read_a_whole_table(large: Filled) -> None:
