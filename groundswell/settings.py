@@ -457,10 +457,10 @@ def describe(settings: Settings, origins: Mapping[str, str]) -> list[Shown]:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Every secret that is set, for the guard of the logs; the password in the store's URL too."""
+    """Every secret that is set, for the guard of the logs; the passwords in URLs of the store too."""
     shown = [setting.key.split(".") for setting in settings_list() if setting.secret]
     found = [getattr(getattr(settings, section), name) for section, name in shown]
-    return tuple(filter(None, [*found, *passwords_of_url(settings.store.url)]))
+    return tuple(filter(None, [*found, *passwords_of_url(settings.store.url), *passwords_of_url(settings.grafana.store_url)]))
 
 
 def _value(settings: Settings, setting: Setting) -> str:
