@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -65,7 +66,9 @@ def prometheus_server(configuration: Path, *, data: Path | None = None) -> Itera
         ]  # fmt: skip
         with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
-            yield Prometheus(f"http://127.0.0.1:{port}")
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: urllib.request.urlopen(f"{url}/-/ready", timeout=5).read(), within_s=30.0, says="Prometheus is ready")
+            yield Prometheus(url)
 
 
 @contextlib.contextmanager
@@ -80,6 +83,13 @@ def alertmanager_server(configuration: Path) -> Iterator[str]:
         with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             yield f"127.0.0.1:{port}"
+
+
+def check_metrics(port: int) -> None:
+    """Assert that promtool finds nothing to say of what a process shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as shown:
+        done = subprocess.run(["promtool", "check", "metrics"], input=shown.read(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def until(what: Any, *, within_s: float, says: str) -> Any:
