@@ -1,6 +1,7 @@
 """Commands for Grafana: dashboards build, check, publish."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,8 +83,7 @@ def check(folder: Path | None) -> None:
         for t in panel.get("targets", [])
         for name in metrics_named(t.get("expr", ""))
     }
-    families = {name.removesuffix("_sum").removesuffix("_count").removesuffix("_bucket") for name in shown}
-    unseen = sorted(name for name in metrics if name.removesuffix("_sum").removesuffix("_count").removesuffix("_bucket") not in families)
+    unseen = sorted(_families(set(metrics)) - _families(shown))
     click.echo(f"{len(read)} dashboards, {sum(1 for one in read for _ in panels(one))} panels, {len(found)} faults")
     if unseen:
         click.echo(f"no panel shows: {', '.join(unseen)}")
@@ -175,6 +175,11 @@ def _marks(settings: "Settings", span: str, *, run: str | None, store_url: str |
     with o.open_store(store_url).read() as connection:
         found = alerts_of(connection, run_named(connection, run), start_ms=since_ms, end_ms=None)
     return marks_of(found, settings.board.base_url)
+
+
+def _families(metrics: set[str]) -> set[str]:
+    """Metrics without the parts of their histograms."""
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in metrics}
 
 
 def _read(folder: Path) -> Iterator[dict[str, Any]]:
