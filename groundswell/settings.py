@@ -17,11 +17,12 @@ from msgspec import Meta
 
 from groundswell.errors import reason_of
 from groundswell.masking import MASK, mask_url, passwords_of_url
+from groundswell.settings_grafana import Grafana, grafana_rules
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
-    "Board", "Canary", "Catalogue", "Companies", "Data", "Grafana", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting",
-    "Settings", "Shown", "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
+    "Board", "Canary", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings",
+    "Shown", "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
 ]  # fmt: skip
 
 DEFAULT_ORIGIN: Final = "default"
@@ -163,25 +164,6 @@ class Metrics(_Section, frozen=True):
 
     host: Annotated[str, Meta(description="Address that each process shows its metrics on.", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port of the metrics; a second worker needs another one; 0: off.", ge=0, le=65_535)] = 9464
-
-
-class Grafana(_Section, frozen=True):
-    """Where `groundswell dashboards publish` puts the dashboards; what Grafana itself reads is in docs/grafana.md."""
-
-    url: Annotated[str, Meta(description="Address of Grafana, with the path that a proxy puts before it; empty: nothing is published.")] = (
-        ""
-    )
-    token: Annotated[
-        str, Meta(description="Token of a service account: Editor for dashboards, Admin for data sources too.", extra=_SECRET)
-    ] = ""
-    prometheus_url: Annotated[str, Meta(description="Prometheus as Grafana reaches it; empty: that data source is not published.")] = ""
-    store_url: Annotated[
-        str,
-        Meta(
-            description="postgresql:// URL of the store as Grafana reaches it, with a login that only reads; empty: as above.",
-            extra=_SECRET,
-        ),
-    ] = ""
 
 
 class Rules(_Section, frozen=True):
@@ -402,17 +384,14 @@ Rule = tuple[str, bool, str]  # key, whether it holds, what must be
 
 
 def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
-    board, mail, slack, url, grafana = settings.board, settings.mail, settings.slack, settings.store.url, settings.grafana
+    board, mail, slack, url = settings.board, settings.mail, settings.slack, settings.store.url
     backend = url.partition("://")[0].partition("+")[0]
     rules: tuple[Rule, ...] = (
         ("store.url", bool(url) and ("://" not in url or backend in _BACKENDS), "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
         *_kafka_rules(settings.kafka),
+        *grafana_rules(settings.grafana, _is_web),
         ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
         ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
-        ("grafana.url", not grafana.url or _is_web(grafana.url), "must begin with http:// or https:// and name a host"),
-        ("grafana.token", bool(grafana.url) == bool(grafana.token), "must be given together with grafana.url, or neither"),
-        ("grafana.prometheus_url", not grafana.prometheus_url or _is_web(grafana.prometheus_url), "must begin with http:// or https://"),
-        ("grafana.store_url", not grafana.store_url or grafana.store_url.startswith("postgresql://"), "must begin with postgresql://"),
         ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
         ("mail.recipients", not mail.host or bool(mail.recipients), "must name at least one address where mail.host is set"),
         ("mail.recipients", all("@" in address for address in mail.recipients), "must be addresses with an @"),
