@@ -2,8 +2,9 @@
 
 from dashboards.grafana import sql, variables
 from dashboards.grafana.limits import Limits
-from dashboards.grafana.model import Column, Dashboard, Panel, Row, Sql, annotation
+from dashboards.grafana.model import Column, Dashboard, Row, Sql, annotation
 from dashboards.grafana.opinion import INCIDENT_UID, PANE, TO_DOSSIER, data_until
+from dashboards.grafana.panels import chart, figure, table
 
 
 def dashboard(limits: Limits) -> Dashboard:
@@ -24,71 +25,88 @@ def _statistic() -> Row:
         "What turned",
         (
             data_until(),
-            Panel(
-                "stat", "Stories", "Distinct fresh negative stories of the latest alert, how many were expected, how "
-                "many were needed, from how "
-                "many owners; and how many are left without the largest of them.",
-                (Sql(sql.INCIDENT_FIGURES),), "short", width=12, height=4,
+            figure(
+                "Stories",
+                "Distinct fresh negative stories of the latest alert, how many were expected, how many were needed, from how many "
+                "owners; and how many are left without the largest of them.",
+                Sql(sql.INCIDENT_FIGURES),
+                unit="short",
+                width=12,
             ),
-            Panel(
-                "stat", "Shares", "Negative share of the stories, the series' usual share, and the part of the usual "
-                "volume that was heard.",
-                (Sql(sql.INCIDENT_SHARES),), "percentunit", width=6, height=4,
+            figure(
+                "Shares",
+                "Negative share of the stories, the series' usual share, and the part of the usual volume that was heard.",
+                Sql(sql.INCIDENT_SHARES),
+                unit="percentunit",
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _course() -> Row:
     return Row(
         "How it went",
         (
-            Panel(
-                "timeseries", "Negative documents by series", "Each series of the incident, by published time. Copies are counted here.",
-                (Sql(sql.INCIDENT_SERIES),), "short", width=24, interval=PANE,
+            chart(
+                "Negative documents by series",
+                "Each series of the incident, by published time. Copies are counted here.",
+                Sql(sql.INCIDENT_SERIES),
+                unit="short",
+                width=24,
+                interval=PANE,
             ),
-            Panel(
-                "table", "What was told", "Each alert of the incident: the first one is update 0. p is the "
-                "probability of so many by chance.",
-                (Sql(sql.INCIDENT_ALERTS),), "none", width=24, height=6,
+            table(
+                "What was told",
+                "Each alert of the incident: the first one is update 0. p is the probability of so many by chance.",
+                Sql(sql.INCIDENT_ALERTS),
+                width=24,
+                height=6,
                 columns=(Column("Opened", "dateTimeAsIso"), Column("p", "sci"), Column("Alert", links=(TO_DOSSIER,))),
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _argument() -> Row:
     return Row(
         "What it rests on",
         (
-            Panel(
-                "table", "Parts of the excess", "Stories of the latest alert, and minus what was expected: the last "
-                "column sums to the excess.",
-                (Sql(sql.INCIDENT_PARTS),), "none", columns=(Column("Part", width=420), Column("Excess", "short")),
+            table(
+                "Parts of the excess",
+                "Stories of the latest alert, and minus what was expected: the last column sums to the excess.",
+                Sql(sql.INCIDENT_PARTS),
+                columns=(Column("Part", width=420), Column("Excess", "short")),
             ),
-            Panel(
-                "table", "Evidence", "Documents of the latest alert, with words that they really say. The dossier has their links.",
-                (Sql(sql.INCIDENT_EVIDENCE),), "none",
+            table(
+                "Evidence",
+                "Documents of the latest alert, with words that they really say. The dossier has their links.",
+                Sql(sql.INCIDENT_EVIDENCE),
                 columns=(
-                    Column("Published", "dateTimeAsIso"), Column("Known", "dateTimeAsIso"), Column("Title", width=320),
+                    Column("Published", "dateTimeAsIso"),
+                    Column("Known", "dateTimeAsIso"),
+                    Column("Title", width=320),
                     Column("Negative", "percentunit"),
                 ),
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _desk() -> Row:
     return Row(
         "What was done",
         (
-            Panel(
-                "table", "Messages", "Each message of the incident: attempted means that its outcome is not known.",
-                (Sql(sql.INCIDENT_MESSAGES),), "none", columns=(Column("Alert", links=(TO_DOSSIER,)),),
+            table(
+                "Messages",
+                "Each message of the incident: attempted means that its outcome is not known.",
+                Sql(sql.INCIDENT_MESSAGES),
+                columns=(Column("Alert", links=(TO_DOSSIER,)),),
             ),
-            Panel(
-                "table", "Decisions", "What the desk did with each finding of the incident, and why.",
-                (Sql(sql.INCIDENT_DECISIONS),), "none", columns=(Column("First", "dateTimeAsIso"), Column("Last", "dateTimeAsIso")),
+            table(
+                "Decisions",
+                "What the desk did with each finding of the incident, and why.",
+                Sql(sql.INCIDENT_DECISIONS),
+                columns=(Column("First", "dateTimeAsIso"), Column("Last", "dateTimeAsIso")),
             ),
         ),
-    )  # fmt: skip
+    )

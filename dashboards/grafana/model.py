@@ -97,7 +97,7 @@ class Column:
     width: int | None = None  # pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Panel:
     """One picture and the queries behind it.
 
@@ -110,7 +110,6 @@ class Panel:
         width: columns of 24.
         height: rows of Grafana's grid.
         steps: colours; the first one holds from below.
-        links: of every value.
         columns: of a table, where one is not shown as the rest.
         stacked: values add up to something.
         top: the axis's upper end, where the unit has one.
@@ -125,7 +124,6 @@ class Panel:
     width: int = 12
     height: int = 8
     steps: tuple[Step, ...] = ()
-    links: tuple[Link, ...] = ()
     columns: tuple[Column, ...] = ()
     stacked: bool = False
     top: float | None = None
@@ -312,8 +310,6 @@ def _defaults(panel: Panel) -> Json:
         "steps": [{"value": None if index == 0 else step.value, "color": step.color} for index, step in enumerate(steps)],
     }
     made["color"] = {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"}
-    if panel.links:
-        made["links"] = [_link(link) for link in panel.links]
     made["noValue"] = "none"
     made["custom"] = _custom(panel)
     return made
