@@ -111,8 +111,15 @@ def _complaints(dashboard: Json, known: Known) -> Iterator[Complaint]:
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
-    """Every panel that is no row's heading."""
-    yield from (panel for panel in dashboard["panels"] if panel.get("type") != "row")
+    """Every panel that is no row's heading, those of collapsed rows too."""
+    for panel in dashboard["panels"]:
+        yield from panel.get("panels", []) if panel.get("type") == "row" else [panel]
+
+
+def _source_of(panel: Json) -> Json:
+    """A panel's data source; dashboards of long ago name it by a word, or not at all."""
+    source = panel.get("datasource")
+    return dict(source) if isinstance(source, Mapping) else {"uid": source}
 
 
 def _dressed(panel: Json, what: str) -> list[Any]:
@@ -145,7 +152,7 @@ def _head(dashboard: Json) -> Iterator[Complaint]:
 
 def _sources(dashboard: Json) -> Iterator[Complaint]:
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
-    used = {panel["datasource"]["uid"] for panel in panels(dashboard) if "datasource" in panel}
+    used = {_source_of(panel)["uid"] for panel in panels(dashboard)}
     for name, wanted in SOURCES.items():
         if f"${{{name}}}" not in used:
             continue
@@ -227,7 +234,7 @@ def _panels(dashboard: Json) -> Iterator[Complaint]:
 
 
 def _targets(panel: Json, title: str) -> Iterator[Complaint]:
-    targets, source = panel.get("targets") or [], panel.get("datasource", {})
+    targets, source = panel.get("targets") or [], _source_of(panel)
     if not targets:
         yield Complaint(title, "a panel has a query", "none", "give it one, or take it away")
     if source.get("uid") not in {f"${{{name}}}" for name in SOURCES}:

@@ -111,6 +111,18 @@ def test_a_broken_rule_is_told_with_dashboard_rule_value_and_next_step(words: st
     assert all(line.startswith(str(dashboard["uid"])) and ", got " in line and "; " in line for line in said)
 
 
+def test_a_dashboard_of_long_ago_is_read_too_and_its_folded_panels() -> None:
+    dashboard = copy.deepcopy(PIPELINE)
+    folded = {"id": 98, "type": "row", "title": "More", "collapsed": True, "gridPos": {"x": 0, "y": 99, "w": 24, "h": 1}}
+    text = {"id": 99, "type": "text", "title": "Notes", "datasource": "Prometheus", "gridPos": {"x": 0, "y": 100, "w": 24, "h": 4}}
+    dashboard["panels"].append(folded | {"panels": [text]})
+
+    said = [str(fault) for fault in faults([dashboard], KNOWN)]
+
+    assert "groundswell-pipeline: panel 'Notes': a panel has a query, got none; give it one, or take it away" in said
+    assert any("panel 'Notes': a panel's data source is a variable, got 'Prometheus'" in line for line in said)
+
+
 def test_a_uid_that_two_dashboards_share_is_told() -> None:
     assert "groundswell-pipeline: a uid belongs to one dashboard, got 2 of them; give each its own" in map(
         str, faults([PIPELINE, PIPELINE], KNOWN)
