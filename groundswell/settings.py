@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from groundswell.errors import reason_of
 from groundswell.masking import MASK, mask_url, passwords_of_url
+from groundswell.settings_grafana import Grafana, grafana_rules
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
@@ -239,6 +240,7 @@ class Settings(_Section, frozen=True):
     slack: Slack = Slack()
     canary: Canary = Canary()
     metrics: Metrics = Metrics()
+    grafana: Grafana = Grafana()
     rules: Rules = Rules()
     catalogue: Catalogue = Catalogue()
     push: Push = Push()
@@ -391,6 +393,7 @@ def _check_together(settings: Settings, known: Mapping[str, Setting], origins: M
     rules: tuple[Rule, ...] = (
         ("store.url", bool(url) and ("://" not in url or backend in _BACKENDS), "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
         *_kafka_rules(settings.kafka),
+        *grafana_rules(settings.grafana, _is_web),
         ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
         ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
         ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
@@ -437,10 +440,10 @@ def describe(settings: Settings, origins: Mapping[str, str]) -> list[Shown]:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Every secret that is set, for the guard of the logs; the password in the store's URL too."""
+    """Every secret that is set, for the guard of the logs; the passwords in URLs of the store too."""
     shown = [setting.key.split(".") for setting in settings_list() if setting.secret]
     found = [getattr(getattr(settings, section), name) for section, name in shown]
-    return tuple(filter(None, [*found, *passwords_of_url(settings.store.url)]))
+    return tuple(filter(None, [*found, *passwords_of_url(settings.store.url), *passwords_of_url(settings.grafana.store_url)]))
 
 
 def _value(settings: Settings, setting: Setting) -> str:

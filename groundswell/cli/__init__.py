@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),
     "rescore": ("groundswell.cli.versions", "what the live run has counted, read by another model into a run of its own"),
     "forget": ("groundswell.cli.forget", "remove the text of a document, a source, an author, or what is kept too long"),
+    "dashboards": ("groundswell.cli.dashboards", "Grafana's dashboards: write their files, check them, publish them"),
     "config": ("groundswell.cli.read", "every setting, and where its value came from"),
     "doctor": ("groundswell.cli.service", "check every part and say what to do"),
 }
