@@ -1,7 +1,8 @@
 """Fixtures that start real peers, and the rule for where a peer is missing; the machinery is in tests/peers.py."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,8 @@ from tests import peers
 
 if TYPE_CHECKING:
     from tests.mailserver import MailServer
-
-if TYPE_CHECKING:
     from tests.nginx_peer import Nginx
+    from tests.prometheus_peer import Prometheus
 
 # A busy machine is no bug: how long an example takes is not what these tests are about.
 settings.register_profile("patient", deadline=None)
@@ -75,6 +75,22 @@ def secure_kafka() -> Iterator[peers.SecureKafka]:
     """A real one-node broker with encryption, logins and rights, the same for the whole run; `admin` may do everything."""
     with peers.secure_kafka_cluster() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def prometheus() -> "Callable[..., AbstractContextManager[Prometheus]]":
+    """Starts a Prometheus: see `tests.prometheus_peer.prometheus_server`."""
+    from tests.prometheus_peer import prometheus_server
+
+    return prometheus_server
+
+
+@pytest.fixture
+def alertmanager() -> "Callable[..., AbstractContextManager[str]]":
+    """Starts an Alertmanager: see `tests.prometheus_peer.alertmanager_server`."""
+    from tests.prometheus_peer import alertmanager_server
+
+    return alertmanager_server
 
 
 @pytest.fixture

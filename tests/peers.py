@@ -119,11 +119,30 @@ def nginx_missing() -> str | None:
     return None if nginx_program() else "needs nginx: it is neither on the PATH nor in /usr/sbin"
 
 
+def prometheus_missing() -> str | None:
+    """Why no Prometheus can be started here, or None."""
+    return None if shutil.which("prometheus") and shutil.which("promtool") else "needs prometheus and promtool (Debian: prometheus)"
+
+
+def alertmanager_program() -> str | None:
+    """Debian gives it another name than its authors."""
+    return shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+
+
+def alertmanager_missing() -> str | None:
+    """Why no Alertmanager can be started here, or None."""
+    if alertmanager_program() and shutil.which("amtool"):
+        return None
+    return "needs alertmanager and amtool (Debian: prometheus-alertmanager)"
+
+
 PEERS: Final[Mapping[str, Callable[[], str | None]]] = {
     "kafka": kafka_missing,
     "postgres": postgres_missing,
     "dovecot": dovecot_missing,
     "nginx": nginx_missing,
+    "prometheus": prometheus_missing,
+    "alertmanager": alertmanager_missing,
 }
 """Word of a peer (marker, and word of GROUNDSWELL_REQUIRE) -> why it cannot be started here, None if it can."""
 
@@ -134,6 +153,8 @@ FIXTURE_PEERS: Final[Mapping[str, str]] = {
     "postgres_url": "postgres",
     "postgres_store_url": "postgres",
     "dovecot": "dovecot",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
 }
 """Fixture -> the peer that it starts."""
 
