@@ -65,7 +65,9 @@ def prometheus_server(configuration: Path, *, data: Path | None = None) -> Itera
         ]  # fmt: skip
         with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
-            yield Prometheus(f"http://127.0.0.1:{port}")
+            url = f"http://127.0.0.1:{port}"
+            until(lambda: urllib.request.urlopen(f"{url}/-/ready", timeout=5).read(), within_s=30.0, says="Prometheus is ready")
+            yield Prometheus(url)
 
 
 @contextlib.contextmanager
