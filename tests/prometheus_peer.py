@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -82,6 +83,13 @@ def alertmanager_server(configuration: Path) -> Iterator[str]:
         with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             yield f"127.0.0.1:{port}"
+
+
+def check_metrics(port: int) -> None:
+    """Assert that promtool finds nothing to say of what a process shows."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as shown:
+        done = subprocess.run(["promtool", "check", "metrics"], input=shown.read(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def until(what: Any, *, within_s: float, says: str) -> Any:

@@ -55,7 +55,6 @@ def backfill(
     """
     from stream.shells import backfill as shell
 
-    os.nice(BACKFILL_NICE)
     if not files:
         if to_prometheus is None:
             message = "backfill: name an archive, or a folder with --to-prometheus"
@@ -65,6 +64,7 @@ def backfill(
     if to_prometheus and (dry_run or bootstrap):
         message = "--to-prometheus reads what is folded: give it without files, once the run is complete"
         raise UsageError(message)
+    os.nice(BACKFILL_NICE)
     options = _options(assume_lag=assume_lag, strict=strict, mapping=mapping, plan=plan, zone=zone)
     shown = not quiet and sys.stderr.isatty()
     if dry_run:

@@ -4,9 +4,7 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,7 +33,7 @@ from stream.shells.supervisor import run_workers
 from stream.shells.worker import EXIT_CRASH_LOOP, AgentName, WorkerSettings
 from tests.ingest.publisher import answer, publishing, rss
 from tests.peers import free_port
-from tests.prometheus_peer import DEPLOY, Prometheus, shipped_configuration, until
+from tests.prometheus_peer import DEPLOY, Prometheus, check_metrics, shipped_configuration, until
 from tests.synthetic_news import instruments
 
 Start = Callable[..., AbstractContextManager[Any]]
@@ -168,10 +166,3 @@ def check_samples(server: Prometheus) -> None:
     found = server.get("query_exemplars", query="groundswell_document_latency_seconds_bucket", start="0", end="9999999999")
     exemplars = {tuple(one["labels"]) for series in found for one in series["exemplars"]}
     assert exemplars == {("document_id",)}
-
-
-def check_metrics(port: int) -> None:
-    """What the process shows is named as Prometheus wants it."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as shown:
-        done = subprocess.run(["promtool", "check", "metrics"], input=shown.read(), capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
