@@ -66,7 +66,7 @@ def stack(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
 
 def places(process: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
     assert process.stdout is not None
-    found = {}
+    found: dict[str, str] = {}
     for line in process.stdout:
         name, _, place = line.decode().strip().partition(" ")
         if name == "ready:":
