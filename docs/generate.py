@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
@@ -118,7 +119,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/source-types.md": types_markdown,
     "docs/source-catalogue.md": sources_markdown,
     "docs/metrics.md": metrics_markdown,
-    **{name: lambda name=name: files()[name] for name in files()},  # type: ignore[misc]
+    **{name: partial(files().__getitem__, name) for name in files()},
 }
 """Path from the repository's root -> what makes its text."""
 

@@ -156,7 +156,7 @@ class Metrics:
         self.budget_limit = self._gauge("budget_limit_alerts", "How many the rules in force allow a day.")
         self.look_seconds = self._histogram(
             "look_duration_seconds",
-            "What the lookout's look at the store took; it shows how fast the store answers.",
+            "What the lookout's look at the store took, without the balance, which reads every row.",
             buckets=BATCH_SECONDS,
         )
         self.conditions = self._gauge("conditions", "Conditions of the installation that hold and that people must know.", "kind")
@@ -170,11 +170,9 @@ class Metrics:
         if self.documents_watched is not None:
             for watched in product(self.watched, SENTIMENTS):
                 self.documents_watched.labels(*watched)
-        for stage, partitions in PARTITIONS.items():
+        for stage in PARTITIONS:
             self.observe_lags(stage, {})
-            if stage == "intake":
-                for partition in range(partitions):
-                    self.raw_time.labels(str(partition))
+        self.observe_raw_times([0] * RAW_PARTITIONS)
         for kind, severity in product(get_args(AlertKind), get_args(Severity)):
             self.alerts.labels(kind, severity)
         known: tuple[tuple[Counter | Gauge | Histogram, Iterable[str]], ...] = (

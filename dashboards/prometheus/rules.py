@@ -152,11 +152,11 @@ _ALERTS: Final = (
     ),
     Alert(
         "GroundswellMessagesWait",
-        'min_over_time(sum(groundswell_outbox_messages{state=~"due|attempted", LIVE})[15m:1m]) > 0',
-        "0m",
+        'sum(groundswell_outbox_messages{state=~"due|attempted", LIVE}) > 0',
+        "15m",
         "critical",
         "Messages cannot be delivered.",
-        "{{ $value }} messages or more have been waiting for a quarter of an hour.",
+        "There were messages to be sent for a quarter of an hour, now {{ $value }}.",
         "a-message-was-not-delivered",
     ),
     Alert(
@@ -170,11 +170,11 @@ _ALERTS: Final = (
     ),
     Alert(
         "GroundswellSpoolGrows",
-        "min_over_time(groundswell_spooled_records{LIVE}[10m]) > 0",
-        "0m",
+        "groundswell_spooled_records{LIVE} > 0",
+        "10m",
         "warning",
         "A crawler cannot publish.",
-        "At {{ $labels.instance }} {{ $value }} records or more have been waiting on disk for ten minutes.",
+        "At {{ $labels.instance }} records have been waiting on disk for ten minutes, now {{ $value }}.",
         "the-broker-is-away",
     ),
     Alert(

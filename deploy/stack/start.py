@@ -25,6 +25,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -144,7 +145,6 @@ def start_kafka(stack: Stack) -> str:
     command = [str(ROOT / "deploy/kafka/start.sh"), "--port", str(stack.ports["kafka"]), "--data", str(stack.data / "kafka")]
     stack.start("kafka", command, environ={"PYTHON": sys.executable})
     pipe = stack.running["kafka"].stdout
-    assert pipe is not None
     stack.wait("kafka", lambda: bool(select.select([pipe], [], [], 0)[0]), where=f"{HOST}:{stack.ports['kafka']}")
     return pipe.readline().decode().strip()
 
@@ -212,10 +212,10 @@ def start_groundswell(stack: Stack, *, bootstrap: str, url_file: Path) -> None:
         port = stack.ports[name]
         stack.start(name, [sys.executable, "-m", "groundswell", name], environ=common | {"GROUNDSWELL_METRICS_PORT": str(port)})
         metrics = f"http://{HOST}:{port}/metrics"
-        stack.wait(name, lambda url=metrics: answers(url), where=metrics)  # type: ignore[misc]
+        stack.wait(name, partial(answers, metrics), where=metrics)
     stack.start("board", [sys.executable, "-m", "groundswell", "board"], environ=common)
     board = common["GROUNDSWELL_BOARD_BASE_URL"]
-    stack.wait("board", lambda: answers(board), where=board)
+    stack.wait("board", partial(answers, board), where=board)
 
 
 def start_watchers(stack: Stack) -> None:
@@ -234,11 +234,11 @@ def start_watchers(stack: Stack) -> None:
     program = found("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
     options = [f"--config.file={receivers}", f"--storage.path={stack.data / 'alertmanager'}", f"--web.listen-address={manager}"]
     stack.start("alertmanager", [program, *options, "--cluster.listen-address="])
-    stack.wait("alertmanager", lambda: answers(f"http://{manager}/-/ready"), where=f"http://{manager}")
+    stack.wait("alertmanager", partial(answers, f"http://{manager}/-/ready"), where=f"http://{manager}")
     place = f"{HOST}:{stack.ports['prometheus']}"
     options = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={place}"]
     stack.start("prometheus", [found("prometheus", package="prometheus"), *options, "--enable-feature=exemplar-storage"])
-    stack.wait("prometheus", lambda: answers(f"http://{place}/-/ready"), where=f"http://{place}")
+    stack.wait("prometheus", partial(answers, f"http://{place}/-/ready"), where=f"http://{place}")
 
 
 # --- all of it ---------------------------------------------------------------------------------------------------------------

@@ -90,28 +90,30 @@ class Lookout:
         if now_ms < self._due_ms:
             return []
         self._due_ms = now_ms + LOOK_EVERY_MS
-        began_s = time.monotonic()
         self.settle(now_ms)
         with self.store.read() as connection:
             holding = open_conditions(connection)
         if self.metrics is not None:
             self.metrics.observe_conditions(condition.kind for condition in holding)
-            self.metrics.observe_look(time.monotonic() - began_s)
         untold = [condition for condition in holding if condition.told_ms is None]
         return [c for c in untold if await tell(self.store, c, self.notifiers, base_url=self.base_url, now_ms=now_ms)]
 
     def settle(self, now_ms: int) -> None:
         """Make the stored conditions say what is so."""
+        began_s = time.monotonic()
         with self.store.read() as connection:
             until_ms = closed_ms(connection, self.run)
             dropping = dropping_sources(connection, self.run, until_ms=until_ms or 0)
             unpolled = nobody_polls(connection, now_ms=now_ms)
-            unbalanced = self._unbalanced(connection, now_ms)
             if self._gauges is not None:
                 self._gauges.read(connection, until_ms=until_ms)
         settle(self.store, "drops", dropping, now_ms=now_ms)
         settle(self.store, "behind", behind(self.run, until_ms, now_ms=now_ms), now_ms=now_ms)
         settle(self.store, "crawler", unpolled, now_ms=now_ms)
+        if self.metrics is not None:
+            self.metrics.observe_look(time.monotonic() - began_s)
+        with self.store.read() as connection:
+            unbalanced = self._unbalanced(connection, now_ms)
         if unbalanced is not None:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 

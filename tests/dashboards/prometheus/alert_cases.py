@@ -149,7 +149,7 @@ CASES: Final = (
         "MessagesWait",
         "two messages wait for twenty minutes",
         {'groundswell_outbox_messages{state="due"}': "0x5 2x50", 'groundswell_outbox_messages{state="attempted"}': "0x60"},
-        "2 messages or more have been waiting for a quarter of an hour.",
+        "There were messages to be sent for a quarter of an hour, now 2.",
     ),
     Case(
         "MessagesWait",
@@ -176,8 +176,13 @@ CASES: Final = (
         "SpoolGrows",
         "records have waited for ten minutes",
         {'groundswell_spooled_records{instance="crawl1"}': "0x10 5+5x40"},
-        "At crawl1 50 records or more have been waiting on disk for ten minutes.",
+        "At crawl1 records have been waiting on disk for ten minutes, now 100.",
         {"instance": "crawl1"},
+    ),
+    Case(
+        "SpoolGrows",
+        "a crawler has just begun, with a spool of yesterday",
+        {'groundswell_spooled_records{instance="crawl1"}': "_x28 90x10"},
     ),
     Case("SpoolGrows", "the broker was away for five minutes", {'groundswell_spooled_records{instance="crawl1"}': "0x22 90x5 0x10"}),
     Case(
