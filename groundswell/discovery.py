@@ -1,6 +1,6 @@
 """Where Prometheus finds the processes of this machine: a file for each command, in the form of its `file_sd_configs`.
 
-    DATA/targets/worker-9464.json    [{"targets": ["127.0.0.1:9464"], "labels": {"process": "score", "run": "live"}}, ...]
+    DATA/targets/worker-HOST-9464.json    [{"targets": ["127.0.0.1:9464"], "labels": {"process": "score", "run": "live"}}, ...]
 
 The file is replaced as a whole, so that no half of one is ever read, and it goes when the command is told to stop. Whoever ends
 otherwise leaves it: Prometheus then says that the processes are down, which is what it is there for.
@@ -62,7 +62,7 @@ def announced(data_dir: Path, name: str, *, endpoints: Sequence[Endpoint]) -> It
 
     Args:
         data_dir: the machine's folder, `data.dir`.
-        name: of the command; with the first port it names the file, since no other command can have that port.
+        name: of the command; with the host and the first port it names the file, since nobody else can have that port there.
         endpoints: the processes; those of port 0 show nothing, and without any there is no file.
 
     Raises:
@@ -73,7 +73,7 @@ def announced(data_dir: Path, name: str, *, endpoints: Sequence[Endpoint]) -> It
     if not shown:
         yield said
         return
-    path = data_dir / FOLDER / f"{name}-{shown[0].port}.json"
+    path = data_dir / FOLDER / f"{name}-{socket.gethostname()}-{shown[0].port}.json"
     _replace(path, [{"targets": [one.address], "labels": {"process": one.process, "run": one.run}} for one in shown])
     try:
         yield said

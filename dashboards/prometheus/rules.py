@@ -77,6 +77,10 @@ _CLOSED: Final = "min(groundswell_closed_tick_timestamp_seconds{LIVE} > 0)"
 _CANARY: Final = "max(groundswell_canary_timestamp_seconds{LIVE})"
 _CANARY_EVERY: Final = "max(groundswell_canary_interval_seconds{LIVE})"
 
+_UNSENT: Final = 'sum(groundswell_outbox_messages{state=~"due|attempted", LIVE})'
+_TRIED_AGAIN: Final = 'sum(increase(groundswell_deliveries_total{result="waits", LIVE}[1h]))'
+"""Whoever waits for its time, and was never tried, is no trouble."""
+
 _ALERTS: Final = (
     Alert(
         "GroundswellProcessDown",
@@ -152,11 +156,11 @@ _ALERTS: Final = (
     ),
     Alert(
         "GroundswellMessagesWait",
-        'sum(groundswell_outbox_messages{state=~"due|attempted", LIVE}) > 0',
+        f"{_UNSENT} > 0 and {_TRIED_AGAIN} > 2",
         "15m",
         "critical",
         "Messages cannot be delivered.",
-        "There were messages to be sent for a quarter of an hour, now {{ $value }}.",
+        "For a quarter of an hour attempts have failed and messages have waited, now {{ $value }}.",
         "a-message-was-not-delivered",
     ),
     Alert(

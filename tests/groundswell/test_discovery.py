@@ -9,6 +9,7 @@ import pytest
 from groundswell.discovery import Endpoint, announced
 from groundswell.errors import DependencyError
 
+HOST = socket.gethostname()
 SCORE, FOLD = Endpoint("127.0.0.1", 9464, "score", "live"), Endpoint("127.0.0.1", 9465, "fold", "live")
 
 
@@ -18,8 +19,8 @@ def files(folder: Path) -> list[str]:
 
 def test_every_process_is_named_with_what_it_is_while_the_command_runs(tmp_path: Path) -> None:
     with announced(tmp_path, "worker", endpoints=[SCORE, FOLD]):
-        assert files(tmp_path) == ["worker-9464.json"], "and no unfinished file beside it"
-        groups = json.loads((tmp_path / "targets" / "worker-9464.json").read_text())
+        assert files(tmp_path) == [f"worker-{HOST}-9464.json"], "and no unfinished file beside it"
+        groups = json.loads((tmp_path / "targets" / f"worker-{HOST}-9464.json").read_text())
     assert groups == [
         {"targets": ["127.0.0.1:9464"], "labels": {"process": "score", "run": "live"}},
         {"targets": ["127.0.0.1:9465"], "labels": {"process": "fold", "run": "live"}},
@@ -29,7 +30,7 @@ def test_every_process_is_named_with_what_it_is_while_the_command_runs(tmp_path:
 
 def test_commands_of_one_machine_have_files_of_their_own(tmp_path: Path) -> None:
     with announced(tmp_path, "worker", endpoints=[SCORE]), announced(tmp_path, "desk", endpoints=[FOLD]):
-        assert files(tmp_path) == ["desk-9465.json", "worker-9464.json"]
+        assert files(tmp_path) == [f"desk-{HOST}-9465.json", f"worker-{HOST}-9464.json"]
 
 
 def test_a_process_without_a_port_is_not_announced(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_a_command_that_fails_or_gives_up_leaves_its_file_so_that_its_processes_
         raise KeyError
     with announced(tmp_path, "worker", endpoints=[FOLD]) as found:
         found.stays = True
-    assert files(tmp_path) == ["desk-9464.json", "worker-9465.json"]
+    assert files(tmp_path) == [f"desk-{HOST}-9464.json", f"worker-{HOST}-9465.json"]
 
 
 def test_ctrl_c_is_an_orderly_end(tmp_path: Path) -> None:

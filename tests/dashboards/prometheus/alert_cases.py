@@ -43,6 +43,14 @@ def condition(kind: str) -> str:
     return f'groundswell_conditions{{kind="{kind}"}}'
 
 
+def outbox(state: str) -> str:
+    return f'groundswell_outbox_messages{{state="{state}"}}'
+
+
+def deliveries(result: str) -> str:
+    return f'groundswell_deliveries_total{{result="{result}"}}'
+
+
 def dropped(reason: str) -> str:
     return f'groundswell_records_dropped_total{{reason="{reason}"}}'
 
@@ -137,25 +145,27 @@ CASES: Final = (
     Case(
         "MessageFailed",
         "a relay has refused a mail for good",
-        {'groundswell_deliveries_total{result="failed"}': "0x20 1x40"},
+        {deliveries("failed"): "0x20 1x40"},
         "A mail or a Slack message of an alert was refused and is not sent again by itself.",
     ),
     Case(
         "MessageFailed",
         "messages are sent, and some wait for their next attempt",
-        {'groundswell_deliveries_total{result="failed"}': "1x60", 'groundswell_deliveries_total{result="waits"}': "0+1x60"},
+        {deliveries("failed"): "1x60", deliveries("waits"): "0+1x60"},
     ),
     Case(
         "MessagesWait",
-        "two messages wait for twenty minutes",
-        {'groundswell_outbox_messages{state="due"}': "0x5 2x50", 'groundswell_outbox_messages{state="attempted"}': "0x60"},
-        "There were messages to be sent for a quarter of an hour, now 2.",
+        "two messages wait, and every attempt fails",
+        {outbox("due"): "0x5 2x90", outbox("attempted"): "0x90", deliveries("waits"): "0x5 0+0.1x90"},
+        "For a quarter of an hour attempts have failed and messages have waited, now 2.",
+        at="80m",
     ),
+    Case("MessagesWait", "three wait for their hour and were never tried", {outbox("due"): "3x90", deliveries("waits"): "0x90"}, at="80m"),
     Case(
         "MessagesWait",
-        "messages come and go, and thousands were sent",
-        {'groundswell_outbox_messages{state="due"}': "2 0 1x10 0 3x50", 'groundswell_outbox_messages{state="sent"}': "9000x60"},
-        at="20m",
+        "attempts fail now and then, but each goes out in the end",
+        {outbox("due"): "0x90", outbox("sent"): "9000x90", deliveries("waits"): "0+0.1x90"},
+        at="80m",
     ),
     Case(
         "NothingPolled",

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_workers_are_started_again_until_one_says_that_this_does_not_help(tmp_pa
 
 def test_workers_are_announced_until_they_are_stopped_and_stay_announced_when_the_supervisor_gives_up(tmp_path: Path) -> None:
     shown, stopped = replace(settings(tmp_path), metrics_port=9464), threading.Event()
-    file = tmp_path / "targets" / "worker-9464.json"
+    file = tmp_path / "targets" / f"worker-{socket.gethostname()}-9464.json"
 
     def seen_while_running(*_: object) -> None:
         found.append(json.loads(file.read_text()))
