@@ -1,6 +1,6 @@
 """Start everything on this machine without containers, and stop it cleanly: `make stack`, or `python deploy/stack/start.py`.
 
-    Kafka, PostgreSQL -> groundswell worker, desk, crawl, board -> Alertmanager, Prometheus
+    PostgreSQL, Kafka, Alertmanager, Prometheus -> groundswell worker -> desk, crawl, board
 
 All data and logs lie in one folder, `--data`; started again with it, everything goes on where it was. Servers come from this
 machine's packages (Debian: openjdk-17-jre-headless maven postgresql prometheus prometheus-alertmanager) and listen on loopback alone.
@@ -60,6 +60,7 @@ class Stack:
     data: Path
     ports: Mapping[str, int]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    starting: list[tuple[str, Callable[[], bool], str]] = field(default_factory=list)  # (part, whether it is there, where)
     stopping: bool = False
 
     def start(self, name: str, command: Sequence[str], *, environ: Mapping[str, str] | None = None, user: str | None = None) -> None:
@@ -79,16 +80,22 @@ class Stack:
                 start_new_session=True,  # Ctrl-C is for this process alone, which then stops them in order
             )
 
-    def wait(self, name: str, ready: Callable[[], bool], *, where: str) -> None:
-        """Return when a part is there, having said where."""
+    def expect(self, name: str, ready: Callable[[], bool], *, where: str) -> None:
+        """Say how it is known that a part is there, for the next `wait`."""
+        self.starting.append((name, ready, where))
+
+    def wait(self) -> None:
+        """Return when all that is expected is there, having said where."""
         deadline = time.monotonic() + READY_WITHIN_S
-        while not ready():
-            self.check()
-            if time.monotonic() > deadline:
-                message = f"{name} is not ready after {READY_WITHIN_S:.0f} s; its log is {self.data / 'logs' / name}.log"
-                raise StackError(message)
-            time.sleep(0.1)
-        say(f"{name:12}  {where}")
+        for name, ready, where in self.starting:
+            while not ready():
+                self.check()
+                if time.monotonic() > deadline:
+                    message = f"{name} is not ready after {READY_WITHIN_S:.0f} s; its log is {self.data / 'logs' / name}.log"
+                    raise StackError(message)
+                time.sleep(0.1)
+            say(f"{name:12}  {where}")
+        self.starting.clear()
 
     def check(self) -> None:
         """Raise where somebody has asked for the end (KeyboardInterrupt), or a part has ended by itself."""
@@ -141,12 +148,13 @@ def answers(url: str) -> bool:
 
 # --- the parts ---------------------------------------------------------------------------------------------------------------
 def start_kafka(stack: Stack) -> str:
-    """One broker; returns its bootstrap address."""
+    """One broker; returns its bootstrap address. The start script says it in one line when the broker is there."""
     command = [str(ROOT / "deploy/kafka/start.sh"), "--port", str(stack.ports["kafka"]), "--data", str(stack.data / "kafka")]
     stack.start("kafka", command, environ={"PYTHON": sys.executable})
     pipe = stack.running["kafka"].stdout
-    stack.wait("kafka", lambda: bool(select.select([pipe], [], [], 0)[0]), where=f"{HOST}:{stack.ports['kafka']}")
-    return pipe.readline().decode().strip()
+    address = f"{HOST}:{stack.ports['kafka']}"
+    stack.expect("kafka", lambda: bool(select.select([pipe], [], [], 0)[0]), where=address)
+    return address
 
 
 def start_postgres(stack: Stack) -> Path:
@@ -170,7 +178,7 @@ def start_postgres(stack: Stack) -> Path:
             return True
         return False
 
-    stack.wait("postgres", ready, where=f"{HOST}:{port}, GROUNDSWELL_STORE_URL_FILE={url_file}")
+    stack.expect("postgres", ready, where=f"{HOST}:{port}, GROUNDSWELL_STORE_URL_FILE={url_file}")
     return url_file
 
 
@@ -199,7 +207,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def start_groundswell(stack: Stack, *, bootstrap: str, url_file: Path) -> None:
-    """Workers first: they make the topics and the run."""
+    """Workers first: they make the topics and the run. Then the others, all at once."""
     common = {
         "GROUNDSWELL_KAFKA_BOOTSTRAP": bootstrap,
         "GROUNDSWELL_STORE_URL_FILE": str(url_file),
@@ -212,10 +220,12 @@ def start_groundswell(stack: Stack, *, bootstrap: str, url_file: Path) -> None:
         port = stack.ports[name]
         stack.start(name, [sys.executable, "-m", "groundswell", name], environ=common | {"GROUNDSWELL_METRICS_PORT": str(port)})
         metrics = f"http://{HOST}:{port}/metrics"
-        stack.wait(name, partial(answers, metrics), where=metrics)
+        stack.expect(name, partial(answers, metrics), where=metrics)
+        if name == "worker":
+            stack.wait()
     stack.start("board", [sys.executable, "-m", "groundswell", "board"], environ=common)
     board = common["GROUNDSWELL_BOARD_BASE_URL"]
-    stack.wait("board", partial(answers, board), where=board)
+    stack.expect("board", partial(answers, board), where=board)
 
 
 def start_watchers(stack: Stack) -> None:
@@ -226,19 +236,21 @@ def start_watchers(stack: Stack) -> None:
         shutil.copyfile(ROOT / "deploy/prometheus" / name, folder / name)
     text = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8").replace("127.0.0.1:9093", manager)
     (folder / "prometheus.yml").write_text(text, encoding="utf-8")
+    targets = stack.data / "groundswell" / "targets"
+    targets.mkdir(parents=True, exist_ok=True)  # Prometheus hears at once of what comes into a folder that is there
     with contextlib.suppress(FileExistsError):
-        (folder / "targets").symlink_to(stack.data / "groundswell" / "targets")
+        (folder / "targets").symlink_to(targets)
     receivers = stack.data / "alertmanager.yml"
     if not receivers.exists():
         shutil.copyfile(ROOT / "deploy/alertmanager/alertmanager.yml", receivers)
     program = found("prometheus-alertmanager", "alertmanager", package="prometheus-alertmanager")
     options = [f"--config.file={receivers}", f"--storage.path={stack.data / 'alertmanager'}", f"--web.listen-address={manager}"]
     stack.start("alertmanager", [program, *options, "--cluster.listen-address="])
-    stack.wait("alertmanager", partial(answers, f"http://{manager}/-/ready"), where=f"http://{manager}")
+    stack.expect("alertmanager", partial(answers, f"http://{manager}/-/ready"), where=f"http://{manager}")
     place = f"{HOST}:{stack.ports['prometheus']}"
     options = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={place}"]
     stack.start("prometheus", [found("prometheus", package="prometheus"), *options, "--enable-feature=exemplar-storage"])
-    stack.wait("prometheus", partial(answers, f"http://{place}/-/ready"), where=f"http://{place}")
+    stack.expect("prometheus", partial(answers, f"http://{place}/-/ready"), where=f"http://{place}")
 
 
 # --- all of it ---------------------------------------------------------------------------------------------------------------
@@ -260,9 +272,11 @@ def run(stack: Stack) -> None:
     (stack.data / "logs").mkdir(parents=True, exist_ok=True)
     with told_to_stop(stack):
         try:
-            url_file = start_postgres(stack)
-            start_groundswell(stack, bootstrap=start_kafka(stack), url_file=url_file)
+            url_file, bootstrap = start_postgres(stack), start_kafka(stack)
             start_watchers(stack)
+            stack.wait()
+            start_groundswell(stack, bootstrap=bootstrap, url_file=url_file)
+            stack.wait()
             say(f"{'logs':12}  {stack.data / 'logs'}\nready: Ctrl-C stops everything")
             while True:
                 stack.check()

@@ -96,7 +96,7 @@ async def test_a_surge_at_a_feed_becomes_a_mail_a_slack_message_a_sample_and_a_r
 def follow(folder: Path, settings: dict[str, str], relay: Relay, slack: Slack) -> None:
     with stack(folder, **settings) as where:
         assert set(where) == {"postgres", "kafka", "worker", "desk", "crawl", "board", "alertmanager", "prometheus", "logs"}
-        until(lambda: relay.mails and slack.posts, within_s=120, says="a mail and a Slack message")
+        until(lambda: relay.mails and slack.posts, within_s=200, says="a mail and a Slack message")
         assert "Veyra Bank" in relay.mails[0]["Subject"]
         assert "Veyra Bank" in slack.posts[0]["text"]
 
