@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.groundswell-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs kafka faults fuzz replays lock
+.PHONY: help setup demo test check bench docs kafka stack faults fuzz replays lock
 
 help:  ## print these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ docs: setup  ## rebuild the generated pages (docs/cli.md, docs/settings.md)
 
 kafka: setup  ## start one KRaft node on loopback for development
 	deploy/kafka/start.sh
+
+stack: setup  ## start Kafka, PostgreSQL, groundswell, Prometheus and Alertmanager on this machine, without containers
+	$(BIN)/python deploy/stack/start.py
 
 faults: setup  ## do every fault of the long list to real brokers, workers and database, and write docs/faults.md
 	$(BIN)/python -m tests.faults

@@ -4,9 +4,11 @@
     groundswell.settings                -> docs/settings.md, deploy/settings.example.toml
     the classes of ingest/types         -> docs/source-types.md
     ingest/sources.toml                 -> docs/source-catalogue.md
+    groundswell/metrics.py              -> docs/metrics.md
+    dashboards/prometheus/rules.py      -> deploy/prometheus/recording.yml, alerts.yml
     real output, with `--transcript`    -> console blocks below a `<!-- demo -->` line in README.md (plays the demo once)
 
-tests/house/test_docs.py compares the first three with what `PAGES` makes, so a page that lags behind the code is a failed test.
+tests/house/test_docs.py compares all but the last with what `PAGES` makes, so a page that lags behind the code is a failed test.
 """
 
 import argparse
@@ -16,12 +18,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, get_args
 
 import click
 from click.testing import CliRunner
 
+from dashboards.prometheus.files import files
+from docs.metrics_page import metrics_markdown
 from docs.source_types import types_markdown
 from groundswell.cli import COMMANDS, root
 from groundswell.errors import DependencyError
@@ -113,6 +118,8 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "deploy/settings.example.toml": settings_example,
     "docs/source-types.md": types_markdown,
     "docs/source-catalogue.md": sources_markdown,
+    "docs/metrics.md": metrics_markdown,
+    **{name: partial(files().__getitem__, name) for name in files()},
 }
 """Path from the repository's root -> what makes its text."""
 

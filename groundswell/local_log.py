@@ -143,6 +143,11 @@ class LocalLog:
         """How many records the log holds."""
         return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
 
+    def end_position(self) -> int:
+        """Where the next record will be, or would be if none were taken away; 0 of an empty log."""
+        row = self._db.execute("SELECT max(position) FROM records").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
     def last_known_ms(self) -> int | None:
         """Stamp of the last record."""
         row = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()

@@ -164,6 +164,10 @@ class Metrics(_Section, frozen=True):
 
     host: Annotated[str, Meta(description="Address that each process shows its metrics on.", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port of the metrics; a second worker needs another one; 0: off.", ge=0, le=65_535)] = 9464
+    watch: Annotated[
+        tuple[str, ...],
+        Meta(description="Ids of companies that are counted by name in the metrics (`groundswell entities list`).", max_length=50),
+    ] = ()
 
 
 class Rules(_Section, frozen=True):
@@ -308,7 +312,8 @@ def _allowed(kind: Any, metas: Sequence[Meta]) -> str:
         return ", ".join(get_args(kind))
     if kind is bool:
         return "true, false"
-    limits = [
+    entries = [f"at most {meta.max_length} entries" for meta in metas if meta.max_length is not None]
+    limits = entries + [
         f"{word} {bound:g}"
         for name, word in (("ge", "at least"), ("gt", "above"), ("le", "at most"))
         for meta in metas

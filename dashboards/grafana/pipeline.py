@@ -6,7 +6,7 @@ from dashboards.grafana import promql, sql, variables
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Panel, Promql, Row, Sql, Step, annotation
 from dashboards.grafana.panels import chart, figure, table, wrong_from
-from groundswell.metrics import BALANCE_TERMS, DROP_REASONS, LOAD_RESULTS, OUTBOX_STATES, POLL_RESULTS, STAGES
+from groundswell.metrics import BALANCE_TERMS, DELIVERY_RESULTS, DROP_REASONS, LOAD_RESULTS, OUTBOX_STATES, POLL_RESULTS, STAGES
 from groundswell.names import RAW_PARTITIONS
 
 UID: Final = f"{PREFIX}pipeline"
@@ -123,9 +123,10 @@ def _flow(limits: Limits) -> tuple[Panel, ...]:
         ),
         chart(
             "Behind the clock",
-            "The raw log as far as it was read, and closed time, behind the clock.",
+            "The raw log as far as it was read, closed time, and what the desk has decided, behind the clock.",
             Promql(promql.READ_BEHIND, "read"),
             Promql(promql.BEHIND, "closed"),
+            Promql(promql.DECIDED_BEHIND, "decided"),
             unit="s",
             steps=late,
         ),
@@ -135,6 +136,19 @@ def _flow(limits: Limits) -> tuple[Panel, ...]:
             Promql(promql.PARTITIONS_BEHIND, "{{partition}}", at_least=RAW_PARTITIONS),
             unit="s",
             steps=late,
+        ),
+        chart(
+            "Messages that wait",
+            "Messages of Kafka that wait for their worker, over all partitions, by stage.",
+            Promql(promql.WAITING, "{{stage}}", at_least=2),
+            unit="short",
+        ),
+        chart(
+            "How long a document takes",
+            "known: from published to known. scored: from known to stored with its score. Half of the documents, and all but a twentieth.",
+            Promql(promql.latency_quantile(0.5), "{{to}}, median", at_least=2),
+            Promql(promql.latency_quantile(0.95), "{{to}}, 95 %", at_least=2),
+            unit="s",
         ),
         chart(
             "Contributions that wait",
@@ -153,6 +167,18 @@ def _batches() -> tuple[Panel, ...]:
             "From taking a batch to its commit, by stage: half of the batches, and all but a twentieth.",
             Promql(promql.batch_quantile(0.5), "{{stage}}, median", at_least=len(STAGES)),
             Promql(promql.batch_quantile(0.95), "{{stage}}, 95 %", at_least=len(STAGES)),
+            unit="s",
+        ),
+        chart(
+            "Records in a batch",
+            "Raw records of the median batch. Full batches mean that there is more to do than is done.",
+            Promql(promql.BATCH_RECORDS, "records"),
+            unit="short",
+        ),
+        chart(
+            "How fast the store answers",
+            "Within which time all but a twentieth of the lookout's looks at the store ended.",
+            Promql(promql.STORE_ANSWERS, "look"),
             unit="s",
         ),
         chart(
@@ -221,6 +247,33 @@ def _messages() -> tuple[Panel, ...]:
             "Messages by state",
             "Messages of the outbox. Due and attempted ones that stay are stuck.",
             Promql(promql.OUTBOX, "{{state}}", at_least=len(OUTBOX_STATES)),
+            unit="short",
+        ),
+        chart(
+            "Attempts to send",
+            "Attempts to send a message, each second, by what came of them.",
+            Promql(promql.DELIVERIES, "{{result}}", at_least=len(DELIVERY_RESULTS)),
+            unit="ops",
+            stacked=True,
+        ),
+        chart(
+            "From tick to alert",
+            "From the end of the tick that led to an alert until it was stored; all but a twentieth.",
+            Promql(promql.ALERT_LATENCY, "95 %"),
+            unit="s",
+        ),
+        chart(
+            "Last answers",
+            "How long ago a message was taken by its target, and a source answered.",
+            Promql(promql.DELIVERED, "message"),
+            Promql(promql.POLLED, "source"),
+            unit="s",
+        ),
+        chart(
+            "Budget of the day",
+            "Incidents first told of today (UTC), and how many the rules in force allow.",
+            Promql(promql.BUDGET_USED, "used"),
+            Promql(promql.BUDGET_LIMIT, "allowed"),
             unit="short",
         ),
         chart(

@@ -26,7 +26,9 @@ def _most(gauge: str, by: str = "", *, where: str = "") -> str:
 # --- how far it has come -----------------------------------------------------------------------------------------------------
 BEHIND: Final = f"time() - min(groundswell_closed_tick_timestamp_seconds{{{_AT}}} > 0)"
 READ_BEHIND: Final = f"time() - max(groundswell_known_timestamp_seconds{{{_AT}}} > 0)"
+DECIDED_BEHIND: Final = f"time() - max(groundswell_decided_tick_timestamp_seconds{{{_AT}}} > 0)"
 PARTITIONS_BEHIND: Final = f"time() - max by (partition) (groundswell_raw_partition_timestamp_seconds{{{_AT}}} > 0)"
+WAITING: Final = f"sum by (stage) (groundswell_partition_lag_messages{{{_AT}}})"
 HELD: Final = f"sum(groundswell_held_records{{{_AT}}})"
 HELD_BACK: Final = f"sum(groundswell_held_back_partitions{{{_AT}}})"
 UP: Final = f"min by (job, instance) (up{{{_AT}}})"
@@ -52,6 +54,24 @@ def batch_quantile(share: float) -> str:
     return f"histogram_quantile({share:g}, {_rate('groundswell_batch_duration_seconds_bucket', 'le, stage')})"
 
 
+def latency_quantile(share: float) -> str:
+    """Within which time this share of the documents was known, and stored with its score."""
+    return f"histogram_quantile({share:g}, {_rate('groundswell_document_latency_seconds_bucket', 'le, to')})"
+
+
+def quantile(share: float, histogram: str) -> str:
+    """What this share of a histogram without labels is at most."""
+    return f"histogram_quantile({share:g}, {_rate(f'{histogram}_bucket', 'le')})"
+
+
+BATCH_RECORDS: Final = quantile(0.5, "groundswell_batch_records")
+ALERT_LATENCY: Final = quantile(0.95, "groundswell_alert_latency_seconds")
+STORE_ANSWERS: Final = quantile(0.95, "groundswell_look_duration_seconds")
+BUDGET_USED: Final = _most("groundswell_budget_used_alerts")
+BUDGET_LIMIT: Final = _most("groundswell_budget_limit_alerts")
+DELIVERIES: Final = _rate("groundswell_deliveries_total", "result")
+DELIVERED: Final = f"time() - max(groundswell_delivery_timestamp_seconds{{{_AT}}} > 0)"
+POLLED: Final = f"time() - max(groundswell_poll_timestamp_seconds{{{_AT}}} > 0)"
 POLLS: Final = _rate("groundswell_polls_total", "result")
 ITEMS_FETCHED: Final = _rate("groundswell_items_fetched_total")
 ITEMS_NEW: Final = _rate("groundswell_items_new_total")
@@ -67,4 +87,9 @@ SENTIMENTS: Final = (
 TOPICS: Final = _rate("groundswell_documents_scored_total", "topic")
 KINDS: Final = _rate("groundswell_documents_scored_total", "language, kind")
 UNKNOWN_LANGUAGE: Final = _rate("groundswell_documents_unknown_language_total")
+CONFIDENCE: Final = (
+    f"{_rate('groundswell_score_confidence_ratio_sum', 'language')} / {_rate('groundswell_score_confidence_ratio_count', 'language')}"
+)
+MODEL: Final = f"max by (job, instance, model) (groundswell_model_info{{{_AT}}})"
+SOURCES: Final = _most("groundswell_sources", "state")
 MODEL_LOADS: Final = f"sum by (result) (increase(groundswell_model_loads_total{{{_AT}}}{_RATE}))"

@@ -7,6 +7,7 @@ from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Panel, Promql, Row, Sql, Step, annotation
 from dashboards.grafana.opinion import data_until
 from dashboards.grafana.panels import chart, figure, table, wrong_from
+from groundswell.metrics import SOURCE_STATES
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TOPICS
 
 UID: Final = f"{PREFIX}sources-model"
@@ -56,6 +57,13 @@ def _figures() -> tuple[Panel, ...]:
 
 def _voices(limits: Limits) -> tuple[Panel, ...]:
     return (
+        chart(
+            "Sources by state",
+            "How many sources are in which state; a blind one says nothing, and that is not calm.",
+            Promql(promql.SOURCES, "{{state}}", at_least=len(SOURCE_STATES)),
+            unit="short",
+            stacked=True,
+        ),
         chart(
             "Documents by source",
             "The ten busiest sources of the span that is shown, and all others, by known time.",
@@ -144,6 +152,13 @@ def _model() -> Row:
                 top=1.0,
             ),
             chart(
+                "Confidence",
+                "Mean probability of the sentiment that was chosen, by language. It drifts with what is read.",
+                Promql(promql.CONFIDENCE, "{{language}}", at_least=len(LANGUAGES)),
+                unit="percentunit",
+                top=1.0,
+            ),
+            chart(
                 "Probability of negative",
                 "Mean probability that a document is negative, by language and by the model that counted.",
                 Sql(sql.MODEL_NEGATIVE),
@@ -164,6 +179,13 @@ def _model() -> Row:
                 Promql(promql.KINDS, "{{language}}, {{kind}}", at_least=len(LANGUAGES) * len(KINDS)),
                 unit="ops",
                 stacked=True,
+            ),
+            table(
+                "Models that count",
+                "The model whose score each process has counted last.",
+                Promql(promql.MODEL),
+                width=24,
+                height=6,
             ),
             table(
                 "Versions in force",

@@ -11,6 +11,7 @@ from groundswell.cli import options as o
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from groundswell.store.store import Store
     from stream.shells.backfill import ArchiveOptions
 
 BACKFILL_NICE = 10
@@ -18,7 +19,7 @@ BACKFILL_NICE = 10
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--run", default=None, metavar="NAME", help="Name of the run to fill.  [default: the first file's name]")
 @click.option("--assume-lag", default="10m", show_default=True, metavar="SPAN", help="Without known_at: known this long after published.")
 @click.option("--strict", is_flag=True, help="Refuse lines without known_at.")
@@ -28,6 +29,7 @@ BACKFILL_NICE = 10
 @click.option("--dry-run", is_flag=True, help="Change nothing: say what is in the files, and what the run would take.")
 @click.option("--sample", default=2_000, show_default=True, type=click.IntRange(min=1), help="Documents that a dry run scores.")
 @click.option("--kafka", "bootstrap", metavar="HOST:PORT", help="Publish the sorted archive to the run's own topics instead.")
+@click.option("--to-prometheus", type=click.Path(path_type=Path), metavar="DIR", help="Then write the run's windows for promtool.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @o.store_option
 def backfill(
@@ -41,6 +43,7 @@ def backfill(
     dry_run: bool,
     sample: int,
     bootstrap: str | None,
+    to_prometheus: Path | None,
     quiet: bool,
     store_url: str | None,
 ) -> None:
@@ -48,10 +51,19 @@ def backfill(
 
     Never pings. Can be stopped and resumed by the same command; a second call changes nothing. Bad lines are reported on
     standard error, counted as drops, and stop nothing. Runs at a lower priority than live work on the same machine.
-    Exit code 3: partly done, run it again.
+    With --to-prometheus and no FILE the windows of a stored run are written. Exit code 3: partly done, run it again.
     """
     from stream.shells import backfill as shell
 
+    if not files:
+        if to_prometheus is None:
+            message = "backfill: name an archive, or a folder with --to-prometheus"
+            raise UsageError(message)
+        _to_prometheus(o.open_store(store_url), run, to_prometheus)
+        return
+    if to_prometheus and (dry_run or bootstrap):
+        message = "--to-prometheus reads what is folded: give it without files, once the run is complete"
+        raise UsageError(message)
     os.nice(BACKFILL_NICE)
     options = _options(assume_lag=assume_lag, strict=strict, mapping=mapping, plan=plan, zone=zone)
     shown = not quiet and sys.stderr.isatty()
@@ -73,6 +85,19 @@ def backfill(
             files, store, name, o.instruments(), data_dir=Path(chosen.data.dir), options=options, progress=progress.update
         )
     _report(done)
+    if to_prometheus:
+        _to_prometheus(store, name, to_prometheus)
+
+
+def _to_prometheus(store: "Store", run: str | None, folder: Path) -> None:
+    from groundswell.clock import SystemClock
+    from groundswell.history_export import write_history
+    from groundswell.store.query import run_named
+
+    with store.read() as connection:
+        name = run_named(connection, run)
+        written = write_history(connection, name, folder, now_ms=SystemClock().now_ms(), watched=o.settings().metrics.watch)
+    click.echo(f"run {name}: {len(written)} months written to {folder}; promtool tsdb create-blocks-from openmetrics takes each", err=True)
 
 
 def _options(*, assume_lag: str, strict: bool, mapping: tuple[str, ...], plan: Path | None, zone: str | None) -> "ArchiveOptions":

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,30 +33,51 @@ def dashboards() -> None:
     show_default=True,
     metavar="FOLDER",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write.",
+    help="Where to write what Grafana reads.",
 )
-def build(output: Path) -> None:
-    """Write what Grafana reads at its start: data sources, folder, dashboards. Files of dashboards that are gone are removed."""
+@click.option(
+    "--rules",
+    default="deploy/prometheus",
+    show_default=True,
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to write Prometheus's rules.",
+)
+def build(output: Path, rules: Path) -> None:
+    """Write what Grafana reads at its start (data sources, folder, dashboards) and Prometheus's rules.
+
+    Files of dashboards that are gone are removed.
+    """
     from dashboards.grafana.catalogue import dashboards as all_dashboards
     from dashboards.grafana.files import files
     from dashboards.grafana.model import PREFIX
+    from dashboards.prometheus.files import files as rule_files
 
     made = files(all_dashboards(_limits(o.settings())))
     gone = [path for path in sorted(output.glob(f"dashboards/{PREFIX}*.json")) if path.relative_to(output).as_posix() not in made]
+    written = _write(output, made, option="--output")
+    for path in gone:
+        path.unlink()
+    click.echo(f"{output}: {written} files written, {len(made) - written} as they were, {len(gone)} removed")
+    made = {Path(name).name: text for name, text in rule_files().items()}
+    written = _write(rules, made, option="--rules")
+    click.echo(f"{rules}: {written} files written, {len(made) - written} as they were")
+
+
+def _write(folder: Path, made: Mapping[str, str], *, option: str) -> int:
+    """Write what differs; how many files that were."""
     written = 0
     try:
         for name, text in made.items():
-            path = output / name
+            path = folder / name
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
                 written += 1
-        for path in gone:
-            path.unlink()
     except OSError as error:
-        reason = f"--output {output}: {reason_of(error)}; give a folder that can be written"
+        reason = f"{option} {folder}: {reason_of(error)}; give a folder that can be written"
         raise DependencyError(reason) from error
-    click.echo(f"{output}: {written} files written, {len(made) - written} as they were, {len(gone)} removed")
+    return written
 
 
 @dashboards.command()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
         async with Fetcher(contact=settings.catalogue.contact) as fetcher, Parsers(settings.catalogue.parsers) as parsers:
             sink = LocalLogSink(LocalLog(log_path), clock=clock, name=source_name)
             crawler, receiver = _crawler(settings, sink=sink, fetcher=fetcher, parsers=parsers, metrics=metrics)
-            lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics)
+            in_force = instruments.in_force(LIVE_RUN)
+            lookout = Lookout(store, LIVE_RUN, notifiers, settings.board.base_url, clock, LocalLog(log_path), metrics, in_force)
             live = Live(
                 store,
                 LocalLog(log_path),
@@ -79,7 +81,8 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     if not no_board:
         url = serve_board(settings, port=port, store=store, run=LIVE_RUN, log_path=log_path, display=instruments.display)
         click.echo(f"Board:  {url}")
-    asyncio.run(work())
+    with _announced(settings, "run"):
+        asyncio.run(work())
 
 
 @click.command()
@@ -123,7 +126,8 @@ def crawl() -> None:
                         group.create_task(part.run(stop))
 
     try:
-        asyncio.run(work())
+        with _announced(settings, "crawl"):
+            asyncio.run(work())
     finally:
         sink.close()
 
@@ -160,6 +164,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         data_dir=Path(settings.data.dir),
         metrics_host=settings.metrics.host,
         metrics_port=settings.metrics.port,
+        metrics_watch=_watched(settings),
         held_records_max=settings.kafka.held_records_max,
         held_bytes_max=settings.kafka.held_bytes_max,
         log_level=settings.log.level,
@@ -189,20 +194,23 @@ def desk(run_name: str, store_url: str | None) -> None:
     store, live, metrics = o.open_store(store_url), run_name == LIVE_RUN, _metrics(settings, probes)
     notifiers = _notifiers(settings) if live else {}
     sender = _sender(settings, store, notifiers)
-    lookout = Lookout(store, run_name, notifiers, settings.board.base_url, SystemClock(), metrics=metrics)
+    instruments = o.instruments()
+    in_force = instruments.in_force(run_name)
+    lookout = Lookout(store, run_name, notifiers, settings.board.base_url, SystemClock(), metrics=metrics, in_force=in_force)
     canaries, stopped = _canaries(settings, store, metrics), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    found = DeskWorker(store, run_name, o.instruments(), f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
+    found = DeskWorker(store, run_name, instruments, f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
     probes.is_ready()
-    with asyncio.Runner() as runner:
+    with _announced(settings, "desk", run=run_name), asyncio.Runner() as runner:
         while not stopped.is_set():
             probes.beat()
+            began_s = time.monotonic()
             decided = found.step()
-            if decided:
-                metrics.observe_alerts(decided)
+            if decided is not None:
+                metrics.observe_decided(found.closed_tick, decided, seconds=time.monotonic() - began_s)
             if live:
-                runner.run(sender.send_due())
+                metrics.observe_deliveries(runner.run(sender.send_due()))
                 runner.run(lookout.look())
                 runner.run(canaries.look())
             if decided is None:
@@ -260,9 +268,27 @@ def _metrics(settings: "Settings", probes: "Probes | None" = None) -> "Metrics":
 
     from groundswell.metrics import Metrics, serve_metrics
 
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), watched=_watched(settings))
     serve_metrics(metrics, settings.metrics.host, settings.metrics.port, probes=probes)
     return metrics
+
+
+def _watched(settings: "Settings") -> tuple[str, ...]:
+    """The companies of metrics.watch, each once; one that is in no catalogue would stay at zero for ever."""
+    wanted = tuple(dict.fromkeys(settings.metrics.watch))
+    unknown = [entity for entity in wanted if entity not in o.catalogue().entities] if wanted else []
+    if unknown:
+        message = f"metrics.watch: no company has the id {unknown[0]!r}; `groundswell entities list` prints them"
+        raise UsageError(message)
+    return wanted
+
+
+def _announced(settings: "Settings", process: str, *, run: str = LIVE_RUN) -> contextlib.AbstractContextManager[object]:
+    """Let Prometheus find this process while it works."""
+    from groundswell.discovery import Endpoint, announced
+
+    place = settings.metrics
+    return announced(Path(settings.data.dir), process, endpoints=[Endpoint(place.host, place.port, process, run)])
 
 
 def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, metrics: "Metrics") -> tuple[Any, Any]:

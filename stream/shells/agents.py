@@ -12,11 +12,11 @@ import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from aiokafka.errors import KafkaError
 
@@ -59,6 +59,7 @@ class Agent(ABC):
     """What both agents share: a thread for the work, and memory that lasts for one generation of the group."""
 
     topic: Any  # what it reads
+    stage: Literal["intake", "fold"]  # as metrics call it
     take_max: int  # messages of one batch
 
     def __init__(
@@ -122,15 +123,22 @@ class Agent(ABC):
         self.probes.beat()
         mine = [tp for tp in self.app.consumer.assignment() if tp.topic == self.topic.get_topic_name()]
         if self.app.rebalancing or not mine:
+            self._observe_lags({})
             return
         try:
             async with asyncio.timeout(LOOK_WITHIN_S):
                 ends = await self.app.consumer.highwaters(*mine)
-                behind = [ends[tp] - self._done.get(tp.partition, await self.app.consumer.position(tp) or 0) for tp in mine]
+                position = self.app.consumer.position
+                behind = {tp.partition: ends[tp] - self._done.get(tp.partition, await position(tp) or 0) for tp in mine}
         except (TimeoutError, KafkaError) as error:
             _log.debug("the lag is not known", reason=reason_of(error))
             return
-        self.watch.see(lag=sum(max(0, each) for each in behind))
+        self.watch.see(lag=sum(max(0, each) for each in behind.values()))
+        self._observe_lags(behind)
+
+    def _observe_lags(self, messages: Mapping[int, int]) -> None:
+        if self.metrics is not None:
+            self.metrics.observe_lags(self.stage, messages)
 
     @abstractmethod
     def forget(self) -> None:
@@ -156,12 +164,13 @@ class ScoreAgent(Agent):
     The events of a partition that is too far ahead wait here, not acknowledged, and no more of it is fetched meanwhile.
     """
 
+    stage = "intake"
     take_max = TAKE_RAW
 
     def __init__(self, *common: Any, stage: IntakeStage) -> None:
         super().__init__(*common)
         app, settings = self.app, self.settings
-        self._stage = stage
+        self._intake = stage
         self._owned: dict[int, ScorePartition] = {}
         self._waiting: dict[int, deque[Any]] = defaultdict(deque)  # events that are not acknowledged, in order
         self.held_back: frozenset[int] = frozenset()  # partitions that wait on purpose
@@ -212,7 +221,7 @@ class ScoreAgent(Agent):
     def _open(self, owned: dict[int, ScorePartition], partition: int) -> ScorePartition:
         settings = self.settings
         owned[partition] = ScorePartition.open(
-            self._stage,
+            self._intake,
             partition,
             owner=settings.owner,
             log_id=self.ids.raw,
@@ -265,6 +274,7 @@ def _raw_message(event: Any) -> RawMessage:
 class FoldAgent(Agent):
     """Contribution partitions in, closed ticks folded and committed; what is not folded is not acknowledged."""
 
+    stage = "fold"
     take_max = TAKE_CONTRIBUTIONS
 
     def __init__(self, *common: Any, store: Store, rules: Rules) -> None:
@@ -278,6 +288,8 @@ class FoldAgent(Agent):
     def forget(self) -> None:
         """Drop everything that is known of partitions, and the events that were held for them."""
         self._owned, self._held = {}, defaultdict(deque)
+        if self.metrics is not None:
+            self.metrics.observe_no_partition()
 
     async def handle(self, events: list[Any]) -> None:
         """Fold what the batch closes, and acknowledge what is folded and committed."""

@@ -58,6 +58,8 @@ class CanaryWatch:
         Raises:
             DependencyError: the store is away.
         """
+        if self.metrics is not None:
+            self.metrics.observe_canary_interval(self.every_ms)
         if not self.every_ms:
             return []
         now_ms = self.clock.now_ms()

@@ -63,6 +63,8 @@ class EmbeddedPipeline:
         made = self.instruments
         if made.models is not None:
             made.models.metrics = self.metrics
+        if self.metrics:
+            self.metrics.observe_model(made.scorer.model_id)
         scorers = made.scorers(self.store, self.run)
         self._intake = IntakeStage(self.store, self.run, made.scorer, scorers=scorers, open_batch=self.open_batch or raw_records)
         self._in_force = made.in_force(self.run)
@@ -112,6 +114,8 @@ class EmbeddedPipeline:
             self._next = batch[-1].position.offset + 1
             self.records_read += len(batch)
             self._close_ticks(self._clock.time_ms)
+        if self.metrics:
+            self.metrics.observe_lags("intake", {0: self.log.end_position() - self._next})
         return len(batch)
 
     def _close_ticks(self, time_ms: int) -> None:
@@ -134,8 +138,9 @@ class EmbeddedPipeline:
         self.alerts_seen += len(alerts)
         if self.metrics:
             seconds = time.monotonic() - began_s
-            self.metrics.observe_tick(tick_of(time_ms) - 1, held_records=self._gate.records_held, seconds=seconds)
-            self.metrics.observe_alerts(alerts)
+            closed_tick = tick_of(time_ms) - 1
+            self.metrics.observe_tick(closed_tick, held_records=self._gate.records_held, seconds=seconds)
+            self.metrics.observe_decided(closed_tick, alerts)
 
     def _move(self, connection: Connection, last_tick: int, time_ms: int) -> None:
         while self._unfolded and tick_of(self._unfolded[0][1]) < tick_of(time_ms):

@@ -152,7 +152,7 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
         open_run(store, settings.run, kind=KIND, instruments=instruments)
     app, watch, probes = make_app(settings, agent), StallWatch(always=is_live(settings.run)), Probes()
     app.transport.Consumer = partial(RewindingConsumer, needed=partial(needed_offsets, store, settings.run, agent))
-    metrics = Metrics(CollectorRegistry()) if settings.metrics_port else None
+    metrics = Metrics(CollectorRegistry(), watched=settings.metrics_watch) if settings.metrics_port else None
     if metrics is not None:
         serve_metrics(metrics, settings.metrics_host, settings.metrics_port, probes=probes)
     common = (app, settings, ids, watch, probes, metrics)
@@ -160,6 +160,8 @@ def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments)
     if agent == "score":
         if instruments.models is not None:
             instruments.models.metrics = metrics
+        if metrics is not None:
+            metrics.observe_model(instruments.scorer.model_id)
         scorers = instruments.scorers(store, settings.run)
         own = score = ScoreAgent(*common, stage=IntakeStage(store, settings.run, instruments.scorer, shared=True, scorers=scorers))
         if is_live(settings.run):

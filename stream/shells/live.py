@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import func, select
-
 from alerts.notify.base import Notifier
 from groundswell.clock import Clock
 from groundswell.local_log import LocalLog
@@ -20,7 +18,6 @@ from groundswell.logs import logger
 from groundswell.metrics import Metrics
 from groundswell.names import LIVE_RUN
 from groundswell.probes import Probes
-from groundswell.store import schema as t
 from groundswell.store.store import Store
 from ingest.crawler import Crawler
 from stream.shells.canaries import CanaryWatch
@@ -96,20 +93,16 @@ class Live:
 
     async def _send(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            for delivery in await self.sender.send_due():
+            deliveries = await self.sender.send_due()
+            for delivery in deliveries:
                 _log.info("message", target=delivery.target, ok=delivery.ok, reason=delivery.reason)
             if self.metrics:
-                self.metrics.observe_outbox(self._outbox())
+                self.metrics.observe_deliveries(deliveries)
             if self.lookout:
                 await self.lookout.look()
             if self.canaries:
                 await self.canaries.look()
             await _pause(stop, SEND_S)
-
-    def _outbox(self) -> dict[str, int]:
-        with self.store.read() as connection:
-            rows = connection.execute(select(t.outbox.c.state, func.count()).where(t.outbox.c.run == LIVE_RUN).group_by(t.outbox.c.state))
-            return {row[0]: row[1] for row in rows}
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -9,6 +9,7 @@ It runs beside whoever sends: the desk, or the embedded process. A supervisor th
 (`supervisor_report`); the lookout of the desk tells it.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +28,9 @@ from groundswell.store import schema as t
 from groundswell.store.conditions import Condition, end, hold, open_conditions, settle, told
 from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
+from stream.shells.gauges import StoreGauges
 from stream.shells.supervisor import Report, Said
+from stream.shells.versions import VersionsInForce
 
 LOOK_EVERY_MS: Final = 30_000
 BEHIND_MS: Final = 180_000
@@ -58,6 +61,7 @@ class Lookout:
         clock: the wall clock.
         log: the run's local log, where it has one.
         metrics: instruments of this process.
+        in_force: the run's rules, for what the metrics say of its budget.
     """
 
     store: Store
@@ -67,8 +71,14 @@ class Lookout:
     clock: Clock
     log: LocalLog | None = None
     metrics: Metrics | None = None
+    in_force: VersionsInForce | None = None
+    _gauges: StoreGauges | None = field(default=None, init=False)
     _due_ms: int = field(default=0, init=False)
     _balance_due_ms: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if self.metrics is not None and self.in_force is not None:
+            self._gauges = StoreGauges(self.metrics, self.run, self.in_force)
 
     async def look(self) -> list[Condition]:
         """Look, where it is time again; returns what people were told of.
@@ -90,14 +100,20 @@ class Lookout:
 
     def settle(self, now_ms: int) -> None:
         """Make the stored conditions say what is so."""
+        began_s = time.monotonic()
         with self.store.read() as connection:
             until_ms = closed_ms(connection, self.run)
             dropping = dropping_sources(connection, self.run, until_ms=until_ms or 0)
             unpolled = nobody_polls(connection, now_ms=now_ms)
-            unbalanced = self._unbalanced(connection, now_ms)
+            if self._gauges is not None:
+                self._gauges.read(connection, until_ms=until_ms)
         settle(self.store, "drops", dropping, now_ms=now_ms)
         settle(self.store, "behind", behind(self.run, until_ms, now_ms=now_ms), now_ms=now_ms)
         settle(self.store, "crawler", unpolled, now_ms=now_ms)
+        if self.metrics is not None:
+            self.metrics.observe_look(time.monotonic() - began_s)
+        with self.store.read() as connection:
+            unbalanced = self._unbalanced(connection, now_ms)
         if unbalanced is not None:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 

@@ -22,6 +22,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Final, Literal, Protocol
 
+from groundswell.discovery import Endpoint, announced
 from groundswell.errors import UsageError
 from groundswell.logs import logger, set_up_logs
 from stream.shells.instruments import Instruments
@@ -126,6 +127,26 @@ def run_workers(
         UsageError: an unknown agent, or no processes.
     """
     places = _places(settings, agents, processes, first_delay_s)
+    with announced(settings.data_dir, "worker", endpoints=[_endpoint(place) for place in places]) as found:
+        code = _keep_alive(places, instruments, entry, stopped=stopped, first_delay_s=first_delay_s, report=report)
+        found.stays = code != 0
+    return code
+
+
+def _endpoint(place: Place) -> Endpoint:
+    s = place.settings
+    return Endpoint(s.metrics_host, s.metrics_port, place.agent, s.run)
+
+
+def _keep_alive(
+    places: Sequence[Place],
+    instruments: Callable[[], Instruments],
+    entry: Entry,
+    *,
+    stopped: threading.Event | None,
+    first_delay_s: float,
+    report: Report,
+) -> int:
     # Forked from a server that has the libraries loaded: a worker that ended is back after one second instead of five.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([entry.__module__])

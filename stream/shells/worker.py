@@ -57,6 +57,7 @@ class WorkerSettings:
             with it a restarted worker has its partitions back at once, without it when the group has given the old one up (10 s).
         metrics_host: where the process shows its metrics.
         metrics_port: 0 shows none.
+        metrics_watch: ids of companies that are counted by name in them.
         held_records_max: contributions that fold may have to hold, all its processes together; score waits rather than send more.
         held_bytes_max: the same in bytes.
         log_level: the least important line that a supervisor's processes show.
@@ -70,6 +71,7 @@ class WorkerSettings:
     instance: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 0
+    metrics_watch: tuple[str, ...] = ()
     held_records_max: int = HELD_RECORDS_MAX
     held_bytes_max: int = HELD_BYTES_MAX
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -14,6 +14,7 @@ from groundswell.store import schema as t
 from groundswell.store.store import Store
 from tests.alerts.alert_factory import an_alert
 from tests.dashboards.grafana.grafana_server import ADMIN, EDITOR, grafana_server
+from tests.peers import REPOSITORY
 
 DASHBOARDS = 4
 
@@ -30,7 +31,7 @@ def test_check_finds_nothing_wrong_with_our_own_dashboards() -> None:
 
 
 def test_check_reads_files_too_and_says_what_is_wrong_with_each(tmp_path: Path) -> None:
-    run("build", "-o", str(tmp_path))
+    run("build", "-o", str(tmp_path), "--rules", str(tmp_path / "rules"))
     path = tmp_path / "dashboards" / "groundswell-pipeline.json"
     dashboard = json.loads(path.read_text())
     dashboard["panels"][1]["title"] = ""
@@ -40,6 +41,17 @@ def test_check_reads_files_too_and_says_what_is_wrong_with_each(tmp_path: Path) 
 
     assert done.exit_code == 1
     assert "groundswell-pipeline: panel 'id 2': a panel has a title, got ''; name what it shows" in done.output
+
+
+def test_build_writes_prometheus_rules_too_and_nothing_twice(tmp_path: Path) -> None:
+    where = ("build", "-o", str(tmp_path / "grafana"), "--rules", str(tmp_path / "rules"))
+    first, second = run(*where), run(*where)
+
+    shipped = REPOSITORY / "deploy" / "prometheus"
+    assert sorted(path.name for path in (tmp_path / "rules").iterdir()) == ["alerts.yml", "recording.yml"]
+    assert all((tmp_path / "rules" / name).read_text() == (shipped / name).read_text() for name in ("alerts.yml", "recording.yml"))
+    assert "2 files written" in first.output
+    assert "rules: 0 files written, 2 as they were" in second.output
 
 
 @pytest.mark.parametrize(

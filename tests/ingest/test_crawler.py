@@ -373,6 +373,8 @@ async def test_polls_are_counted(publisher: Publisher, clock: ManualClock, log: 
     }
     assert counts == {"new": 1, "not_modified": 1, "refused": 1, "failed": 1}
     assert registry.get_sample_value("groundswell_items_new_total") == 2
+    assert registry.get_sample_value("groundswell_items_fetched_total") == 2
+    assert (registry.get_sample_value("groundswell_poll_timestamp_seconds") or 0) > 0
 
 
 # --- sources that are no feed -------------------------------------------------------------------------------------------------
@@ -454,7 +456,7 @@ class CountingSink(FullSink):
 
     def tick(self) -> int:
         self.ticks += 1
-        return 0
+        return 3
 
 
 async def test_run_polls_everything_that_is_due_says_that_time_goes_on_and_ends_when_it_is_told(
@@ -464,9 +466,10 @@ async def test_run_polls_everything_that_is_due_says_that_time_goes_on_and_ends_
     for n in range(12):
         publisher.play(f"/{n}", answer(200, rss(f"item {n}")))
     stop = asyncio.Event()
-    sink = CountingSink(stop, polls=12)
-    async with crawler(*sources, sink=sink, memory_path=memory_path, clock=clock) as crawling:
+    sink, metrics = CountingSink(stop, polls=12), Metrics(CollectorRegistry())
+    async with crawler(*sources, sink=sink, memory_path=memory_path, clock=clock, metrics=metrics) as crawling:
         await asyncio.wait_for(crawling.run(stop), 20)
+    assert metrics.registry.get_sample_value("groundswell_spooled_records") == 3
     assert sorted(record.title for record in sink.taken if isinstance(record, RawDocument)) == sorted(f"item {n}" for n in range(12))
     assert sink.ticks == 1  # the clock has not moved, so time has gone on once
 

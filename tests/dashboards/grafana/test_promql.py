@@ -18,6 +18,7 @@ from groundswell.local_log import LocalLog
 from groundswell.metrics import Metrics
 from groundswell.names import LIVE_RUN, RAW_PARTITIONS
 from groundswell.probes import serve
+from groundswell.records import Delivery
 from groundswell.store.query import alerts_of, balance_of, total
 from groundswell.store.store import Store
 from stream.shells.embedded import EmbeddedPipeline
@@ -44,6 +45,8 @@ def work(metrics: Metrics, folder: Path) -> None:
             metrics.observe_balance(total(balance_of(connection, LIVE_RUN, log=log)).terms)
             assert alerts_of(connection, LIVE_RUN)
     metrics.observe_raw_times([int(time.time() * 1_000)] * RAW_PARTITIONS)  # only Kafka workers have partitions
+    metrics.observe_deliveries([Delivery(target="mail", ok=True)])
+    metrics.observe_poll("new", fetched=3, new=1)
     metrics.observe_canary(due_ms=int(time.time() * 1_000), latency_s=12)
 
 

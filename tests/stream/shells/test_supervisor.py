@@ -1,9 +1,13 @@
 """The supervisor: who is started again, how soon, and when it gives up and says so."""
 
+import json
 import os
 import signal
+import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +90,27 @@ def test_workers_are_started_again_until_one_says_that_this_does_not_help(tmp_pa
     assert (tmp_path / "score-t-0").read_text().count("started") >= 2
     assert [kind for kind, _ in said] == ["final"]
     assert "fold of run 'r' ended with 78 3 times" in said[0][1]
+
+
+def test_workers_are_announced_until_they_are_stopped_and_stay_announced_when_the_supervisor_gives_up(tmp_path: Path) -> None:
+    shown, stopped = replace(settings(tmp_path), metrics_port=9464), threading.Event()
+    file = tmp_path / "targets" / f"worker-{socket.gethostname()}-9464.json"
+
+    def seen_while_running(*_: object) -> None:
+        found.append(json.loads(file.read_text()))
+
+    found: list[list[dict[str, Any]]] = []
+    arguments: dict[str, Any] = {"entry": note_and_end, "stopped": stopped, "first_delay_s": 0.01, "report": seen_while_running}
+    assert run_workers(shown, ["score", "fold"], instruments, **arguments) == EXIT_FINAL
+    assert [(group["targets"], group["labels"]["process"]) for group in found[0]] == [
+        (["127.0.0.1:9464"], "score"),
+        (["127.0.0.1:9465"], "fold"),
+    ]
+    assert file.exists()
+
+    stopped.set()
+    assert run_workers(shown, ["score", "fold"], instruments, **arguments) == 0
+    assert not file.exists()
 
 
 def test_a_worker_that_only_crashes_ends_the_supervisor_with_a_code_and_a_word_of_its_own(tmp_path: Path) -> None:

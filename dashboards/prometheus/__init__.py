@@ -1,0 +1,1 @@
+"""What Prometheus computes of the metrics: recording and alerting rules as code."""

@@ -1,0 +1,117 @@
+"""`make stack`: everything as it is installed, without containers; a surge enters at a feed and leaves wherever people look."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alerts.rules import load_rules
+from ingest.catalogue import load_catalogue
+from ingest.demo_archive import CATALOGUE
+from tests.alerts.notify.peers import Relay, Slack, a_relay, a_slack
+from tests.ingest.publisher import Publisher, answer, publishing, rss
+from tests.peers import REPOSITORY, leftovers, running, temporary_folder
+from tests.prometheus_peer import Prometheus, until
+
+START = REPOSITORY / "deploy" / "stack" / "start.py"
+SAID = {
+    "North Wire": (
+        "Veyra Bank files for bankruptcy", "Veyra Bank collapses as losses mount", "Depositors of Veyra Bank fear heavy losses",
+    ),
+    "East Post": ("Veyra Bank is insolvent, says its auditor", "Bankruptcy of Veyra Bank hits lenders", "Veyra Bank defaults on its bonds"),
+    "South Daily": ("Court opens insolvency of Veyra Bank", "Veyra Bank shares crash after default", "Veyra Bank fails with huge losses"),
+}  # fmt: skip
+"""Source -> what it reports within a minute; each is an owner of its own."""
+
+SAMPLES = {
+    "sum(groundswell_alerts_total) >= 1": "the alert",
+    'sum(groundswell_documents_watched_total{entity="VeyraBank", sentiment="negative"}) >= 5': "the documents that led to it",
+    'groundswell_deliveries_total{process="desk", result="sent"} >= 2': "the mail and the Slack message",
+    'count(up{process=~"score|fold|desk|crawl"} == 1) == 4': "every process",
+}
+"""Expression that gives something in the end -> what it stands for."""
+
+
+def feeds(publisher: Publisher, folder: Path) -> Path:
+    """A catalogue of these sources alone; those that ship are switched off, so that nobody outside is asked."""
+    off = "".join(f'[[source]]\nname = "{s.name}"\nowner = "o"\nurl = "{s.url}"\nenabled = false\n' for s in load_catalogue())
+    ours = ""
+    for number, (name, titles) in enumerate(SAID.items()):
+        publisher.play(f"/{number}", answer(200, rss(*titles), content_type="application/rss+xml"))
+        ours += f'[[source]]\nname = "{name}"\nowner = "{name}"\nurl = "{publisher.url}/{number}"\nallow_private = true\n'
+    (folder / "sources.toml").write_text(off + ours, encoding="utf-8")
+    return folder / "sources.toml"
+
+
+def eager_rules(folder: Path) -> Path:
+    """The shipped rules for a run that has no past: nothing has to form, and what is unusual is judged by the floors alone."""
+    shipped = (REPOSITORY / "alerts" / "rules.toml").read_text(encoding="utf-8")
+    path = folder / "rules.toml"
+    path.write_text(shipped.replace("forming_days = 14", "forming_days = 0"), encoding="utf-8")
+    assert load_rules(path).surge.forming_days == load_rules(path).sighting.forming_days == 0
+    return path
+
+
+@contextmanager
+def stack(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
+    """The parts and where they are; stopped by Ctrl-C."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL")}
+    environ |= {f"GROUNDSWELL_{name}": value for name, value in settings.items()}
+    command = [sys.executable, str(START), "--data", str(folder / "data"), "--free-ports"]
+    log = folder / "stack.log"
+    with running(command, stop=signal.SIGINT, stop_within_s=60, cwd=folder, environ=environ, log=log) as process:
+        yield places(process, log)
+    assert process.returncode == 0, log.read_text(encoding="utf-8")
+
+
+def places(process: subprocess.Popen[bytes], log: Path) -> dict[str, str]:
+    assert process.stdout is not None
+    found: dict[str, str] = {}
+    for line in process.stdout:
+        name, _, place = line.decode().strip().partition(" ")
+        if name == "ready:":
+            return found
+        found[name] = place.strip()
+    message = f"the stack has ended: {log.read_text(encoding='utf-8')}"
+    raise AssertionError(message)
+
+
+@pytest.mark.kafka
+@pytest.mark.postgres
+@pytest.mark.prometheus
+@pytest.mark.alertmanager
+async def test_a_surge_at_a_feed_becomes_a_mail_a_slack_message_a_sample_and_a_row_on_the_board() -> None:
+    with temporary_folder("stack") as folder:
+        folder.chmod(0o755)  # PostgreSQL runs under another account
+        async with publishing() as publisher, a_relay(Relay()) as relay, a_slack(Slack()) as slack:
+            settings = {
+                "CATALOGUE_EXTRA": str(feeds(publisher, folder)), "COMPANIES_EXTRA": str(CATALOGUE), "RULES_PATH": str(eager_rules(folder)),
+                "MODELS_USE": "linear", "MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(relay.port), "MAIL_SENDER": "desk@bank.example",
+                "MAIL_RECIPIENTS": "analyst@bank.example", "SLACK_WEBHOOK_URL": slack.url, "METRICS_WATCH": "VeyraBank",
+            }  # fmt: skip
+            await asyncio.to_thread(follow, folder, settings, relay, slack)
+        assert leftovers(folder) == []
+
+
+def follow(folder: Path, settings: dict[str, str], relay: Relay, slack: Slack) -> None:
+    with stack(folder, **settings) as where:
+        assert set(where) == {"postgres", "kafka", "worker", "desk", "crawl", "board", "alertmanager", "prometheus", "logs"}
+        until(lambda: relay.mails and slack.posts, within_s=200, says="a mail and a Slack message")
+        assert "Veyra Bank" in relay.mails[0]["Subject"]
+        assert "Veyra Bank" in slack.posts[0]["text"]
+
+        server = Prometheus(where["prometheus"])
+        for expr, says in SAMPLES.items():  # each process is asked every 15 s, by itself
+            until(lambda expr=expr: server.query(expr), within_s=60, says=says)
+        assert len(server.get("alertmanagers")["activeAlertmanagers"]) == 1
+
+        with urllib.request.urlopen(f"{where['board']}/api/alerts.json", timeout=20) as answered:
+            assert "Veyra Bank" in json.dumps(json.load(answered))
