@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
-from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
+from alerts.detectors.tails import beta_binomial_tail, limit_of, negative_binomial_tail
 from alerts.detectors.window import Window
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
@@ -174,6 +174,7 @@ class SurgeDetector:
             exposure_ppm=r.exposure_ppm,
             level="open" if r.opens else "hold",
             evidence=r.window.evidence(),
+            share_dispersion_ppm=r.share_dispersion_ppm,
         )
 
     def _forming(self, window: Window, tick: int, seeing: Seeing) -> bool:
@@ -271,7 +272,12 @@ class _Reading:
 
     @cached_property
     def p_share(self) -> float:
-        return binomial_tail(self.statistic, trials=len(self.window.stories), share=self.share_ppm / FULL_PPM)
+        share, dispersion = self.share_ppm / FULL_PPM, self.share_dispersion_ppm / FULL_PPM
+        return beta_binomial_tail(self.statistic, trials=len(self.window.stories), share=share, dispersion=dispersion)
+
+    @cached_property
+    def share_dispersion_ppm(self) -> int:
+        return self.window.baseline.share_dispersion_ppm()
 
     @property
     def owners(self) -> int:
