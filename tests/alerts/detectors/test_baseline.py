@@ -129,18 +129,22 @@ def test_p_values_of_the_share_are_honest_where_shares_are_overdispersed_and_not
         assert np.mean(plain <= 0.001) > 0.008, "the binomial tail says it eight times too often, or more"
 
 
-def test_a_share_that_grows_by_a_few_per_cent_a_day_is_not_news_and_one_that_jumps_is() -> None:
-    """The demo's slow drift: cheerful everyday stories, and critical ones that grow sixteenfold in forty days."""
-    rng = np.random.default_rng(7)
-    usual = days_of(rng, 0.0, number=40, share=0.2, stories=30)
-    drifting = [(n + more, m + more) for day, (n, m) in enumerate(usual) for more in [round(1.2 * 16 ** (day / 40))]]
+DRIFT: list[Day] = [
+    (0, 3), (3, 29), (7, 31), (8, 28), (3, 10), (5, 14), (8, 25), (8, 32), (6, 32), (7, 31), (10, 41), (5, 12), (2, 10), (6, 29), (3, 27),
+    (6, 30), (6, 28), (4, 30), (2, 14), (3, 16), (4, 37), (7, 29), (5, 27), (11, 37), (10, 35), (5, 15), (4, 18), (7, 27), (6, 25), (9, 31),
+    (6, 29), (4, 22), (2, 13), (5, 9), (11, 31), (10, 36), (8, 31), (9, 30), (6, 21), (6, 17), (8, 17), (13, 29), (14, 28), (15, 34),
+    (10, 24), (7, 24), (7, 13), (10, 18), (11, 32), (10, 26), (14, 32), (16, 32), (16, 39), (9, 21), (11, 17), (16, 45), (14, 35),
+]  # fmt: skip
+"""The demo's slow drift, Castellan Homes, by day, as the encoders read it; 33 of 49 stories on the day after spoke against it."""
 
-    worst = min(tail_of(drifting[day], baseline_of(drifting[:day])) for day in range(14, 40))
-    assert worst > 1e-6
-    assert tail_of((33, 49), baseline_of(drifting)) > 1e-6, "the same share on the day after is no news either"
-    assert tail_of((33, 49), baseline_of(usual)) < 1e-6, "to a series that has always been cheerful it is"
-    assert min(binomial_tail(n, trials=m, share=baseline_of(drifting[:d]).share_ppm() / 1e6)
-               for d, (n, m) in enumerate(drifting) if d > 14) < 1e-6  # fmt: skip
+
+def test_the_demos_drift_is_no_news_and_the_same_share_of_an_even_series_is() -> None:
+    rng = np.random.default_rng(7)
+    even, drifting = baseline_of(days_of(rng, 0.0, number=57)), baseline_of(DRIFT)
+
+    assert 1e-5 < tail_of((33, 49), drifting)
+    assert binomial_tail(33, trials=49, share=drifting.share_ppm() / 1e6) < 1e-6
+    assert tail_of((33, 49), even) < 1e-6
 
 
 def test_a_series_without_a_past_has_the_prior_dispersion() -> None:
