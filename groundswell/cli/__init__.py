@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
     "why-not": ("groundswell.cli.why", "which gates stood between a name and an alert, with their numbers"),
+    "rehearse": ("groundswell.cli.rehearse", "what other rules would have sent over a stored run, with the documents"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),

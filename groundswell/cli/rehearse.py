@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.read import ALERT_COLUMNS
 from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 
 if TYPE_CHECKING:
-    from alerts.tally import Event, Ping
+    from alerts.tally import Event, Figures, Ping
     from groundswell.records import Alert
+    from groundswell.store.store import Store
     from stream.shells.rehearse import Rehearsal
 
 FIGURE_COLUMNS: Final = ["rule", "span", "threshold", "pings", "a_day", "on_events", "events_found", "after_start", "before_end"]
-EVENT_COLUMNS: Final = ["event", "start", "rehearsed", "z of the hour of the week", "last hour against twelve"]
 REHEARSED: Final = "rehearsed"
 TITLE_CHARACTERS: Final = 100
+DOCUMENTS_SHOWN: Final = 3
 
 
 @click.command()
@@ -70,7 +72,7 @@ def rehearse(
         with click.open_file(output or "-", "w", encoding="utf-8") as out:
             out.writelines(f"{line}\n" for line in _report(done, events, holdout_ms, kept=keep))
     else:
-        o.print_rows(_rows(store, done), form=form, output=output, columns=_alert_columns())
+        o.print_rows(_rows(store, done), form=form, output=output, columns=ALERT_COLUMNS)
         for line in (*_figures(done, events, holdout_ms), *_warnings(done, events, holdout_ms)):
             click.echo(line, err=True)
 
@@ -104,20 +106,138 @@ def _pings(done: "Rehearsal") -> "dict[str, list[Ping]]":
     from alerts.plain import PLAIN
     from alerts.tally import Ping
 
-    pings = {REHEARSED: [Ping(alert.opened_ms, frozenset(alert.all_series)) for alert in done.alerts]}
+    pings = {REHEARSED: [_ping(alert) for alert in done.alerts]}
     for name in PLAIN:
         spoken = done.plain.spoken(name, pings=len(done.alerts))
         pings[name] = [Ping((one.tick + 1) * TICK_MS, frozenset([one.series])) for one in spoken]
     return pings
 
 
-def _rows(store: Any, done: "Rehearsal") -> Iterator[dict[str, Any]]:
-    """The alerts as `groundswell alerts` prints them."""
-    from groundswell.store.basis import basis_of_documents
-    from groundswell.store.removals import removed_texts
+def _ping(alert: "Alert") -> "Ping":
+    from alerts.tally import Ping
+
+    return Ping(alert.opened_ms, frozenset(alert.all_series))
+
+
+def _rows(store: "Store", done: "Rehearsal") -> list[dict[str, Any]]:
+    """The alerts, oldest first, as `groundswell alerts` prints them."""
+    from groundswell.store.basis import basis_of_alerts
+    from groundswell.store.removals import removed_of_alerts
 
     with store.read() as connection:
-        for alert in done.alerts:
-            documents = [quote.document_id for quote in alert.evidence]
-            removed, basis = removed_texts(connection, documents), basis_of_documents(connection, done.run, documents)
-            yield alert_row(alert, removed, basis=basis)
+        removed, basis = removed_of_alerts(connection, done.alerts), basis_of_alerts(connection, done.run, done.alerts)
+    return [alert_row(alert, removed, basis=basis) for alert in done.alerts]
+
+
+# --- the report -------------------------------------------------------------------------------------------------------------
+def _report(done: "Rehearsal", events: "list[Event]", holdout_ms: int | None, *, kept: str | None) -> Iterator[str]:
+    span = done.span
+    yield f"rules {done.rules.hash} over run {done.run}, {iso(span.start_ms)} to {iso(span.end_ms)}: {done.documents:,} documents"
+    yield f"kept as run {kept}" if kept else "nothing was stored and nothing was sent"
+    yield ""
+    yield from _figures(done, events, holdout_ms)
+    yield ""
+    for alert in done.alerts:
+        yield from _told(alert, events)
+    if done.held:
+        yield "held by the desk: " + ", ".join(f"{number} {reason}" for reason, number in done.held.items())
+    yield from _warnings(done, events, holdout_ms)
+
+
+def _told(alert: "Alert", events: "list[Event]") -> Iterator[str]:
+    """One message with its documents."""
+    ping = _ping(alert)
+    names = [event.name for event in events if ping.tells(event)]
+    update = f"update {alert.update}: " if alert.update else ""
+    yield f"{iso(alert.opened_ms)}  {alert.severity}  {update}{alert.title}" + (f"   [{', '.join(names)}]" if names else "")
+    for quote in alert.evidence[:DOCUMENTS_SHOWN]:
+        yield f"    {quote.document_id}  {quote.source}: {quote.title[:TITLE_CHARACTERS]}"
+    more = len(alert.evidence) - DOCUMENTS_SHOWN
+    if more > 0:
+        yield f"    and {more} more documents of its evidence"
+
+
+def _figures(done: "Rehearsal", events: "list[Event]", holdout_ms: int | None) -> Iterator[str]:
+    """One line for each rule and part of the span, and one for each listed event."""
+    from alerts.tally import figures, first_ping
+
+    pings = _pings(done)
+    columns = FIGURE_COLUMNS if events else FIGURE_COLUMNS[:5]
+    rows = [
+        _figure_row(name, part, done, figures(of_rule, events, start_ms=start_ms, end_ms=end_ms))
+        for part, start_ms, end_ms in _parts(done, holdout_ms)
+        for name, of_rule in pings.items()
+    ]
+    yield from _table(rows, columns)
+    if events:
+        yield ""
+        yield from _table(
+            [
+                {"event": event.name, "start": iso(event.start_ms)}
+                | {name: _after(first_ping(event, of_rule), event) for name, of_rule in pings.items()}
+                for event in events
+                if done.span.start_ms <= event.start_ms < done.span.end_ms
+            ],
+            ["event", "start", *pings],
+        )
+
+
+def _figure_row(name: str, part: str, done: "Rehearsal", found: "Figures") -> dict[str, str]:
+    threshold = None if name == REHEARSED else done.plain.threshold(name, pings=len(done.alerts))
+    return {
+        "rule": name,
+        "span": part,
+        "threshold": "-" if threshold is None else f"{threshold:.2f}",
+        "pings": str(found.pings),
+        "a_day": f"{found.per_day:.2f}",
+        "on_events": f"{found.right} of {found.pings}",
+        "events_found": f"{found.found} of {found.listed}",
+        "after_start": _hours(found.after_start_ms),
+        "before_end": _hours(found.before_end_ms),
+    }
+
+
+def _parts(done: "Rehearsal", holdout_ms: int | None) -> list[tuple[str, int, int]]:
+    span = done.span
+    if holdout_ms is None or not span.start_ms < holdout_ms < span.end_ms:
+        return [("all", span.start_ms, span.end_ms)]
+    return [("tuned on", span.start_ms, holdout_ms), ("held out", holdout_ms, span.end_ms)]
+
+
+def _warnings(done: "Rehearsal", events: "list[Event]", holdout_ms: int | None) -> Iterator[str]:
+    """What makes the figures worth less than they look."""
+    from alerts.plain import Z
+
+    span, days = done.span, (done.span.end_ms - done.span.start_ms) / DAY_MS
+    if holdout_ms is None:
+        yield "note: nobody says which period these rules were tuned on; on that one they always look good: give --holdout DATE"
+    elif holdout_ms > span.start_ms:
+        overlap = (min(holdout_ms, span.end_ms) - span.start_ms) / DAY_MS
+        yield f"WARNING: the rules were tuned on {overlap:.1f} of these {days:.1f} days; believe the held-out figures alone"
+    first_ms = max(span.start_ms, done.plain.since_tick * TICK_MS)
+    if first_ms > span.start_ms:
+        yield f"note: baselines form until {iso(first_ms)}; nothing fires before, by any rule"
+    yield f"note: the plain rules speak as often as the rehearsed; at z >= 3 the first would have sent {done.plain.pings_at(Z, 3.0)} pings"
+    outside = sum(not span.start_ms <= event.start_ms < span.end_ms for event in events)
+    if outside:
+        yield f"note: {outside} listed events begin outside the span and are left out"
+    if done.unlike:
+        yield (
+            f"WARNING: {done.unlike:,} of {done.periods:,} hours and days of baseline come out otherwise than they are stored: the run was"
+            " made by another release, or given a history on its way; what it sent itself may differ"
+        )
+
+
+def _table(rows: list[dict[str, str]], columns: list[str]) -> Iterator[str]:
+    widths = {name: max(len(row[name]) for row in [dict(zip(columns, columns, strict=True)), *rows]) for name in columns}
+    yield "  ".join(name.ljust(widths[name]) for name in columns).rstrip()
+    for row in rows:
+        yield "  ".join(row[name].ljust(widths[name]) for name in columns).rstrip()
+
+
+def _after(ping: "Ping | None", event: "Event") -> str:
+    return "not told" if ping is None else f"{_hours(ping.at_ms - event.start_ms)} after its start"
+
+
+def _hours(ms: int | None) -> str:
+    return "-" if ms is None else f"{ms / HOUR_MS:.1f} h"

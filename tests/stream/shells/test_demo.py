@@ -66,17 +66,19 @@ def test_without_the_bank_run_nothing_alerts(spec: DemoSpec, tmp_path: Path) -> 
     [
         pytest.param(QUIET, lambda rules: Fold(rules, similarity_min=1.01), "entity:OrrinMotors", id="every copy counted as a story"),
         pytest.param(
-            LONGER, lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)), "entity:SkyferrionFreight",
+            LONGER,
+            lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)),
+            "entity:SkyferrionFreight",
             id="blindness ignored",
-        ),  # fmt: skip
+        ),
         pytest.param(
-            QUIET, lambda rules: Fold(rules, make_detector=FirstWeekForEver), "entity:CastellanHomes",
+            QUIET,
+            lambda rules: Fold(rules, make_detector=FirstWeekForEver),
+            "entity:CastellanHomes",
             id="the first week as the norm for ever",
-        ),  # fmt: skip
+        ),
     ],
 )
-def test_a_missing_guard_lets_its_plant_alert_falsely(
-    spec: DemoSpec, fold: Callable[[Rules], Fold], series: str, tmp_path: Path
-) -> None:
+def test_a_missing_guard_lets_its_plant_alert_falsely(spec: DemoSpec, fold: Callable[[Rules], Fold], series: str, tmp_path: Path) -> None:
     _, alerts = play(tmp_path, spec, fold)
     assert series in {alert.series for alert in alerts}
