@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from alerts.plain import DAY_TICKS, HOUR_TICKS, TWELVE, WEEK_HOURS, Z, PlainRules
+from alerts.plain import DAY_TICKS, HOUR_TICKS, TWELVE, WEEK_HOURS, PlainRules, Z
 from groundswell.records import Increment
 
 SERIES = "entity:aldora"
