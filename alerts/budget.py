@@ -1,14 +1,15 @@
-"""Online false-discovery control: of all that the desk would tell, the part that is chance stays below a share, for ever.
+"""Online false-discovery control: of all that the desk tells, the part that is chance is kept below a share, over an endless stream.
 
 ADDIS (Tian and Ramdas, 2019, "ADDIS: an adaptive discarding algorithm for online FDR control with conservative nulls", NeurIPS 32),
-which is SAFFRON (Ramdas, Zrnic, Wainwright and Jordan, 2018, ICML 35) on what is not discarded. Here discarding has happened before: a
-candidate exists only where p <= p_open, and given that, p / p_open is again a p-value. So the levels are for p / p_open.
+which is SAFFRON (Ramdas, Zrnic, Wainwright and Jordan, 2018, ICML 35) on what is not discarded. Here the discarding has happened before: a
+candidate exists only where p <= p_open, and given that, p / p_open is a p-value again. Levels are for that ratio, `chance`.
 
-    level(t) = min(lambda, (1 - lambda) * (W0 * g(n0) + (alpha - W0) * g(n1) + alpha * sum g(nj)))
-    g(n) proportional to (n + 1)^-1.6;  nj: tests since the j-th discovery whose p / p_open was above lambda
+    level = min(lambda, (1 - lambda) * (alpha / 2 * (g(n) + g(n - n1)) + alpha * sum of g(n - nj) over later discoveries j))
+    g(k) = (k + 1)^-1.6 / zeta(1.6);   n: tests so far whose chance was above lambda, nj: as many when discovery j was made
 
-What is proved needs p-values that are independent, or conditionally super-uniform. Candidates of one event are neither: they share
-documents, and windows overlap. The desk therefore tests an incident, not its candidates; between incidents the assumption is fair.
+What is proved needs p-values that are independent, or conditionally super-uniform. Two candidates of one event are neither (they share
+documents, and their windows overlap), nor is a second look at an incident that was held. The desk's incidents make most of the first go
+away, nothing does the second: the share is aimed at, not promised.
 """
 
 from collections import deque
@@ -19,48 +20,42 @@ from scipy.special import zeta
 
 LAMBDA: Final = 0.5
 EXPONENT: Final = 1.6
-WEIGHT: Final = 1 / float(zeta(EXPONENT))
 DISCOVERIES_MAX: Final = 500
-"""Of older ones nothing is left: the sum of their weights is below a hundredth."""
+"""Of older ones less than a hundredth of the weight is left."""
+
+_SCALE: Final = 1 / float(zeta(EXPONENT))
 
 
-def _weight(number: int) -> float:
-    return WEIGHT * float((number + 1) ** -EXPONENT)
+def _weight(tests: int) -> float:
+    return _SCALE * float((tests + 1) ** -EXPONENT)
 
 
 @dataclass
 class Addis:
-    """The levels of a stream of tests.
+    """What a stream of tests leaves behind: a function of (chance, found) of each, in order.
 
-    Args:
-        alpha: the share of false ones among what is told that is aimed at.
-
-    >>> stream = Addis(alpha=0.2)
-    >>> [stream.test(p) for p in (0.001, 0.6, 0.001, 0.9, 0.0)]
+    >>> stream, told = Addis(), []
+    >>> for chance in (0.001, 0.6, 0.001, 0.9, 0.0):
+    ...     told.append(chance <= stream.level(0.2))
+    ...     stream.take(chance, found=told[-1])
+    >>> told
     [True, False, True, False, True]
     """
 
-    alpha: float
-    _plain: int = 0  # tests above lambda so far
-    _at: deque[int] = field(default_factory=lambda: deque(maxlen=DISCOVERIES_MAX))  # of each discovery, how many such tests it follows
-    _first: int | None = None
+    above: int = 0  # tests whose chance was above lambda
+    places: deque[int] = field(default_factory=lambda: deque(maxlen=DISCOVERIES_MAX))  # `above` at each discovery
+    discoveries: int = 0
 
-    @property
-    def level(self) -> float:
-        """How small the next p-value has to be."""
-        start = self.alpha / 2
-        total = start * _weight(self._plain)
-        for place in self._at:
-            earned = self.alpha - start if place == self._first and place == self._at[0] else self.alpha
-            total += earned * _weight(self._plain - place)
-        return min(LAMBDA, (1 - LAMBDA) * total)
+    def level(self, alpha: float) -> float:
+        """How small the chance of the next test has to be, for a share of at most `alpha` false ones."""
+        weights = [_weight(self.above - place) for place in self.places]
+        if weights and self.discoveries == len(weights):
+            weights[0] /= 2  # the other half was there from the begin
+        return min(LAMBDA, (1 - LAMBDA) * alpha * (_weight(self.above) / 2 + sum(weights)))
 
-    def test(self, p: float) -> bool:
-        """Take the next p-value; whether it is a discovery."""
-        found = p <= self.level
-        if p > LAMBDA:
-            self._plain += 1
+    def take(self, chance: float, *, found: bool) -> None:
+        """A test was made."""
+        self.above += chance > LAMBDA
         if found:
-            self._first = self._plain if self._first is None else self._first
-            self._at.append(self._plain)
-        return found
+            self.places.append(self.above)
+            self.discoveries += 1

@@ -65,6 +65,7 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     update_growth: float
     update_owners: int
     overlap_min: float
+    false_share: float = 0.0
 
 
 class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):

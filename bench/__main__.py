@@ -15,8 +15,8 @@ from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.latency import of_a_live_run
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
-from bench.replays import ROOT, commit_of, machine
 from bench.rehearse import a_quarter
+from bench.replays import ROOT, commit_of, machine
 from bench.resources import of_a_burst
 from bench.scoring import scoring
 from bench.stream import of_the_stream

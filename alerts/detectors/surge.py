@@ -155,6 +155,7 @@ class SurgeDetector:
 
     def _candidate(self, r: "_Reading") -> Candidate:
         p_open = self.rules.p_open(r.window.period_s)
+        by_share = r.alone and not r.counted
         return Candidate(
             candidate_id=content_id(self.series, str(r.window.period_s), str(r.tick)),
             series=self.series,
@@ -166,7 +167,7 @@ class SurgeDetector:
             limit=limit_of(p_open, mean=r.expected, dispersion=self.rules.dispersion),
             p_ppt=round(r.p * 1e12),
             share_p_ppt=round(r.p_share * 1e12),
-            by="share" if r.alone and not r.counted else "count",
+            by="share" if by_share else "count",
             stories=len(r.window.stories),
             owners=r.owners,
             owners_known=r.known,
@@ -174,6 +175,7 @@ class SurgeDetector:
             exposure_ppm=r.exposure_ppm,
             level="open" if r.opens else "hold",
             evidence=r.window.evidence(),
+            p_open_ppt=round((self.rules.p_share_alone if by_share else p_open) * 1e12),
             share_dispersion_ppm=r.share_dispersion_ppm,
         )
 

@@ -180,7 +180,7 @@ class _Desk:
     def decide(self, tick: int, candidates: list[Candidate]) -> None:
         """The same of a tick before the span: what is remembered of it counts, not what was said."""
         self._obey(tick)
-        self.stage.state.decide(tick, candidates)
+        self.stage.weigh(tick, candidates)
         self._keep()
 
     def _obey(self, tick: int) -> None:
@@ -189,7 +189,7 @@ class _Desk:
         if rules != state.rules:
             since = tick - 1 - max(DeskState.keep_ticks(each.desk) for each in self.stage.in_force.every_rules())
             live = [incident for incident in self.incidents.values() if incident.last_tick >= since]
-            self.stage.state = DeskState(rules, sorted(live, key=lambda i: (i.opened_tick, i.incident)))
+            self.stage.state = DeskState(rules, sorted(live, key=lambda i: (i.opened_tick, i.incident)), stream=state.stream)
 
     def _keep(self) -> None:
         self.incidents |= self.stage.state.changed

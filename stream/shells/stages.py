@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from alerts.desk import DeskState, Incident
+from alerts.desk import CHANCE, OPENED, DeskState, Incident, Opening
 from alerts.dossier import compose
 from groundswell.codec import canonical, decode
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Decision, Document, Drop, Position, Score, Stamped
@@ -26,6 +26,7 @@ from groundswell.store.derived import (
     insert_increments,
     insert_rows,
     insert_stories,
+    load_decided,
 )
 from groundswell.store.facts import (
     count_taken,
@@ -355,6 +356,8 @@ class DeskStage:
         )
         incidents = [decode(body, Incident) for (body,) in bodies]
         self.state = DeskState(self.in_force.rules_at(through_tick).desk, sorted(incidents, key=lambda i: (i.opened_tick, i.incident)))
+        if any(each.desk.false_share for each in rules):
+            self.state.resume(load_decided(connection, self.run, reasons=(OPENED, CHANCE), through_tick=through_tick))
 
     def decide(self, connection: Connection, tick: int, candidates: list[Candidate]) -> list[Alert]:
         """Decide one closed tick within the caller's transaction, and return its alerts."""
@@ -374,13 +377,17 @@ class DeskStage:
 
     def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Alert]]:
         """What is decided of a closed tick's candidates, and the alerts that it leads to. Reads documents, stores nothing."""
-        decisions, openings = self.state.decide(tick, candidates)
+        decisions, openings = self.weigh(tick, candidates)
         rules, versions = self.in_force.rules_at(tick), self.in_force.hashes_at(tick)
         alerts = []
         for opening in openings:
             documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.candidates[0].evidence])
             alerts.append(compose(opening, documents, rules=rules, display=self.display, versions=versions))
         return decisions, alerts
+
+    def weigh(self, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Opening]]:
+        """The first half of `judge`: what is decided, and what is to be told; nothing is written of it yet."""
+        return self.state.decide(tick, candidates)
 
 
 def upsert_incidents(store: Store, connection: Connection, run: str, incidents: Iterable[Incident]) -> None:

@@ -33,6 +33,7 @@ OTHER = msgspec.structs.replace(
     ),
     desk=msgspec.structs.replace(OWN.desk, budget_per_day=1, incident_quiet_s=7_200, cooldown_s=14_400, updates_per_day=1),
 )
+CAREFUL = msgspec.structs.replace(OWN, desk=msgspec.structs.replace(OWN.desk, false_share=0.5))
 SEEDS = (1, 2)
 
 
@@ -113,7 +114,9 @@ def test_other_rules_send_what_a_run_made_with_them_stores(seed: int, store: Sto
         assert would_send(ask(store, OTHER)) == sent(other) != sent(store)
 
 
-@pytest.mark.parametrize(("first", "then"), [(OWN, OTHER), (OTHER, OWN)], ids=["stricter", "milder"])
+@pytest.mark.parametrize(
+    ("first", "then"), [(OWN, OTHER), (OTHER, OWN), (OWN, CAREFUL), (CAREFUL, OTHER)], ids=["stricter", "milder", "careful", "careless"]
+)
 def test_rules_that_come_into_force_on_the_way_send_what_was_rehearsed_from_there(
     first: Rules, then: Rules, store: Store, tmp_path: Path
 ) -> None:
@@ -126,6 +129,20 @@ def test_rules_that_come_into_force_on_the_way_send_what_was_rehearsed_from_ther
         keep(store, done, KEPT)
         without = ("in_force", "outbox")
         assert b.differences(b.export(other, RUN, without=without), b.export(store, KEPT, without=without)) == {}
+
+
+def test_a_process_that_starts_again_goes_on_with_the_stream_of_false_discovery_control(store: Store, tmp_path: Path) -> None:
+    open_run(store, RUN, kind="live", instruments=an_instrument(CAREFUL))
+    log = b.fill(LocalLog(tmp_path / "log"), b.an_archive(1, records=420))
+    while True:
+        pipeline = EmbeddedPipeline(store, log, RUN, an_instrument(CAREFUL))
+        if not all(pipeline.step(limit=20) for _ in range(3)):
+            break
+    pipeline.finish()
+    done = ask(store, CAREFUL)
+
+    assert would_send(done) == sent(store)
+    assert done.held["chance"] > 0
 
 
 def test_a_span_that_ends_early_sends_the_begin_of_it(store: Store, tmp_path: Path) -> None:
