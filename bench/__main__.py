@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from bench.beside import beside_a_backfill
+from bench.chance import of_chance
 from bench.crawl import crawl
 from bench.demo import first_impressions
 from bench.detect import detectors
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "latency": of_a_live_run,
     "resources": of_a_burst,
     "rehearse": a_quarter,
+    "chance": of_chance,
     "detect": detectors,
     "scoring": scoring,
     "gpu": on_a_gpu,

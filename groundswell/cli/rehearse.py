@@ -154,7 +154,7 @@ def _told(alert: "Alert", events: "list[Event]") -> Iterator[str]:
         yield f"    {quote.document_id}  {quote.source}: {quote.title[:TITLE_CHARACTERS]}"
     more = len(alert.evidence) - DOCUMENTS_SHOWN
     if more > 0:
-        yield f"    and {more} more documents of its evidence"
+        yield f"    and {more} more; --format jsonl prints all"
 
 
 def _figures(done: "Rehearsal", events: "list[Event]", holdout_ms: int | None) -> Iterator[str]:
