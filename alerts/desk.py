@@ -5,6 +5,7 @@
         only holding?                                           -> held: "hold"
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
+        too likely by chance, given what was told so far?       -> held: "chance", where the rules ask (alerts/budget.py)
         else                                                    -> alert
     an incident that was told: has it grown, or become another thing?  -> an update of it, at most three a day
 
@@ -18,11 +19,15 @@ from typing import Final, Literal
 
 import msgspec
 
+from alerts.budget import Addis
 from alerts.rules import DeskRules
 from groundswell.names import DAY_MS, TICK_MS, content_id, series_kind
 from groundswell.records import Candidate, Decision
 
 Verdict = Literal["alert", "joined", "held"]
+
+OPENED, CHANCE = "opened", "chance"
+"""How the reasons of decisions begin that were tests of false-discovery control."""
 
 DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
@@ -67,6 +72,7 @@ class DeskState:
     rules: DeskRules
     incidents: list[Incident] = field(default_factory=list)
     changed: dict[str, Incident] = field(default_factory=dict)  # rows to store with this commit
+    stream: Addis = field(default_factory=Addis)  # of all that would be told
 
     def decide(self, tick: int, candidates: Iterable[Candidate]) -> tuple[list[Decision], list[Opening]]:
         """One closed tick: a decision for each candidate, and the incidents that are to be alerted now."""
@@ -175,7 +181,27 @@ class DeskState:
         sent = sum(other.alert_tick is not None and other.alert_tick * TICK_MS // DAY_MS == day for other in self.incidents)
         if sent >= self.rules.budget_per_day:
             return "held", f"budget: {sent} alerts today, {self.rules.budget_per_day} allowed"
-        return "alert", "opened"
+        return self._weigh(candidate)
+
+    def _weigh(self, candidate: Candidate) -> tuple[Verdict, str]:
+        """What would be told is a test of false-discovery control, unless no p-value has opened it."""
+        chance = chance_of(candidate)
+        if chance is None:
+            return "alert", OPENED
+        level = self.stream.level(self.rules.false_share) if self.rules.false_share else 1.0
+        found = chance <= level
+        self.stream.take(chance, found=found)
+        if found:
+            return "alert", OPENED
+        share = f"at most {self.rules.false_share:g} of what is told is to be chance"
+        return "held", f"{CHANCE}: {chance:.2g} of the p-value that opens, {level:.2g} needed now: {share}"
+
+    def resume(self, tests: Iterable[tuple[Candidate, Decision]]) -> None:
+        """Make the stream again from stored decisions: those that told an incident for the first time, or found it too likely."""
+        for candidate, decision in sorted(tests, key=lambda test: (test[0].tick, _least_likely_first(test[0]))):
+            chance = chance_of(candidate)
+            if chance is not None:
+                self.stream.take(chance, found=decision.verdict == "alert")
 
     def _forget(self, tick: int) -> None:
         keep_ticks = self.keep_ticks(self.rules)
@@ -205,6 +231,11 @@ def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str
 def evidence_p_ppt(candidate: Candidate) -> int:
     """The p-value of what turned, in 1e-12."""
     return candidate.share_p_ppt if candidate.by == "share" else candidate.p_ppt
+
+
+def chance_of(candidate: Candidate) -> float | None:
+    """How likely its p-value is among those that open: in [0, 1]; None where no p-value decides (a sighting)."""
+    return evidence_p_ppt(candidate) / candidate.p_open_ppt if candidate.p_open_ppt else None
 
 
 def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reason: str) -> Decision:

@@ -11,7 +11,7 @@ from typing import Final
 from alerts.desk import Opening, evidence_p_ppt
 from alerts.detectors.sighting import corroborated
 from alerts.detectors.surge import DAY_S
-from alerts.detectors.tails import binomial_tail, negative_binomial_tail
+from alerts.detectors.tails import beta_binomial_tail, negative_binomial_tail
 from alerts.rules import Rules
 from groundswell.names import content_id
 from groundswell.records import Alert, Candidate, Document, Part, Quote, Severity
@@ -91,7 +91,8 @@ def _fires_without(main: Candidate, without: int, expected: float, rules: Rules)
         p = negative_binomial_tail(without, mean=expected, dispersion=rules.surge.dispersion)
         return (p <= rules.sighting.p_open or watched) and corroborated(without, owners=len(owners), watched=watched, rules=rules.sighting)
     if main.by == "share":
-        p_share = binomial_tail(without, trials=max(without, main.stories - 1), share=main.baseline_share_ppm / 1_000_000)
+        share, dispersion = main.baseline_share_ppm / 1_000_000, main.share_dispersion_ppm / 1_000_000
+        p_share = beta_binomial_tail(without, trials=max(without, main.stories - 1), share=share, dispersion=dispersion)
         return p_share <= rules.surge.p_share_alone
     p = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
     return p <= rules.surge.p_open(main.window_s)

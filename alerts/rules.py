@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from alerts.rules_check import line_of, misfits
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError, reason_of
 from groundswell.names import content_id
@@ -64,6 +65,7 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     update_growth: float
     update_owners: int
     overlap_min: float
+    false_share: float = 0.0
 
 
 class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):
@@ -121,15 +123,27 @@ def load_rules(path: Path | None = None) -> Rules:
     """Rules from a TOML file, or the shipped ones.
 
     Raises:
-        SettingsError: the file cannot be read, is no TOML, or has an unknown key or a value of the wrong type.
+        SettingsError: the file cannot be read, is no TOML, lacks a key, or has one that there is not or a value of the wrong type; the
+            line, the key and the nearest valid key are named.
     """
     place = str(path) if path else "alerts/rules.toml"
     try:
         text = path.read_text(encoding="utf-8") if path else resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
-        return msgspec.convert(tomllib.loads(text), Rules)
+        raw = tomllib.loads(text)
     except OSError as error:
         reason = f"{place}: cannot be read: {error.strerror}; name an existing rules file or leave the setting out"
         raise SettingsError(reason) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except tomllib.TOMLDecodeError as error:
+        reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
+        raise SettingsError(reason) from error
+    for wrong in misfits(raw, Rules):
+        line = line_of(text, wrong)
+        where = ".".join(wrong.section)
+        named = " ".join(part for part in (f"[{where}]" if where else "", wrong.key) if part)
+        reason = f"{place}{f', line {line}' if line else ''}: {named}: {wrong.said}"
+        raise SettingsError(reason)
+    try:
+        return msgspec.convert(raw, Rules)
+    except msgspec.ValidationError as error:
         reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
         raise SettingsError(reason) from error

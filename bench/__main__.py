@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from bench.beside import beside_a_backfill
+from bench.chance import of_chance
 from bench.crawl import crawl
 from bench.demo import first_impressions
 from bench.detect import detectors
@@ -15,6 +16,7 @@ from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.latency import of_a_live_run
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
+from bench.rehearse import a_quarter
 from bench.replays import ROOT, commit_of, machine
 from bench.resources import of_a_burst
 from bench.scoring import scoring
@@ -32,6 +34,8 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "crawl": crawl,
     "latency": of_a_live_run,
     "resources": of_a_burst,
+    "rehearse": a_quarter,
+    "chance": of_chance,
     "detect": detectors,
     "shares": shares,
     "scoring": scoring,

@@ -235,6 +235,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: list[list[str | int]]  # as Increment.negatives, most negative first, one per story first, at most 200
     kind: Literal["surge", "sighting"] = "surge"
     quiet_days: int = 0  # sighting: days before it that were heard without one, at most the rules' number
+    p_open_ppt: int = 0  # how small the p-value of what turned has to be to open, in 1e-12; 0: no p-value decides that
+    share_dispersion_ppm: int = 0  # surge: how far the share of negative lies apart from period to period, beyond chance
 
 
 # --- 4. what the desk decides -------------------------------------------------------------------------------------------------

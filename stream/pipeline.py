@@ -266,11 +266,30 @@ class Fold:
                     into.stories.append(founded)
             rows = increments_of(tick, placed)
             into.increments += rows
-            found += memory.detector.step(tick, rows, self.seeing)
-            for names in self.touched.values():
-                names.add(series)
+            found += self._watch(series, tick, rows)
         into.candidates += found
         self.last_tick = tick
+        return found
+
+    def replay(self, tick: int, arrivals: Iterable[Arrival], rows: Iterable[Increment], into: Folded) -> list[Candidate]:
+        """The same of a tick whose increments are stored already: nothing before them depends on rules, so no document is folded again.
+
+        Returns:
+            The candidates of this tick (also added to `into`).
+        """
+        self.open_tick(tick, arrivals, into)
+        found: list[Candidate] = []
+        for series, mine in groupby(sorted(rows, key=lambda row: row.series), key=lambda row: row.series):
+            found += self._watch(series, tick, list(mine))
+        into.candidates += found
+        self.last_tick = tick
+        return found
+
+    def _watch(self, series: str, tick: int, rows: list[Increment]) -> list[Candidate]:
+        """Show a tick's rows of one series to its detector."""
+        found = list(self.memory_of(series).detector.step(tick, rows, self.seeing))
+        for names in self.touched.values():
+            names.add(series)
         return found
 
     def open_tick(self, tick: int, arrivals: Iterable[Arrival], into: Folded) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
-from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
+from alerts.detectors.tails import beta_binomial_tail, limit_of, negative_binomial_tail
 from alerts.detectors.window import Window
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
@@ -155,6 +155,7 @@ class SurgeDetector:
 
     def _candidate(self, r: "_Reading") -> Candidate:
         p_open = self.rules.p_open(r.window.period_s)
+        by_share = r.alone and not r.counted
         return Candidate(
             candidate_id=content_id(self.series, str(r.window.period_s), str(r.tick)),
             series=self.series,
@@ -166,7 +167,7 @@ class SurgeDetector:
             limit=limit_of(p_open, mean=r.expected, dispersion=self.rules.dispersion),
             p_ppt=round(r.p * 1e12),
             share_p_ppt=round(r.p_share * 1e12),
-            by="share" if r.alone and not r.counted else "count",
+            by="share" if by_share else "count",
             stories=len(r.window.stories),
             owners=r.owners,
             owners_known=r.known,
@@ -174,6 +175,8 @@ class SurgeDetector:
             exposure_ppm=r.exposure_ppm,
             level="open" if r.opens else "hold",
             evidence=r.window.evidence(),
+            p_open_ppt=round((self.rules.p_share_alone if by_share else p_open) * 1e12),
+            share_dispersion_ppm=r.share_dispersion_ppm,
         )
 
     def _forming(self, window: Window, tick: int, seeing: Seeing) -> bool:
@@ -271,7 +274,12 @@ class _Reading:
 
     @cached_property
     def p_share(self) -> float:
-        return binomial_tail(self.statistic, trials=len(self.window.stories), share=self.share_ppm / FULL_PPM)
+        share, dispersion = self.share_ppm / FULL_PPM, self.share_dispersion_ppm / FULL_PPM
+        return beta_binomial_tail(self.statistic, trials=len(self.window.stories), share=share, dispersion=dispersion)
+
+    @cached_property
+    def share_dispersion_ppm(self) -> int:
+        return self.window.baseline.share_dispersion_ppm()
 
     @property
     def owners(self) -> int:

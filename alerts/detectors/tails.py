@@ -1,6 +1,10 @@
-"""Upper tails of counts, exact, through the incomplete beta function (scipy.special)."""
+"""Upper tails of counts, exact, through the beta functions of scipy.special."""
 
-from scipy.special import betainc
+import numpy as np
+from scipy.special import betainc, betaln
+
+LEAST_DISPERSION = 1e-6
+"""Below it the beta functions lose more digits than the dispersion changes."""
 
 
 def negative_binomial_tail(count: int, *, mean: float, dispersion: float) -> float:
@@ -26,6 +30,29 @@ def binomial_tail(hits: int, *, trials: int, share: float) -> float:
     if hits <= 0:
         return 1.0
     return float(betainc(hits, trials - hits + 1, share))
+
+
+def beta_binomial_tail(hits: int, *, trials: int, share: float, dispersion: float) -> float:
+    """P(X >= hits) of so many trials whose share is itself drawn anew each time, around `share`.
+
+    Args:
+        hits: how many.
+        trials: of how many.
+        share: mean of the beta distribution that it is drawn from.
+        dispersion: correlation of two trials, in [0, 1): 1 / (a + b + 1) of that distribution; 0 is the binomial.
+
+    >>> round(beta_binomial_tail(2, trials=2, share=0.5, dispersion=1 / 3), 6)  # uniform: 0, 1 and 2 hits are equally likely
+    0.333333
+    """
+    if hits <= 0:
+        return 1.0
+    if dispersion < LEAST_DISPERSION:
+        return binomial_tail(hits, trials=trials, share=share)
+    both = 1 / dispersion - 1
+    a, b = share * both, (1 - share) * both
+    k = np.arange(hits, trials + 1)
+    choices = -betaln(trials - k + 1, k + 1) - np.log(trials + 1)
+    return float(np.exp(choices + betaln(k + a, trials - k + b) - betaln(a, b)).sum())
 
 
 def limit_of(p: float, *, mean: float, dispersion: float) -> int:

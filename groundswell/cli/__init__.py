@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "missed": ("groundswell.cli.judge", "say that an alert was expected, and see what stopped it"),
     "quality": ("groundswell.cli.quality", "how good a month's alerts were, by what people did and said"),
     "labels": ("groundswell.cli.quality", "what people said, as labelled texts for the next model"),
+    "rehearse": ("groundswell.cli.rehearse", "what other rules would have sent over a stored run, with the documents"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),

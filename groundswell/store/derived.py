@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, func, or_, select
 
 from groundswell.codec import canonical, decode, encode
 from groundswell.names import TICK_MS
@@ -12,6 +12,7 @@ from groundswell.records import Alert, Candidate, Decision, Increment, Story
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
+DECIDED = ("candidate_id", "tick", "incident", "verdict", "reason")
 IncrementBody = tuple[dict[str, dict[str, list[int]]], list[list[str | int]]]
 
 
@@ -123,6 +124,17 @@ def load_candidates(
     if series is not None:
         statement = statement.where(row.series.in_(list(series)))
     return [decode(body, Candidate) for (body,) in connection.execute(statement.order_by(row.tick, row.candidate_id))]
+
+
+def load_decided(connection: Connection, run: str, *, reasons: Iterable[str], through_tick: int) -> list[tuple[Candidate, Decision]]:
+    """Candidates of all ticks up to one (inclusive) with what was decided, where the reason begins with one of some words."""
+    d, c = t.decisions.c, t.candidates.c
+    joined = t.decisions.join(t.candidates, (d.run == c.run) & (d.candidate_id == c.candidate_id))
+    wanted = or_(*(d.reason.startswith(reason, autoescape=True) for reason in reasons))
+    rows = connection.execute(
+        select(c.body, *(d[name] for name in DECIDED)).select_from(joined).where(d.run == run, d.tick <= through_tick, wanted)
+    )
+    return [(decode(body, Candidate), Decision(**dict(zip(DECIDED, decided, strict=True)))) for body, *decided in rows]
 
 
 def load_rows(connection: Connection, run: str, table: Table, *, since: int, before: int, by: str) -> list[Any]:

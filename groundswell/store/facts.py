@@ -1,6 +1,6 @@
 """What the score stage stores, facts first: admissions, documents, scores, drops, heartbeats."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from groundswell.codec import decode, encode
 from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
-from groundswell.records import Admission, Document, Drop, Heartbeat, Position, Score
+from groundswell.records import Admission, Arrival, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
 from groundswell.store.history import history_of
 from groundswell.store.store import Store
@@ -292,6 +292,20 @@ def arrivals_between(
         .group_by(a.source, a.language)
     )
     return sorted((source, language or "", documents) for source, language, documents in rows)
+
+
+def arrivals_by_tick(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> dict[int, list[Arrival]]:
+    """What was heard in each tick of a span (both inclusive), as fold was told of it."""
+    a = t.admissions.c
+    rows = connection.execute(
+        select(a.tick, a.source, a.language, func.count())
+        .where(heard_of(connection, run), a.tick.between(since_tick, through_tick), a.outcome.in_(HEARD_OUTCOMES))
+        .group_by(a.tick, a.source, a.language)
+    )
+    heard: dict[int, list[Arrival]] = defaultdict(list)
+    for tick, source, language, documents in rows:
+        heard[tick].append(Arrival(source, language or "", tick * TICK_MS, documents))
+    return heard
 
 
 def first_tick(connection: Connection, run: str, *, history: bool = True) -> int | None:

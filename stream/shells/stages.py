@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from alerts.desk import DeskState, Incident
+from alerts.desk import CHANCE, OPENED, DeskState, Incident, Opening
 from alerts.dossier import compose
 from groundswell.codec import canonical, decode
-from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Document, Drop, Position, Score, Stamped
+from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Decision, Document, Drop, Position, Score, Stamped
 from groundswell.schedule import MODEL
 from groundswell.store import schema as t
 from groundswell.store.derived import (
@@ -26,6 +26,7 @@ from groundswell.store.derived import (
     insert_increments,
     insert_rows,
     insert_stories,
+    load_decided,
 )
 from groundswell.store.facts import (
     count_taken,
@@ -355,6 +356,8 @@ class DeskStage:
         )
         incidents = [decode(body, Incident) for (body,) in bodies]
         self.state = DeskState(self.in_force.rules_at(through_tick).desk, sorted(incidents, key=lambda i: (i.opened_tick, i.incident)))
+        if any(each.desk.false_share for each in rules):
+            self.state.resume(load_decided(connection, self.run, reasons=(OPENED, CHANCE), through_tick=through_tick))
 
     def decide(self, connection: Connection, tick: int, candidates: list[Candidate]) -> list[Alert]:
         """Decide one closed tick within the caller's transaction, and return its alerts."""
@@ -364,16 +367,30 @@ class DeskStage:
         if rules.desk != self.state.rules:  # they may look further back than what was remembered
             self.restore(connection, through_tick=tick - 1)
             self.state.rules = rules.desk
-        decisions, openings = self.state.decide(tick, candidates)
+        decisions, alerts = self.judge(connection, tick, candidates)
         insert_decisions(self.store, connection, self.run, decisions)
+        for alert in alerts:
+            insert_alert(self.store, connection, self.run, alert, targets=self.targets)
+        upsert_incidents(self.store, connection, self.run, self.state.changed.values())
+        self.state.changed = {}
+        return alerts
+
+    def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Alert]]:
+        """What is decided of a closed tick's candidates, and the alerts that it leads to. Reads documents, stores nothing."""
+        decisions, openings = self.weigh(tick, candidates)
+        rules, versions = self.in_force.rules_at(tick), self.in_force.hashes_at(tick)
         alerts = []
         for opening in openings:
             documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.candidates[0].evidence])
-            alert = compose(opening, documents, rules=rules, display=self.display, versions=self.in_force.hashes_at(tick))
-            insert_alert(self.store, connection, self.run, alert, targets=self.targets)
-            alerts.append(alert)
-        changed = self.state.changed.values()
-        rows = [{"run": self.run, "incident": i.incident, "last_tick": i.last_tick, "body": canonical(i)} for i in changed]
-        self.store.upsert(connection, t.incidents, rows)
-        self.state.changed = {}
-        return alerts
+            alerts.append(compose(opening, documents, rules=rules, display=self.display, versions=versions))
+        return decisions, alerts
+
+    def weigh(self, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Opening]]:
+        """The first half of `judge`: what is decided, and what is to be told; nothing is written of it yet."""
+        return self.state.decide(tick, candidates)
+
+
+def upsert_incidents(store: Store, connection: Connection, run: str, incidents: Iterable[Incident]) -> None:
+    """Write incidents as they are now."""
+    rows = [{"run": run, "incident": i.incident, "last_tick": i.last_tick, "body": canonical(i)} for i in incidents]
+    store.upsert(connection, t.incidents, rows)

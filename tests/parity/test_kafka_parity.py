@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.local_log import LocalLog
 from groundswell.store.store import Store
 from stream.shells.publish import publish_archive
+from stream.shells.rehearse import rehearse
 from stream.shells.topics import prepare_run
 from stream.shells.worker import AgentName
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
@@ -44,10 +46,12 @@ def test_workers_and_one_that_joins_in_mid_run_lead_to_the_rows_of_the_embedded_
         run.finish(log)
         found = rows_of(store, RUN)
         codes = [run.stop(agent, number) for agent, number in workers]
+    rehearsed = rehearse(store, RUN, instruments().rules, display=instruments().display)
     with pytest.raises(UsageError, match=f"published before, with {published} records"):
         publish_archive(log, kafka, RUN, store=store)
     assert published == log.records()
     assert len(expected["alerts"]) >= 3
     for table, rows in expected.items():
         assert found[table] == rows, table
+    assert sorted(canonical(alert) for alert in rehearsed.alerts) == sorted(row[-1] for row in found["alerts"])
     assert codes == [0, 0, 0], "SIGTERM ends a worker gracefully within ten seconds"

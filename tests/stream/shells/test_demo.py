@@ -1,6 +1,7 @@
 """The demo's plants: what must alert, what must not, and what would if a guard were missing."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from stream.pipeline import Fold
 from stream.shells.demo import RUN, Demo, set_up
 
 QUIET = msgspec.structs.replace(SMALL_DEMO, bank_run=False)
+LONGER = msgspec.structs.replace(QUIET, days=38)  # its source falls silent on the 18th day, when the baselines have formed
 
 
 class FirstWeekForEver(SurgeDetector):
@@ -24,12 +26,11 @@ class FirstWeekForEver(SurgeDetector):
 
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
         week_ends = (seeing.first_hour or 0) * 3_600 + 7 * 86_400
-        baseline = self._windows[period_s].baseline
-        kept = baseline.negative, baseline.stories, list(baseline.by_slot)
+        window = self._windows[period_s]
+        kept = deepcopy(window.baseline)
         row = super().close_period(period_s, index, seeing, reader=reader)
         if row is not None and index * period_s > week_ends:
-            baseline.negative, baseline.stories, baseline.by_slot = kept
-            baseline.rows.pop()
+            window.baseline = kept
         return row
 
 
@@ -55,22 +56,29 @@ def test_the_bank_run_is_one_incident_and_nothing_else_alerts(tmp_path: Path) ->
     assert summary["fetched"] == summary["scored"] + 14
 
 
-def test_without_the_bank_run_nothing_alerts(tmp_path: Path) -> None:
-    assert play(tmp_path, QUIET)[1] == []
+@pytest.mark.parametrize("spec", [QUIET, LONGER], ids=["30 days", "38 days"])
+def test_without_the_bank_run_nothing_alerts(spec: DemoSpec, tmp_path: Path) -> None:
+    assert play(tmp_path, spec)[1] == []
 
 
 @pytest.mark.parametrize(
-    ("fold", "series"),
+    ("spec", "fold", "series"),
     [
-        pytest.param(lambda rules: Fold(rules, similarity_min=1.01), "entity:OrrinMotors", id="every copy counted as a story"),
+        pytest.param(QUIET, lambda rules: Fold(rules, similarity_min=1.01), "entity:OrrinMotors", id="every copy counted as a story"),
         pytest.param(
-            lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)), "entity:SkyferrionFreight", id="blindness ignored"
+            LONGER,
+            lambda rules: Fold(rules, exposure=Exposure(blindness_ignored=True)),
+            "entity:SkyferrionFreight",
+            id="blindness ignored",
         ),
         pytest.param(
-            lambda rules: Fold(rules, make_detector=FirstWeekForEver), "entity:CastellanHomes", id="the first week as the norm for ever"
+            QUIET,
+            lambda rules: Fold(rules, make_detector=FirstWeekForEver),
+            "entity:CastellanHomes",
+            id="the first week as the norm for ever",
         ),
     ],
 )
-def test_a_missing_guard_lets_its_plant_alert_falsely(fold: Callable[[Rules], Fold], series: str, tmp_path: Path) -> None:
-    _, alerts = play(tmp_path, QUIET, fold)
+def test_a_missing_guard_lets_its_plant_alert_falsely(spec: DemoSpec, fold: Callable[[Rules], Fold], series: str, tmp_path: Path) -> None:
+    _, alerts = play(tmp_path, spec, fold)
     assert series in {alert.series for alert in alerts}
