@@ -62,7 +62,7 @@ BEGIN
     FOR given IN
         SELECT * FROM (VALUES
             ('groundswell_worker', 'INSERT', ARRAY[
-                'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
+                'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'in_force']),
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
@@ -71,7 +71,7 @@ BEGIN
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
-                'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
+                'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries'])
         ) AS listed (role, rights, tables)
