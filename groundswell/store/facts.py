@@ -53,8 +53,8 @@ def write_intake(
         How many scores were new.
     """
     documents, scores = list(documents), list(scores)
-    store.insert(connection, t.documents, [_document_row(document) for document in documents])
     index_texts(connection, documents, scores)
+    store.insert(connection, t.documents, [_document_row(document) for document in documents])
     scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])
     store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
     store.insert(

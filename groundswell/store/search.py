@@ -51,14 +51,31 @@ def create_index(connection: Connection) -> None:
         t.metadata.create_all(connection, tables=[t.search])
 
 
-def index_texts(connection: Connection, documents: Iterable[Document], scores: Iterable[Score]) -> None:
-    """Index documents, in the transaction that stores them; those that are there already stay as they are, the removed ones too.
+def index_texts(connection: Connection, documents: Sequence[Document], scores: Iterable[Score]) -> None:
+    """Index documents, in the transaction that stores them and before it does.
+
+    Those that are stored already stay as they are, the removed ones too.
 
     Args:
         connection: a writing transaction.
         documents: as they were taken.
         scores: what is said of those that were scored.
     """
+    # PostgreSQL keeps the row that is there by its key; FTS5 has none but the place, and a content may come again with another time.
+    stored = _stored(connection, documents) if _is_sqlite(connection) else set()
+    _index(connection, [one for one in documents if _key(one) not in stored], scores)
+
+
+def _stored(connection: Connection, documents: Sequence[Document]) -> set[Key]:
+    d = t.documents.c
+    found: set[Key] = set()
+    for start in range(0, len(documents), CHUNK):
+        names = [one.document_id for one in documents[start : start + CHUNK]]
+        found |= {(row[0], row[1]) for row in connection.execute(select(d.document_id, d.content_hash).where(d.document_id.in_(names)))}
+    return found
+
+
+def _index(connection: Connection, documents: Iterable[Document], scores: Iterable[Score]) -> None:
     scored = {(score.document_id, score.content_hash): score for score in scores}
     rows = []
     for one in documents:
@@ -81,7 +98,7 @@ def index_all(connection: Connection) -> None:
         bodies = connection.execute(
             select(s.body).where(s.document_id.in_([one.document_id for one in documents])).order_by(s.document_id, s.model_id.desc())
         )
-        index_texts(connection, [one for one in documents if _key(one) not in removed], [decode(body, Score) for (body,) in bodies])
+        _index(connection, [one for one in documents if _key(one) not in removed], [decode(body, Score) for (body,) in bodies])
         blank = [one for one in documents if _key(one) in removed]
         _insert(connection, [(place_of(*_key(one), one.published_ms), *_key(one), "") for one in blank])
         after = _key(documents[-1])

@@ -131,6 +131,7 @@ def test_only_what_the_run_met_is_found(store: Store) -> None:
 def test_a_content_that_is_met_again_is_one_row(store: Store) -> None:
     take(store, [BANK, FED])
     take(store, [BANK, FED, NAMED])
+    take(store, [BANK], published_ms=b.T0_MS + 86_400_000)
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM search").scalar_one() == 3
 
