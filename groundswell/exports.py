@@ -1,10 +1,17 @@
 """How records look to other programs: the command line and the board's JSON twins use the same words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from groundswell.records import Alert
+from groundswell.records import Alert, Document, Score
+from groundswell.terms import Phrase, excerpt, marks
+
+QUOTE_CHARACTERS: Final = 240
+DOCUMENT_COLUMNS: Final = [
+    "published_at", "source", "title", "sentiment", "p_negative", "topic", "companies", "kind", "language", "known_at", "known_basis",
+    "quote", "start", "end", "url", "document_id", "content_hash", "outcome",
+]  # fmt: skip
 
 
 def iso(ms: int) -> str:
@@ -74,4 +81,39 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
             for quote in alert.evidence
         ],
         "versions": alert.versions,
+    }
+
+
+def document_row(document: Document, score: Score | None, *, outcome: str, phrases: Sequence[Phrase] = ()) -> dict[str, Any]:
+    r"""A document as other programs read it, with a verbatim quote around the first of the phrases.
+
+    Args:
+        document: with the known time of its admission.
+        score: what the run's model says; None: it was not scored, and sentiment, topic and companies are None.
+        outcome: what it was in the run, "scored" or "edited".
+        phrases: what was looked for; `start` and `end` of the quote are offsets in "title\ntext".
+    """
+    spans = marks(document.text, phrases)
+    in_title = not document.text or (not spans and bool(marks(document.title, phrases)))
+    start, end = (0, len(document.title)) if in_title else excerpt(document.text, spans, characters=QUOTE_CHARACTERS)
+    offset = 0 if in_title else len(document.title) + 1
+    return {
+        "document_id": document.document_id,
+        "content_hash": document.content_hash,
+        "source": document.source,
+        "kind": document.kind,
+        "language": document.language,
+        "title": document.title,
+        "published_at": iso(document.published_ms),
+        "known_at": iso(document.known_ms),
+        "known_basis": document.known_basis,
+        "topic": None if score is None else score.topic,
+        "sentiment": None if score is None else score.sentiment,
+        "p_negative": None if score is None else score.negative_ppm / 1e6,
+        "companies": None if score is None else list(dict.fromkeys(mention.entity_id for mention in score.mentions)),
+        "quote": document.title if in_title else document.text[start:end],
+        "start": offset + start,
+        "end": offset + end,
+        "url": document.url,
+        "outcome": outcome,
     }

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -184,6 +184,18 @@ def display() -> Callable[[str], str]:
 def company_names() -> Callable[[str], str]:
     """Company ids in the reader's words."""
     return catalogue().name
+
+
+def company_ids() -> Callable[[str], Sequence[str]]:
+    """What a name of a company stands for: its id, or the ids of the companies that the catalogue finds in it."""
+    companies = catalogue()
+    folded = {entity_id.casefold(): entity_id for entity_id in companies.entities}
+
+    def ids_of(name: str) -> Sequence[str]:
+        known = folded.get(name.casefold())
+        return [known] if known else list(dict.fromkeys(mention.entity_id for mention in companies.find(name)))
+
+    return ids_of
 
 
 @lru_cache(maxsize=1)
