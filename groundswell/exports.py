@@ -10,7 +10,7 @@ from groundswell.terms import Phrase, excerpt, marks
 QUOTE_CHARACTERS: Final = 240
 DOCUMENT_COLUMNS: Final = [
     "published_at", "source", "title", "sentiment", "p_negative", "topic", "companies", "kind", "language", "known_at", "known_basis",
-    "quote", "start", "end", "url", "document_id", "content_hash", "outcome",
+    "quote", "quote_start", "quote_end", "url", "document_id", "content_hash", "outcome",
 ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def document_row(document: Document, score: Score | None, *, outcome: str, phras
         document: with the known time of its admission.
         score: what the run's model says; None: it was not scored, and sentiment, topic and companies are None.
         outcome: what it was in the run, "scored" or "edited".
-        phrases: what was looked for; `start` and `end` of the quote are offsets in "title\ntext".
+        phrases: what was looked for; `quote_start` and `quote_end` are offsets in "title\ntext".
     """
     spans = marks(document.text, phrases)
     in_title = not document.text or (not spans and bool(marks(document.title, phrases)))
@@ -112,8 +112,8 @@ def document_row(document: Document, score: Score | None, *, outcome: str, phras
         "p_negative": None if score is None else score.negative_ppm / 1e6,
         "companies": None if score is None else list(dict.fromkeys(mention.entity_id for mention in score.mentions)),
         "quote": document.title if in_title else document.text[start:end],
-        "start": offset + start,
-        "end": offset + end,
+        "quote_start": offset + start,
+        "quote_end": offset + end,
         "url": document.url,
         "outcome": outcome,
     }

@@ -9,12 +9,13 @@ same query.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from groundswell.errors import UsageError
 from groundswell.exports import iso
+from groundswell.moments import time_ms
 from groundswell.names import KINDS, SENTIMENTS, TOPICS
 from groundswell.terms import Indexed, Phrase, facet, phrase_of
 
@@ -277,12 +278,8 @@ def _field(name: "Token", value: "Token", reading: _Reading) -> Field | None:
 
 def _moment(text: str, zone: tzinfo, *, column: int, end: bool) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        if end and len(text) == len("2026-11-23"):
-            moment += timedelta(days=1)
-        ms = round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
+        ms = time_ms(text, name="time", end=end, zone=zone)
+    except UsageError:
         ms = -1
     if ms < 0:
         raise _refusal(column, f"{text[:40]!r} is no time", "write 2026-11-23 or 2026-11-23T10:05+08:00")

@@ -5,7 +5,6 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,12 +13,18 @@ import click
 import msgspec
 
 from groundswell.errors import UsageError
+from groundswell.moments import duration_ms, time_ms
 
 if TYPE_CHECKING:
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from models.entities import Catalogue
     from stream.shells.instruments import Instruments
+
+__all__ = [
+    "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "listing_options", "open_store", "print_rows",
+    "run_option", "settings", "store_option", "time_ms",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "jsonl", "csv")
@@ -90,36 +95,6 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
         device=chosen.models.device,
         bundles=dict.fromkeys(found.languages, found.name) if found else None,
     )
-
-
-def time_ms(text: str, *, name: str, end: bool = False) -> int:
-    """A moment from ISO 8601; without a zone UTC; a bare day is its first moment, or with `end` the day after's.
-
-    Raises:
-        UsageError: not a time.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        reason = f"{name} {text!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
-        raise UsageError(reason) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    day = 86_400_000 if end and len(text) == len("2026-11-23") else 0
-    return round(moment.timestamp() * 1000) + day
-
-
-def duration_ms(text: str, *, name: str) -> int:
-    """A span such as 15m, 1h, 1d.
-
-    Raises:
-        UsageError: not a span.
-    """
-    units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-    if text[-1:] not in units or not text[:-1].isdigit() or int(text[:-1]) == 0:
-        reason = f"{name} {text!r}: not a span of time; write 90s, 15m, 1h or 1d"
-        raise UsageError(reason)
-    return int(text[:-1]) * units[text[-1]]
 
 
 def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str], whole: bool = False) -> int:

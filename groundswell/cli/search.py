@@ -37,10 +37,10 @@ def search(
     import sys
     from dataclasses import replace
 
-    from groundswell.exports import DOCUMENT_COLUMNS, document_row
-    from groundswell.search import parse, sought, with_companies
+    from groundswell.exports import DOCUMENT_COLUMNS
+    from groundswell.search import parse, with_companies
     from groundswell.store.query import run_named
-    from groundswell.store.results import search_page
+    from groundswell.store.tables import document_rows
 
     asked = parse(" ".join(query))
     asked = replace(
@@ -48,12 +48,11 @@ def search(
         from_ms=o.time_ms(start, name="--from") if start else asked.from_ms,
         to_ms=o.time_ms(end, name="--to", end=True) if end else asked.to_ms,
     )
-    asked, phrases = with_companies(asked, o.company_ids()), list(sought(asked.node))
     with o.open_store(store_url).read() as connection:
-        found = search_page(connection, run_named(connection, run), asked, limit=limit, below=below)
-    rows = (document_row(one.document, one.score, outcome=one.outcome, phrases=phrases) for one in found.results)
+        name = run_named(connection, run)
+        rows, next_below = document_rows(connection, name, with_companies(asked, o.company_ids()), limit=limit, below=below)
     shown = o.print_rows(rows, form=form, output=output, columns=DOCUMENT_COLUMNS if form != "table" else DOCUMENT_COLUMNS[:7])
-    if found.below is not None:
-        click.echo(f"There are more: add --below {found.below}", err=True)
+    if next_below is not None:
+        click.echo(f"There are more: add --below {next_below}", err=True)
     if not shown:
         sys.exit(1)

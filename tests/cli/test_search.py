@@ -50,7 +50,7 @@ def test_documents_are_found_newest_first_by_words_names_and_times(folder: Path)
     assert [json.loads(line)["title"] for line in rest.stdout.splitlines()] == [TITLES[0]]
     named = json.loads(ask(folder, "search", 'company:"Credit Suisse" 下跌', "--format", "jsonl").stdout)
     assert (named["companies"], named["sentiment"], named["p_negative"]) == (["CreditSuisse"], "negative", 0.9)
-    assert named["quote"] == f"{named['title']}\n{'It was said on Monday.' * 3}"[named["start"] : named["end"]]
+    assert named["quote"] == f"{named['title']}\n{'It was said on Monday.' * 3}"[named["quote_start"] : named["quote_end"]]
     table = ask(folder, "search", "svb", "--from", "2026-09-21", "--to", "2026-09-21T00:00:30")
     assert "SVB halts withdrawals" in table.stdout
 
