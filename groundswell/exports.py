@@ -1,8 +1,12 @@
 """How records look to other programs: the command line and the board's JSON twins use the same words."""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TextIO
+
+import msgspec
 
 from groundswell.records import Alert, Document, Score
 from groundswell.terms import Phrase, excerpt, marks
@@ -22,6 +26,34 @@ def iso(ms: int) -> str:
     """
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def cell(value: Any) -> Any:
+    """A value in a CSV file.
+
+    >>> cell(1 / 3), cell(["a"]), cell("=1+1"), cell(None)
+    ('0.333333', '["a"]', "'=1+1", None)
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
+
+
+def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Write rows as CSV; returns how many."""
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    return sum(1 for row in rows if writer.writerow({name: cell(row[name]) for name in columns}) is not None)
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as the text of a CSV file."""
+    out = io.StringIO()
+    write_csv(out, rows, columns)
+    return out.getvalue()
 
 
 def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, str]) -> dict[str, Any]:

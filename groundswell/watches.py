@@ -9,13 +9,13 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from groundswell.codec import canonical
 from groundswell.errors import UsageError
-from groundswell.names import content_id, watch_series
+from groundswell.names import content_id, entity_series, watch_series
 from groundswell.records import Document, Score
 from groundswell.search import Node, matches, parse, with_companies
 from groundswell.terms import Indexed
@@ -117,6 +117,19 @@ NOTHING: Final = Watches()
 def nothing_watched(_known_ms: int) -> Watches:
     """For a run that watches nothing."""
     return NOTHING
+
+
+def watch_rows(watches: Watches) -> list[dict[str, Any]]:
+    """Saved searches, then companies, greatest exposure first: as other programs read them."""
+    searches = [
+        {"what": "search", "name": name, "series": watch_series(name), "query": query, "weight": None, "owner": None}
+        for name, query in sorted(watches.queries.items())
+    ]
+    companies = [
+        {"what": "company", "name": c.company, "series": entity_series(c.company), "query": None, "weight": c.weight, "owner": c.owner}
+        for c in sorted(watches.companies, key=lambda c: (-c.weight, c.company))
+    ]
+    return [*searches, *companies]
 
 
 # --- reading a file of companies -----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import show, views
+from dashboards.board import api, show, views
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
@@ -38,6 +38,7 @@ def create_app(
     messages: Callable[[Alert], Messages] | None = None,
     display: Callable[[str], str] | None = None,
     checked: Mapping[str, str] | None = None,
+    companies: Callable[[str], Sequence[str]] = lambda name: [name],
     allowed_hosts: Sequence[str] = LOOPBACK,
 ) -> Starlette:
     """The board as an ASGI application.
@@ -51,6 +52,7 @@ def create_app(
         messages: what would be sent of an alert, to be shown in its dossier.
         display: a series key in the reader's words; without it, the key itself made readable.
         checked: {source that is switched on: day on which it was last seen to work, or "never"}.
+        companies: the ids that a company's id or name may stand for, in a search.
         allowed_hosts: names by which the board may be asked; others get 400.
 
     Raises:
@@ -65,6 +67,7 @@ def create_app(
         messages=messages,
         display=display or show.series_title,
         checked=dict(checked or {}),
+        companies=companies,
     )
     app = Starlette(
         routes=[
@@ -76,6 +79,7 @@ def create_app(
             Route("/api/alerts.json", views.alerts_twin),
             Route("/api/alerts/{id}.json", views.dossier_twin),
             Route("/api/sources.json", views.sources_twin),
+            *api.routes(),
             Route("/healthz", views.healthz),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],

@@ -1,6 +1,6 @@
 """What every answer of the board has around it: the shared state, the transaction, the first line, tags, headers, errors."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -48,6 +48,7 @@ class BoardState:
     messages: Callable[[Alert], Messages] | None
     display: Callable[[str], str]
     checked: Mapping[str, str]
+    companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
     templates: jinja2.Environment = field(init=False)
     watches: dict[str, Watch] = field(default_factory=dict)
 

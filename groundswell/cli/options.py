@@ -1,6 +1,5 @@
 """What several commands share: the store, the run, times, tables."""
 
-import csv
 import io
 import os
 import sys
@@ -13,6 +12,7 @@ import click
 import msgspec
 
 from groundswell.errors import UsageError
+from groundswell.exports import write_csv
 from groundswell.moments import duration_ms, time_ms
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | No
         if form == "jsonl":
             return sum(1 for row in rows if out.write(msgspec.json.encode(row).decode() + "\n"))
         if form == "csv":
-            writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            return sum(1 for row in rows if writer.writerow({name: _cell(row[name]) for name in columns}) is not None)
+            return write_csv(out, rows, columns)
         shown = [[_shown(row[name], whole=whole) for name in columns] for row in rows]
         widths = [max(len(line[i]) for line in [columns, *shown]) for i in range(len(columns))]
         for line in [columns, *shown]:
@@ -121,15 +119,6 @@ class _stdout(io.TextIOBase):  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         sys.stdout.flush()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | dict):
-        return msgspec.json.encode(value).decode()
-    # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
 
 
 def _shown(value: Any, *, whole: bool) -> str:

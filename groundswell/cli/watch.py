@@ -8,7 +8,7 @@ import click
 
 from groundswell.cli import options as o
 from groundswell.exports import iso
-from groundswell.names import LIVE_RUN, entity_series, watch_series
+from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,18 +69,11 @@ def list_watches(run: str | None, form: str, output: str | None, store_url: str 
     """Print the newest version: saved searches, then companies, greatest exposure first."""
     from groundswell.store.query import run_named
     from groundswell.store.watches import newest_watches
+    from groundswell.watches import watch_rows
 
     with o.open_store(store_url).read() as connection:
         watches, _ = newest_watches(connection, run_named(connection, run))
-    searches = [
-        {"what": "search", "name": name, "series": watch_series(name), "query": query, "weight": None, "owner": None}
-        for name, query in sorted(watches.queries.items())
-    ]
-    companies = [
-        {"what": "company", "name": c.company, "series": entity_series(c.company), "query": None, "weight": c.weight, "owner": c.owner}
-        for c in sorted(watches.companies, key=lambda c: (-c.weight, c.company))
-    ]
-    o.print_rows([*searches, *companies], form=form, output=output, columns=COLUMNS)
+    o.print_rows(watch_rows(watches), form=form, output=output, columns=COLUMNS)
 
 
 @watch.command()
