@@ -182,11 +182,11 @@ def marks(text: str, phrases: Sequence[Phrase]) -> list[tuple[int, int]]:
 def excerpt(text: str, spans: Sequence[tuple[int, int]], *, characters: int) -> tuple[int, int]:
     """The part of a text to show: around its first mark, else its beginning; cut between words where there is one near.
 
-    >>> excerpt("one two three four five", [(14, 18)], characters=12)
-    (8, 20)
+    >>> excerpt("one two three four five", [(14, 18)], characters=15)
+    (14, 23)
     """
     start = max(0, spans[0][0] - characters // 3) if spans else 0
     start = max(0, min(start, len(text) - characters))
-    blank = text.rfind(" ", max(0, start - 15), start + 1)
+    blank = text.find(" ", start, min(start + 15, spans[0][0] if spans else 0))
     start = blank + 1 if start and blank >= 0 else start
     return start, min(len(text), start + characters)

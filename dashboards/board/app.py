@@ -1,7 +1,7 @@
 """The board's web server: which address leads to which page, and how it is served.
 
-Pages are drawn on the server (charts.py says why); a small script swaps in what has changed every five seconds, and without
-it the page reloads itself. Each page has a JSON twin. It listens on this machine alone unless told otherwise, and answers
+Pages are drawn on the server (charts.py says why); a small script swaps in what has changed as soon as live.py says that something
+has, and without it the page reloads itself. Each page has a JSON twin. It listens on this machine alone unless told otherwise, and answers
 only requests that name it by a host that was allowed, so that no other site can read it through somebody's browser.
 """
 
@@ -16,7 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import api, show, views
+from dashboards.board import api, search_pages, show, views, watch_pages
+from dashboards.board.live import Live
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
@@ -40,6 +41,7 @@ def create_app(
     checked: Mapping[str, str] | None = None,
     companies: Callable[[str], Sequence[str]] = lambda name: [name],
     allowed_hosts: Sequence[str] = LOOPBACK,
+    live: Live | None = None,
 ) -> Starlette:
     """The board as an ASGI application.
 
@@ -54,6 +56,7 @@ def create_app(
         checked: {source that is switched on: day on which it was last seen to work, or "never"}.
         companies: the ids that a company's id or name may stand for, in a search.
         allowed_hosts: names by which the board may be asked; others get 400.
+        live: who listens; None for the usual bounds.
 
     Raises:
         SettingsError: no such time zone.
@@ -79,7 +82,10 @@ def create_app(
             Route("/api/alerts.json", views.alerts_twin),
             Route("/api/alerts/{id}.json", views.dossier_twin),
             Route("/api/sources.json", views.sources_twin),
+            *search_pages.routes(),
+            *watch_pages.routes(),
             *api.routes(),
+            *(live or Live()).routes(),
             Route("/healthz", views.healthz),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
@@ -104,5 +110,6 @@ def serve(app: Starlette, host: str = "127.0.0.1", port: int = 8350) -> None:
 def config(app: Starlette, *, host: str, port: int) -> uvicorn.Config:
     """How the board is served: quietly, and without saying what serves it."""
     return uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"
+        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
+        timeout_graceful_shutdown=1,  # a reader who listens never ends by himself
     )  # fmt: skip
