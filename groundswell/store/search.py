@@ -39,6 +39,17 @@ _FTS5: Final = (
     "CREATE VIRTUAL TABLE search USING fts5("
     "terms, document_id UNINDEXED, content_hash UNINDEXED, place UNINDEXED, tokenize = 'ascii', detail = full)"
 )
+# OFFSET 0 keeps the run's rows a look-up for each hit, newest first and no more than are wanted: as a join they would be read through.
+_OF_RUN: Final = """EXISTS (
+            SELECT 1 FROM admissions AS a WHERE a.run = :run AND a.document_id = s.document_id AND a.content_hash = s.content_hash
+            AND a.outcome IN ('scored', 'edited') LIMIT 1 OFFSET 0)"""
+_FEW: Final = f"""
+    WITH few AS MATERIALIZED (
+        SELECT place, document_id, content_hash FROM search
+        WHERE terms @@ CAST(:terms AS tsquery) AND place >= :low AND place < :high LIMIT :few)
+    SELECT counted.matches, found.* FROM (SELECT count(*) AS matches FROM few) AS counted LEFT JOIN LATERAL (
+        SELECT s.* FROM (SELECT * FROM few WHERE counted.matches < :few ORDER BY place DESC OFFSET 0) AS s
+        WHERE {_OF_RUN} LIMIT :limit) AS found ON true"""
 _CANCELED: Final = "57014"  # PostgreSQL: the statement's time is up
 
 
@@ -215,49 +226,33 @@ def find(connection: Connection, run: str, query: Query, *, limit: int, below: i
             return _walk(connection, run, _fts5(query.node), "search MATCH :terms", bounds, limit, order="rowid")
         terms, condition = _tsquery(query.node), "terms @@ CAST(:terms AS tsquery)"
         if _is_narrow(query.node):
-            few = _few(connection, terms, condition, bounds)
+            few = _few(connection, run, terms, bounds, limit)
             if few is not None:
-                return _of_run(connection, run, few, limit)
+                return few
         return _walk(connection, run, terms, condition, bounds, limit, order="place")
 
 
 def _walk(connection: Connection, run: str, terms: str, condition: str, bounds: dict[str, int], limit: int, *, order: str) -> list[Hit]:
-    """Down from the newest. OFFSET 0 keeps the run's rows a look-up for each hit: as a join they would be read through."""
+    """Down from the newest."""
     statement = f"""
-        SELECT {order} AS place, document_id, content_hash FROM search
-        WHERE {condition} AND {order} >= :low AND {order} < :high AND EXISTS (
-            SELECT 1 FROM admissions AS a WHERE a.run = :run AND a.document_id = search.document_id
-            AND a.content_hash = search.content_hash AND a.outcome IN ('scored', 'edited') LIMIT 1 OFFSET 0)
+        SELECT {order} AS place, document_id, content_hash FROM search AS s
+        WHERE {condition} AND {order} >= :low AND {order} < :high AND {_OF_RUN}
         ORDER BY {order} DESC LIMIT :limit"""
     rows = connection.execute(text(statement), {"terms": terms, "run": run, "limit": limit, **bounds})
     return [Hit(*row) for row in rows]
 
 
-def _few(connection: Connection, terms: str, condition: str, bounds: dict[str, int]) -> list[Hit] | None:
-    """Every match, newest first, by the index of terms and nothing else; None where there are more than FEW_MAX.
+def _few(connection: Connection, run: str, terms: str, bounds: dict[str, int], limit: int) -> list[Hit] | None:
+    """Every match by the index of terms and nothing else, sorted; None where there are more than FEW_MAX.
 
     The planner guesses how frequent a word is, and a word that it takes for frequent and that is nowhere costs a walk through all.
     """
     connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
-    statement = f"SELECT place, document_id, content_hash FROM search WHERE {condition} AND place >= :low AND place < :high LIMIT :limit"
-    rows = connection.execute(text(statement), {"terms": terms, "limit": FEW_MAX + 1, **bounds}).all()
+    given = {"terms": terms, "run": run, "limit": limit, "few": FEW_MAX + 1, **bounds}
+    rows = connection.execute(text(_FEW), given).all()
     connection.exec_driver_sql("SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_indexscan TO DEFAULT")
-    return None if len(rows) > FEW_MAX else sorted((Hit(*row) for row in rows), key=lambda hit: -hit.place)
-
-
-def _of_run(connection: Connection, run: str, hits: list[Hit], limit: int) -> list[Hit]:
-    a = t.admissions.c
-    found: list[Hit] = []
-    for start in range(0, len(hits), CHUNK):
-        some = hits[start : start + CHUNK]
-        mine = select(a.document_id, a.content_hash).where(
-            a.run == run, a.document_id.in_([hit.document_id for hit in some]), a.outcome.in_(("scored", "edited"))
-        )
-        admitted = {tuple(row) for row in connection.execute(mine)}
-        found += [hit for hit in some if (hit.document_id, hit.content_hash) in admitted]
-        if len(found) >= limit:
-            break
-    return found[:limit]
+    many = bool(rows) and rows[0].matches > FEW_MAX
+    return None if many else [Hit(row.place, row.document_id, row.content_hash) for row in rows if row.document_id is not None]
 
 
 @contextmanager

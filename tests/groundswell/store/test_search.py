@@ -248,7 +248,7 @@ def plans(store: Store, text: str) -> tuple[list[str], list[search.Hit]]:
     found: list[str] = []
 
     def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith("SELECT"):
+        if statement.lstrip().startswith(("SELECT", "WITH")):
             cursor.execute(f"EXPLAIN {statement}", parameters)
             found.append("\n".join(row[0] for row in cursor.fetchall()))
 
