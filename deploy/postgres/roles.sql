@@ -14,7 +14,7 @@
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
---     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads
+--     groundswell_board    `groundswell board`, `series`, `search`, `alerts`, `explain`: reads
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$

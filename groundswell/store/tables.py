@@ -61,8 +61,9 @@ def series_rows(
         NotFoundError: a glob matches nothing.
         UsageError: the span or the window cannot be used.
     """
-    first_ms, last_ms = span_of(connection, run)
-    start_ms, end_ms = first_ms if start_ms is None else start_ms, last_ms if end_ms is None else end_ms
+    if start_ms is None or end_ms is None:  # the first pane is found by reading all of them
+        first_ms, last_ms = span_of(connection, run)
+        start_ms, end_ms = first_ms if start_ms is None else start_ms, last_ms if end_ms is None else end_ms
     if end_ms < start_ms:
         reason = f"to {iso(end_ms)} lies before from {iso(start_ms)}; give the later moment as to"
         raise UsageError(reason)
