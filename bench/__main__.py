@@ -8,6 +8,7 @@ from math import isnan
 from pathlib import Path
 
 from bench.beside import beside_a_backfill
+from bench.board import board_views
 from bench.chance import of_chance
 from bench.crawl import crawl
 from bench.demo import first_impressions
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "plain-loop": against_a_plain_loop,
     "full-store": in_a_full_store,
     "beside": beside_a_backfill,
+    "board": board_views,
     "kafka": beside_a_bare_loop,
     "stream": of_the_stream,
     "crawl": crawl,

@@ -1,10 +1,21 @@
 """How records look to other programs: the command line and the board's JSON twins use the same words."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TextIO
 
-from groundswell.records import Alert
+import msgspec
+
+from groundswell.records import Alert, Document, Score
+from groundswell.terms import Phrase, excerpt, marks
+
+QUOTE_CHARACTERS: Final = 240
+DOCUMENT_COLUMNS: Final = [
+    "published_at", "source", "title", "sentiment", "p_negative", "topic", "companies", "kind", "language", "known_at", "known_basis",
+    "quote", "quote_start", "quote_end", "url", "document_id", "content_hash", "outcome",
+]  # fmt: skip
 
 
 def iso(ms: int) -> str:
@@ -15,6 +26,34 @@ def iso(ms: int) -> str:
     """
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def cell(value: Any) -> Any:
+    """A value in a CSV file.
+
+    >>> cell(1 / 3), cell(["a"]), cell("=1+1"), cell(None)
+    ('0.333333', '["a"]', "'=1+1", None)
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | dict):
+        return msgspec.json.encode(value).decode()
+    # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
+
+
+def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Write rows as CSV; returns how many."""
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    return sum(1 for row in rows if writer.writerow({name: cell(row[name]) for name in columns}) is not None)
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as the text of a CSV file."""
+    out = io.StringIO()
+    write_csv(out, rows, columns)
+    return out.getvalue()
 
 
 def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, str]) -> dict[str, Any]:
@@ -74,4 +113,39 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
             for quote in alert.evidence
         ],
         "versions": alert.versions,
+    }
+
+
+def document_row(document: Document, score: Score | None, *, outcome: str, phrases: Sequence[Phrase] = ()) -> dict[str, Any]:
+    r"""A document as other programs read it, with a verbatim quote around the first of the phrases.
+
+    Args:
+        document: with the known time of its admission.
+        score: what the run's model says; None: it was not scored, and sentiment, topic and companies are None.
+        outcome: what it was in the run, "scored" or "edited".
+        phrases: what was looked for; `quote_start` and `quote_end` are offsets in "title\ntext".
+    """
+    spans = marks(document.text, phrases)
+    in_title = not document.text or (not spans and bool(marks(document.title, phrases)))
+    start, end = (0, len(document.title)) if in_title else excerpt(document.text, spans, characters=QUOTE_CHARACTERS)
+    offset = 0 if in_title else len(document.title) + 1
+    return {
+        "document_id": document.document_id,
+        "content_hash": document.content_hash,
+        "source": document.source,
+        "kind": document.kind,
+        "language": document.language,
+        "title": document.title,
+        "published_at": iso(document.published_ms),
+        "known_at": iso(document.known_ms),
+        "known_basis": document.known_basis,
+        "topic": None if score is None else score.topic,
+        "sentiment": None if score is None else score.sentiment,
+        "p_negative": None if score is None else score.negative_ppm / 1e6,
+        "companies": None if score is None else list(dict.fromkeys(mention.entity_id for mention in score.mentions)),
+        "quote": document.title if in_title else document.text[start:end],
+        "quote_start": offset + start,
+        "quote_end": offset + end,
+        "url": document.url,
+        "outcome": outcome,
     }

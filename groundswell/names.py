@@ -126,6 +126,15 @@ def flag_series(flag: str, entity_id: str) -> str:
     return f"flag:{flag}:{entity_id}"
 
 
+def watch_series(name: str) -> str:
+    """Key of the series of what a saved search finds.
+
+    >>> watch_series("payments")
+    'watch:payments'
+    """
+    return f"watch:{name}"
+
+
 def series_kind(series: str) -> str:
     """What a series is of: the first word of its key.
 

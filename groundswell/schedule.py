@@ -20,6 +20,9 @@ RULES: Final = "rules"
 CATALOGUE: Final = "catalogue"
 ERRORS: Final = "errors"
 """What the models were measured to get wrong: shares are corrected for it when they are read. No alert rests on it, and none names it."""
+WATCHES: Final = "watches"
+"""What is watched (groundswell/watches.py): the one kind that a run may begin without."""
+
 PAST_OF: Final = "past of "
 """PAST_OF + a model: the re-scored run that says what this model would have said before it was in force. No alert names it."""
 
@@ -71,8 +74,14 @@ class Schedule:
         return max(0, bisect_right(rows, known_ms, key=lambda row: row.effective_ms) - 1)
 
     def hashes(self, known_ms: int) -> dict[str, str]:
-        """{kind: version in force} at a known time."""
-        return {kind: rows[self._place(rows, known_ms)].hash for kind, rows in self._by_kind.items()}
+        """{kind: version in force} at a known time; a kind whose first version comes later is not among them."""
+        return {kind: rows[self._place(rows, known_ms)].hash for kind, rows in self._by_kind.items() if rows[0].effective_ms <= known_ms}
+
+    def state(self, row: InForce, known_ms: int) -> str:
+        """What a version is at a known time: "to come", "in force" or "was"."""
+        if row.effective_ms > known_ms:
+            return "to come"
+        return "in force" if self.ahead(row.kind, known_ms)[0] == row else "was"
 
     def at_tick(self, tick: int) -> dict[str, str]:
         """{kind: version in force} in a tick."""

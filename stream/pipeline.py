@@ -49,6 +49,7 @@ from groundswell.records import (
     Story,
 )
 from groundswell.schedule import MODEL, PAST_OF, RULES, Schedule
+from groundswell.watches import Watches, nothing_watched
 from stream.operators.admit import ClosedTick, StampClock
 from stream.operators.contribute import contribute
 from stream.operators.exposure import BlindSpan, Exposure, HourExposure, SourceHour
@@ -145,14 +146,16 @@ def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
 
 
 def contributions_of(
-    admitted: Iterable[tuple[Admission, Document]], scores: Mapping[tuple[str, str], Score]
+    admitted: Iterable[tuple[Admission, Document]],
+    scores: Mapping[tuple[str, str], Score],
+    watches_at: Callable[[int], Watches] = nothing_watched,
 ) -> list[tuple[Position, Contribution]]:
     """What each newly counted document adds to its series, from its stored score; duplicates and edits add nothing."""
     return [
         (admission.position, contribution)
         for admission, document in admitted
         if admission.outcome == "scored"
-        for contribution in contribute(document, scores[document.document_id, document.content_hash])
+        for contribution in contribute(document, scores[document.document_id, document.content_hash], watches_at(document.known_ms))
     ]
 
 

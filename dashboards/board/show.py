@@ -23,7 +23,15 @@ from groundswell.windows import wilson
 
 __all__ = ["Messages", "board", "dossier", "environment", "messages", "series_title", "total", "trust_json", "twin"]
 
-TWINS: Final = {"/": "/api/board.json", "/alerts": "/api/alerts.json", "/sources": "/api/sources.json"}
+TWINS: Final = {
+    "/": "/api/board.json",
+    "/alerts": "/api/alerts.json",
+    "/sources": "/api/sources.json",
+    "/search": "/api/v1/documents",
+    "/series": "/api/v1/series",
+    "/watchlist": "/api/v1/watches",
+}
+WITH_QUERY: Final = ("/", "/search", "/series")
 _SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
 
 
@@ -47,7 +55,7 @@ def twin(path: str, query: str) -> str:
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
     """
-    return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path == "/" else "")
+    return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path in WITH_QUERY else "")
 
 
 def trust_json(trust: Trust) -> dict[str, Any]:

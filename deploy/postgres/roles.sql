@@ -14,7 +14,7 @@
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
---     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads; and adds what people do and say, changes none of it
+--     groundswell_board    `groundswell board`, `series`, `search`, `alerts`, `explain`: reads; and adds what people do and say, changes none of it
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
@@ -62,7 +62,7 @@ BEGIN
     FOR given IN
         SELECT * FROM (VALUES
             ('groundswell_worker', 'INSERT', ARRAY[
-                'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
+                'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'in_force']),
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
@@ -72,7 +72,7 @@ BEGIN
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
-                'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
+                'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
                 'actions', 'verdicts', 'corrections', 'misses'])

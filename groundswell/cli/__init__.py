@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("groundswell.cli.sources", "the sources that are read: list them, and how they do"),
     "entities": ("groundswell.cli.entities", "the company catalogue: list it, and test what it finds in a text and why"),
     "series": ("groundswell.cli.read", "windows of series, as of any moment"),
+    "search": ("groundswell.cli.search", "documents by their words, companies, topics, sources and times"),
+    "watch": ("groundswell.cli.watch", "what is watched: saved searches as series, companies with their exposure"),
     "alerts": ("groundswell.cli.read", "alerts sent or due to be sent"),
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
     "why-not": ("groundswell.cli.why", "which gates stood between a name and an alert, with their numbers"),

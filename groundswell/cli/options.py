@@ -1,12 +1,9 @@
 """What several commands share: the store, the run, times, tables."""
 
-import csv
 import io
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +12,8 @@ import click
 import msgspec
 
 from groundswell.errors import UsageError
-from groundswell.names import DAY_MS
+from groundswell.exports import write_csv
+from groundswell.moments import duration_ms, moment_ms, time_ms
 
 if TYPE_CHECKING:
     from groundswell.local_log import LocalLog
@@ -23,6 +21,11 @@ if TYPE_CHECKING:
     from groundswell.store.store import Store
     from models.entities import Catalogue
     from stream.shells.instruments import Instruments
+
+__all__ = [
+    "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "listing_options", "live_log", "moment_ms",
+    "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "jsonl", "csv")
@@ -117,67 +120,13 @@ def live_log(run: str) -> "LocalLog | None":
     return LocalLog(path) if run == LIVE_RUN and not chosen.kafka.bootstrap and path.exists() else None
 
 
-def time_ms(text: str, *, name: str, end: bool = False) -> int:
-    """A moment from ISO 8601; without a zone UTC; a bare day is its first moment, or with `end` the day after's.
-
-    Raises:
-        UsageError: not a time.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        reason = f"{name} {text!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
-        raise UsageError(reason) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    day = 86_400_000 if end and len(text) == len("2026-11-23") else 0
-    return round(moment.timestamp() * 1000) + day
-
-
-def moment_ms(text: str, *, name: str, now_ms: int) -> int:
-    """A moment as people say it: `now`, `today 10:05`, `yesterday 18:40`, `18:00` (today), `-2h`, `+30m`, else as `time_ms` reads it.
-
-    >>> moment_ms("yesterday 18:40", name="--at", now_ms=1_700_000_000_000), moment_ms("-2h", name="--at", now_ms=7_200_000)
-    (1699900800000, 0)
-
-    Raises:
-        UsageError: not a moment.
-    """
-    word = text.strip()
-    found = re.fullmatch(r"(?:(today|yesterday)(?: +|$))?(?:([01]?\d|2[0-3]):([0-5]\d))?", word)
-    if word == "now":
-        return now_ms
-    if found is not None and word:
-        day, hour, minute = found.groups()
-        clock_ms = int(hour or 0) * 3_600_000 + int(minute or 0) * 60_000
-        return (now_ms // DAY_MS - (day == "yesterday")) * DAY_MS + clock_ms
-    if word[:1] in ("-", "+") and word[1:2].isdigit():
-        return now_ms + (1 if word[0] == "+" else -1) * duration_ms(word[1:], name=name)
-    return time_ms(word, name=name)
-
-
-def duration_ms(text: str, *, name: str) -> int:
-    """A span such as 15m, 1h, 1d.
-
-    Raises:
-        UsageError: not a span.
-    """
-    units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-    if text[-1:] not in units or not text[:-1].isdigit() or int(text[:-1]) == 0:
-        reason = f"{name} {text!r}: not a span of time; write 90s, 15m, 1h or 1d"
-        raise UsageError(reason)
-    return int(text[:-1]) * units[text[-1]]
-
-
 def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str], whole: bool = False) -> int:
     """Print rows as a table, JSON lines or CSV; returns how many. Long cells of a table are cut, unless they are asked for `whole`."""
     with open(output, "w", encoding="utf-8", newline="") if output else _stdout() as out:
         if form == "jsonl":
             return sum(1 for row in rows if out.write(msgspec.json.encode(row).decode() + "\n"))
         if form == "csv":
-            writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
-            return sum(1 for row in rows if writer.writerow({name: _cell(row[name]) for name in columns}) is not None)
+            return write_csv(out, rows, columns)
         shown = [[_shown(row[name], whole=whole) for name in columns] for row in rows]
         widths = [max(len(line[i]) for line in [columns, *shown]) for i in range(len(columns))]
         for line in [columns, *shown]:
@@ -193,15 +142,6 @@ class _stdout(io.TextIOBase):  # noqa: N801 - used like a function
 
     def __exit__(self, *_: object) -> None:
         sys.stdout.flush()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | dict):
-        return msgspec.json.encode(value).decode()
-    # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
 
 
 def _shown(value: Any, *, whole: bool) -> str:
@@ -231,6 +171,18 @@ def display() -> Callable[[str], str]:
 def company_names() -> Callable[[str], str]:
     """Company ids in the reader's words."""
     return catalogue().name
+
+
+def company_ids() -> Callable[[str], Sequence[str]]:
+    """What a name of a company stands for: its id, or the ids of the companies that the catalogue finds in it."""
+    companies = catalogue()
+    folded = {entity_id.casefold(): entity_id for entity_id in companies.entities}
+
+    def ids_of(name: str) -> Sequence[str]:
+        known = folded.get(name.casefold())
+        return [known] if known else list(dict.fromkeys(mention.entity_id for mention in companies.find(name)))
+
+    return ids_of
 
 
 @lru_cache(maxsize=1)

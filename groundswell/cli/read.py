@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
-from groundswell.errors import UsageError
-from groundswell.exports import alert_row, iso
+from groundswell.exports import iso
 from groundswell.names import DAY_MS, TICK_MS
 
 if TYPE_CHECKING:
     from groundswell.store.judged import Before
-
-SERIES_COLUMNS = [
-    "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
-    "negative_share", "low", "high", "complete", "exposure", "known_basis",
-    "corrected_share", "corrected_low", "corrected_high",
-]  # fmt: skip
-ALERT_COLUMNS = ["id", "opened_at", "kind", "severity", "series", "title", "statistic", "expected", "owners"]
 
 
 @click.command()
@@ -53,60 +45,21 @@ def series(
     measure in a language has no counts: that is not zero. Shares of topics are also given corrected for the model's measured
     errors. known_basis: the weakest of the run; assumed times are no evidence of who knew what when.
     """
-    from groundswell.store import query
-    from groundswell.store.basis import basis_of_run
+    from groundswell.store.query import run_named
+    from groundswell.store.tables import SERIES_COLUMNS, series_rows
 
-    window_ms = o.duration_ms(window, name="--window")
-    store = o.open_store(store_url)
-    with store.read() as connection:
-        name = query.run_named(connection, run)
-        first_ms, last_ms = query.span_of(connection, name)
-        start_ms = o.time_ms(start, name="--from") if start else first_ms
-        end_ms = o.time_ms(end, name="--to", end=True) if end else last_ms
-        if end_ms < start_ms:
-            message = f"--to {iso(end_ms)} lies before --from {iso(start_ms)}; give the later moment as --to"
-            raise UsageError(message)
-        unmeasured, basis = query.unmeasured_series(connection, name), basis_of_run(connection, name)
-        rows = (
-            _series_row(one, measured=key not in unmeasured) | {"known_basis": basis}
-            for key in query.series_like(connection, name, keys)
-            for one in query.series_windows(
-                connection,
-                name,
-                key,
-                start_ms=start_ms,
-                end_ms=end_ms,
-                window_ms=window_ms,
-                as_of_ms=o.time_ms(as_of, name="--as-of") if as_of else None,
-                vintage=vintage,
-            )
+    with o.open_store(store_url).read() as connection:
+        rows = series_rows(
+            connection,
+            run_named(connection, run),
+            keys,
+            start_ms=o.time_ms(start, name="--from") if start else None,
+            end_ms=o.time_ms(end, name="--to", end=True) if end else None,
+            window_ms=o.duration_ms(window, name="--window"),
+            as_of_ms=o.time_ms(as_of, name="--as-of") if as_of else None,
+            vintage=vintage,
         )
         o.print_rows(rows, form=form, output=output, columns=SERIES_COLUMNS)
-
-
-def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
-    """A window; a topic that the run's model cannot reach in that language has no counts at all, not zeros."""
-    counts = one.counts
-    row = {
-        "series": one.series,
-        "start": iso(one.start_ms),
-        "end": iso(one.end_ms),
-        "documents": counts.documents,
-        "stories": counts.stories,
-        "owners": counts.owners,
-        "negative": counts.negative,
-        "neutral": counts.neutral,
-        "positive": counts.positive,
-        "negative_share": counts.negative_share,
-        "low": counts.low,
-        "high": counts.high,
-        "complete": int(one.complete),
-        "exposure": one.exposure,
-        "corrected_share": one.corrected and one.corrected.share,
-        "corrected_low": one.corrected and one.corrected.low,
-        "corrected_high": one.corrected and one.corrected.high,
-    }
-    return row if measured else row | dict.fromkeys([*SERIES_COLUMNS[3:12], *SERIES_COLUMNS[15:]])
 
 
 @click.command()
@@ -117,21 +70,19 @@ def _series_row(one: Any, *, measured: bool) -> dict[str, Any]:
 @o.store_option
 def alerts(start: str | None, end: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
     """Print alerts sent or due to be sent, oldest first; ids are hashes of content, equal in every run."""
-    from groundswell.store import query
-    from groundswell.store.basis import basis_of_alerts
-    from groundswell.store.removals import removed_of_alerts
+    from groundswell.store.query import alerts_of, run_named
+    from groundswell.store.tables import ALERT_COLUMNS, alert_rows
 
-    store = o.open_store(store_url)
-    with store.read() as connection:
-        name = query.run_named(connection, run)
-        found = query.alerts_of(
+    with o.open_store(store_url).read() as connection:
+        name = run_named(connection, run)
+        found = alerts_of(
             connection,
             name,
             start_ms=o.time_ms(start, name="--from") if start else None,
             end_ms=o.time_ms(end, name="--to", end=True) if end else None,
         )
-        removed, basis = removed_of_alerts(connection, found), basis_of_alerts(connection, name, found)
-    o.print_rows((alert_row(alert, removed, basis=basis) for alert in found), form=form, output=output, columns=ALERT_COLUMNS)
+        rows = alert_rows(connection, name, found)
+    o.print_rows(rows, form=form, output=output, columns=ALERT_COLUMNS)
 
 
 @click.command()

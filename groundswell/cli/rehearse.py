@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
-from groundswell.cli.read import ALERT_COLUMNS
 from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 
@@ -72,6 +71,8 @@ def rehearse(
         with click.open_file(output or "-", "w", encoding="utf-8") as out:
             out.writelines(f"{line}\n" for line in _report(done, events, holdout_ms, kept=keep))
     else:
+        from groundswell.store.tables import ALERT_COLUMNS
+
         o.print_rows(_rows(store, done), form=form, output=output, columns=ALERT_COLUMNS)
         for line in (*_figures(done, events, holdout_ms), *_warnings(done, events, holdout_ms)):
             click.echo(line, err=True)

@@ -104,6 +104,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         messages=lambda alert: _render(alert, url),
         display=display,
         checked={source.name: source.checked for source in load_catalogue(settings.catalogue.extra)},
+        companies=o.company_ids(),
     )
     server = uvicorn.Server(config(app, host=host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()

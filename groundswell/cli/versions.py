@@ -3,16 +3,13 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from groundswell.cli import options as o
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
-
-if TYPE_CHECKING:
-    from groundswell.schedule import InForce, Schedule
 
 COLUMNS: Final = ["kind", "hash", "since", "state"]
 KINDS_TO_PUT: Final = ("rules", "errors")
@@ -42,17 +39,11 @@ def list_versions(run: str | None, form: str, output: str | None, store_url: str
             "kind": row.kind,
             "hash": row.hash,
             "since": iso(row.effective_ms) if row.effective_ms else None,
-            "state": _state(row, schedule, reached_ms),
+            "state": schedule.state(row, reached_ms),
         }
         for row in sorted(schedule.rows, reverse=True)
     )
     o.print_rows(rows, form=form, output=output, columns=COLUMNS, whole=True)
-
-
-def _state(row: "InForce", schedule: "Schedule", reached_ms: int) -> str:
-    if row.effective_ms > reached_ms:
-        return "to come"
-    return "in force" if schedule.ahead(row.kind, reached_ms)[0] == row else "was"
 
 
 @versions.command()

@@ -1,4 +1,4 @@
-"""What the score stage stores, facts first: admissions, documents, scores, drops, heartbeats."""
+"""What the score stage stores, facts first: admissions, documents with what they are found by, scores, drops, heartbeats."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -29,13 +29,12 @@ from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import Admission, Arrival, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
 from groundswell.store.history import history_of
+from groundswell.store.search import index_texts
 from groundswell.store.store import Store
+from groundswell.terms import kept_text
 
 CHUNK = 500
 """Keys in one IN (...) list."""
-
-QUOTE_CHARACTERS_MAX = 150
-"""Of a text that may not be stored and has no title."""
 
 
 def write_intake(
@@ -53,6 +52,8 @@ def write_intake(
     Returns:
         How many scores were new.
     """
+    documents, scores = list(documents), list(scores)
+    index_texts(connection, documents, scores)
     store.insert(connection, t.documents, [_document_row(document) for document in documents])
     scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])
     store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
@@ -111,9 +112,8 @@ def in_span(table: Table, run: str, part: int, first: int, last: int) -> ColumnE
 def _document_row(document: Document) -> dict[str, Any]:
     """A document as it may be stored. One place, so that no shell can store what another one does not."""
     row = msgspec.structs.asdict(document)
-    if not row.pop("store_text"):
-        # A text without a title would leave an alert nothing to quote, and a quote is what may be kept.
-        row |= {"title": document.title or document.text[:QUOTE_CHARACTERS_MAX], "text": ""}
+    row["title"], row["text"] = kept_text(document)
+    del row["store_text"]
     return row
 
 

@@ -1,6 +1,7 @@
 """Removing text: what strangers wrote goes, what was counted from it stays.
 
     documents   title, text and address blanked; the row stays, so the same content, met again, brings nothing back
+    search      terms and facets blanked in the same transaction; here too the row stays
     drops       bytes blanked
     removals    one row for each (document, content): since when its text is gone, and why
 Hashes, integers, scores, admissions and alerts stay as they are.
@@ -15,6 +16,7 @@ from groundswell.names import DAY_MS
 from groundswell.records import Alert, Position
 from groundswell.store import schema as t
 from groundswell.store.drops import mark_drops
+from groundswell.store.search import forget_texts
 from groundswell.store.store import Store
 
 CHUNK: Final = 500
@@ -48,6 +50,7 @@ def remove_texts(store: Store, which: ColumnElement[bool], *, reason: str, now_m
                 return removed
             these = key.in_(keys)
             connection.execute(update(t.documents).where(these).values(title="", text="", url=None))
+            forget_texts(connection, keys)
             rows = [{"document_id": name, "content_hash": content, "removed_ms": now_ms, "reason": reason} for name, content in keys]
             store.insert(connection, t.removals, rows)
         after = keys[-1]

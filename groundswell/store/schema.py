@@ -9,6 +9,7 @@ updated.
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 metadata = MetaData()
 
@@ -45,6 +46,18 @@ documents = Table(
     _text("known_basis"),
     _int("fetched_ms"),
 )
+
+search = Table(
+    "search",
+    metadata,
+    _key("document_id"),
+    _key("content_hash"),
+    _int("place"),  # second of publication and a hash: the order of results; on SQLite the rowid
+    Column("terms", TSVECTOR().with_variant(Text, "sqlite"), nullable=False),  # groundswell/terms.py
+)
+"""What documents are found by; on SQLite an FTS5 table (groundswell/store/search.py)."""
+Index("search_place", search.c.place)
+Index("search_terms", search.c.terms, postgresql_using="gin")
 
 scores = Table(
     "scores",

@@ -5,6 +5,7 @@ from typing import Final
 
 from groundswell.names import CANARY_SERIES, CANARY_SOURCE, DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
 from groundswell.records import Contribution, Document, Kind, Score, Sentiment
+from groundswell.watches import NOTHING, Watches
 
 FRESH_MS: Final[Mapping[Kind, int]] = {"news": 6 * HOUR_MS, "comment": 2 * HOUR_MS, "report": DAY_MS, "filing": DAY_MS}
 """How old a document may be when it becomes known and still lead to an alert; later ones are shown, counted apart."""
@@ -20,14 +21,17 @@ SUBJECTS_MAX: Final = 2
 """Companies that a title may name and still be about each of them."""
 
 
-def contribute(document: Document, score: Score) -> list[Contribution]:
-    """One contribution for each series: the document's topic in its language, up to three companies, and each risk of its subjects.
+def contribute(document: Document, score: Score, watches: Watches = NOTHING) -> list[Contribution]:
+    """One contribution for each series.
+
+    They are the document's topic in its language, up to three companies, each risk of its subjects, and the saved searches that find it.
 
     A canary counts in its own series alone, and there as a text that says nothing: it can lead to no candidate.
 
     Args:
         document: as stored, with the known time of its admission in this run.
         score: as stored.
+        watches: those in force at its known time.
     """
     if document.source == CANARY_SOURCE:
         return [_counted(document, score, CANARY_SERIES, fresh=False, sentiment="neutral", negative_ppm=0)]
@@ -39,6 +43,7 @@ def contribute(document: Document, score: Score) -> list[Contribution]:
         topic_series(score.topic, score.language),
         *map(entity_series, entities),
         *(flag_series(flag, subject) for flag in score.flags for subject in subjects),
+        *watches.series_of(document, score),
     ]
     return [_counted(document, score, key, fresh=fresh, sentiment=score.sentiment, negative_ppm=score.negative_ppm) for key in series]
 

@@ -118,13 +118,15 @@ def load_instruments(
 
 
 def display(series: str, catalogue: Catalogue) -> str:
-    """A series key in English words: a company's name, a risk of a company, or a topic with its language."""
+    """A series key in English words: a company's name, a risk of a company, a saved search, or a topic with its language."""
     kind, _, rest = series.partition(":")
     if kind == "entity":
         return catalogue.name(rest) if rest in catalogue.entities else rest
     if kind == "flag":
         flag, _, company = rest.partition(":")
         return f"{display(f'entity:{company}', catalogue)}, {FLAG_NAMES[flag]['en'] if flag in FLAG_NAMES else flag}"
+    if kind == "watch":
+        return f"Watch {rest}"
     topic, _, language = rest.partition(":")
     return f"{TOPIC_NAMES[topic]['en']} ({language})" if topic in TOPIC_NAMES else series
 

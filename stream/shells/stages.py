@@ -129,7 +129,9 @@ class IntakeStage:
                 claim = replace(claim, follows_death=True) if marked else claim
             check_schedule(connection, self.run, self._in_force.schedule, before_ms=clock.time_ms + 1)
         counted = [(document, scores[_key(document)]) for admission, document in admitted if admission.outcome == "scored"]
-        return Taken(contributions_of(admitted, scores), arrivals_of(admissions), drops, admissions, counted), claim
+        return Taken(
+            contributions_of(admitted, scores, self._in_force.watches.at), arrivals_of(admissions), drops, admissions, counted
+        ), claim
 
     def _isolate(self, batch: Sequence[Stamped], clock: StampClock, claim: Claim | None) -> Isolated | None:
         """Record by record where the last owner may have died of one of these."""

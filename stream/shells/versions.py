@@ -17,10 +17,11 @@ from groundswell.errors import BundleError, UsageError
 from groundswell.exports import iso
 from groundswell.logs import logger
 from groundswell.names import LIVE_RUN
-from groundswell.schedule import CATALOGUE, ERRORS, MODEL, PAST_OF, RULES, InForce, Schedule
+from groundswell.schedule import CATALOGUE, ERRORS, MODEL, PAST_OF, RULES, WATCHES, InForce, Schedule
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
 from groundswell.store.versions import check_schedule, content_of, contents_of, put_in_force, read_schedule
+from groundswell.watches import NOTHING, Watches
 from models.scorer import Scorer
 from models.taxonomy import measured_topics
 from stream.pipeline import Plan
@@ -111,6 +112,31 @@ class VersionsInForce:
 
 
 @dataclass
+class WatchesInForce:
+    """What a run watches, by known time."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    _of: dict[str, Watches] = field(default_factory=dict)
+
+    def renew(self, connection: Connection, schedule: Schedule) -> None:
+        """Read the versions that are new in a run's schedule.
+
+        Raises:
+            NotFoundError: the content of a version is not stored.
+        """
+        self.schedule = schedule
+        for row in schedule.of(WATCHES):
+            if row.hash not in self._of:
+                self._of[row.hash] = decode(content_of(connection, WATCHES, row.hash), Watches)
+
+    def at(self, known_ms: int) -> Watches:
+        """What is watched at a known time; nothing before the first version."""
+        rows = self.schedule.of(WATCHES)
+        name = self.schedule.at(WATCHES, known_ms) if rows and rows[0].effective_ms <= known_ms else None
+        return NOTHING if name is None else self._of[name]
+
+
+@dataclass
 class ScorersInForce:
     """The scorer for each document of a run, by its known time.
 
@@ -128,6 +154,7 @@ class ScorersInForce:
     models: Models | None = None
     catalogue: str | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    watches: WatchesInForce = field(default_factory=WatchesInForce)
     _contents: dict[str, bytes] = field(default_factory=dict)  # of models
     _left: str = ""  # the model that a former one's documents were left to: said once
 
@@ -146,6 +173,7 @@ class ScorersInForce:
     def renew(self, connection: Connection) -> None:
         """Read the schedule, and which bundles its models are made of."""
         before, self.schedule = self.schedule, read_schedule(connection, self.run)
+        self.watches.renew(connection, self.schedule)
         if self.models is None or (before == self.schedule and self._contents):
             return
         self._contents = contents_of(connection, MODEL)

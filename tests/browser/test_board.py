@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from dashboards.board.app import create_app
+from dashboards.board.live import Live
 from groundswell.local_log import LocalLog
 from groundswell.names import HOUR_MS
 from groundswell.store.store import Store
@@ -31,7 +32,10 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0",
 )  # fmt: skip
 WITHIN_S = 60.0
-PAGES = ("/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/sources", "/nowhere")
+PAGES = (
+    "/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/search?q=(", "/series?key=entity:LinlanBank",
+    "/watchlist", "/sources", "/nowhere",
+)  # fmt: skip
 
 
 class Tab:
@@ -43,7 +47,7 @@ class Tab:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self._loaded = asyncio.Event()
+        self.loaded = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -64,7 +68,7 @@ class Tab:
         elif method == "Runtime.consoleAPICalled":
             self.complaints.append(str(said["args"]))
         elif method == "Page.loadEventFired":
-            self._loaded.set()
+            self.loaded.set()
 
     async def ask(self, method: str, **parameters: Any) -> Any:
         """One command of the protocol and its result."""
@@ -77,11 +81,11 @@ class Tab:
 
     async def open(self, url: str) -> None:
         """Go to a page and wait until it has loaded; what was heard before is forgotten."""
-        self._loaded.clear()
+        self.loaded.clear()
         self.requests.clear()
         self.complaints.clear()
         await self.ask("Page.navigate", url=url)
-        await asyncio.wait_for(self._loaded.wait(), WITHIN_S)
+        await asyncio.wait_for(self.loaded.wait(), WITHIN_S)
 
     async def value(self, script: str) -> Any:
         """What an expression comes to; a promise is waited for."""
@@ -184,6 +188,44 @@ async def test_an_open_page_takes_in_what_is_new_without_loading_again(tmp_path:
         assert await tab.value("document.querySelectorAll('[data-live]').length") > 1
 
 
+CHANGED = (
+    "new Promise((done) => { const look = () => document.getElementById('trust').textContent.includes('13:00:00') && done(true);"
+    "new MutationObserver(look).observe(document.body, {childList: true, subtree: true, characterData: true}); look(); })"
+)
+
+
+async def test_an_open_page_asks_when_it_is_told_to_and_not_by_the_clock(tmp_path: Path) -> None:
+    """The script's own clock is stopped before the page loads, so what changes it is the event."""
+    async with a_board(tmp_path) as (board, pass_time), a_tab(tmp_path / "profile") as tab:
+        await tab.ask("Page.addScriptToEvaluateOnNewDocument", source="window.setInterval = () => 0;")
+        await tab.open(f"{board.url}/")
+        assert f"{board.url}/live" in tab.requests
+        waiting = asyncio.create_task(tab.value(CHANGED))
+        pass_time(END_MS + HOUR_MS)
+        assert await waiting
+
+
+async def test_an_open_page_asks_by_the_clock_where_nobody_tells(tmp_path: Path) -> None:
+    async with a_board(tmp_path, live=Live(listeners_max=0)) as (board, pass_time), a_tab(tmp_path / "profile") as tab:
+        await tab.open(f"{board.url}/")
+        waiting = asyncio.create_task(tab.value(CHANGED))
+        pass_time(END_MS + HOUR_MS)
+        assert await waiting
+
+
+async def test_a_search_is_typed_and_its_words_are_marked(tmp_path: Path) -> None:
+    async with a_board(tmp_path) as (board, _), a_tab(tmp_path / "profile") as tab:
+        await tab.open(f"{board.url}/search")
+        await tab.value("document.getElementById('q').value = 'invented NOT 7'")
+        tab.loaded.clear()
+        await tab.value("document.querySelector('form.search button').click()")
+        await asyncio.wait_for(tab.loaded.wait(), WITHIN_S)
+        assert await tab.value("document.querySelectorAll('mark').length") == 50
+        assert await tab.value("document.querySelector('mark').textContent") == "Invented"
+        assert await tab.value("document.querySelector('a[rel=next]').href.includes('after=')")
+        assert tab.complaints == []
+
+
 async def test_a_paused_page_asks_for_nothing(tmp_path: Path) -> None:
     async with a_board(tmp_path) as (board, _), a_tab(tmp_path / "profile") as tab:
         await tab.open(f"{board.url}/sources")
@@ -197,7 +239,9 @@ async def test_a_paused_page_asks_for_nothing(tmp_path: Path) -> None:
         assert len(tab.requests) >= before + 2
 
 
-@pytest.mark.parametrize("path", ["/", "/alerts", "/alerts/a1b2c3d4e5f60718", "/sources"])
+@pytest.mark.parametrize(
+    "path", ["/", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/series?key=entity:LinlanBank", "/watchlist", "/sources"]
+)
 async def test_a_phone_has_nothing_to_scroll_sideways(tmp_path: Path, path: str) -> None:
     async with a_board(tmp_path) as (board, _), a_tab(tmp_path / "profile") as tab:
         await tab.ask("Emulation.setDeviceMetricsOverride", width=375, height=800, deviceScaleFactor=2, mobile=True)
@@ -218,7 +262,7 @@ async def test_the_dark_scheme_is_followed_and_text_keeps_its_contrast(tmp_path:
         papers = set()
         for scheme in ("light", "dark"):
             await tab.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-            for path in ("/", "/alerts/a1b2c3d4e5f60718", "/sources"):
+            for path in ("/", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/sources"):
                 await tab.open(f"{board.url}{path}")
                 assert await tab.value(contrast) >= 4.5, (scheme, path)
             papers.add(await tab.value("getComputedStyle(document.documentElement).backgroundColor"))

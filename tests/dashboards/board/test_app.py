@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dashboards.board.app import POLICY, create_app
+from dashboards.board.app import create_app
+from dashboards.board.shell import POLICY
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError
 from groundswell.names import HOUR_MS

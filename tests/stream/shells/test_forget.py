@@ -74,9 +74,9 @@ def forget_all(store: Store) -> Forgotten:
     return Forgotten(sum(one.texts for one in done), sum(one.drops for one in done), 0)
 
 
-def test_what_texts_say_is_in_documents_drops_and_alerts_and_after_forgetting_in_alerts_alone(store: Store) -> None:
+def test_what_texts_say_is_in_documents_their_index_drops_and_alerts_and_after_forgetting_in_alerts_alone(store: Store) -> None:
     """Scores, stories, candidates, increments and decisions hold numbers, ids and hashes; an alert is kept as it was sent."""
-    assert words_in(store) == {"documents", "drops", "alerts"}
+    assert words_in(store) == {"documents", "search", "drops", "alerts"}
     done = forget_all(store)
 
     assert words_in(store) == {"alerts"}

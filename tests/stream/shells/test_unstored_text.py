@@ -14,9 +14,9 @@ from groundswell.local_log import LocalLog
 from groundswell.records import Position, RawDocument, Stamped
 from groundswell.store import schema as t
 from groundswell.store.drops import drops_of
-from groundswell.store.facts import QUOTE_CHARACTERS_MAX
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
+from groundswell.terms import QUOTE_CHARACTERS_MAX
 from stream.operators.admit import StampClock
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain

@@ -1,0 +1,70 @@
+"""Times and spans as people write them: for the command line, the API and pandas alike."""
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+
+from groundswell.errors import UsageError
+from groundswell.names import DAY_MS, HOUR_MS
+
+_UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
+
+
+def time_ms(text: str, *, name: str, end: bool = False, zone: tzinfo = UTC) -> int:
+    """A moment from ISO 8601; a bare day is its first moment, or with `end` the day after's.
+
+    >>> time_ms("1970-01-02", name="--from"), time_ms("1970-01-01", name="--to", end=True)
+    (86400000, 86400000)
+
+    Args:
+        text: as it was written.
+        name: what it was given as, for the error.
+        end: it ends a span.
+        zone: of a time that names none.
+
+    Raises:
+        UsageError: not a time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        ms = round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        reason = f"{name} {text[:40]!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
+        raise UsageError(reason) from error
+    return ms + (DAY_MS if end and len(text) == len("2026-11-23") else 0)
+
+
+def duration_ms(text: str, *, name: str) -> int:
+    """A span such as 15m, 1h, 1d.
+
+    Raises:
+        UsageError: not a span.
+    """
+    number = text[:-1]
+    if text[-1:] not in _UNITS_MS or not (number.isascii() and number.isdigit()) or len(number) > 6 or int(number) == 0:
+        reason = f"{name} {text[:40]!r}: not a span of time; write 90s, 15m, 1h or 1d"
+        raise UsageError(reason)
+    return int(number) * _UNITS_MS[text[-1]]
+
+
+def moment_ms(text: str, *, name: str, now_ms: int) -> int:
+    """A moment as people say it: `now`, `today 10:05`, `yesterday 18:40`, `18:00` (today), `-2h`, `+30m`, else as `time_ms` reads it.
+
+    >>> moment_ms("yesterday 18:40", name="--at", now_ms=1_700_000_000_000), moment_ms("-2h", name="--at", now_ms=7_200_000)
+    (1699900800000, 0)
+
+    Raises:
+        UsageError: not a moment.
+    """
+    word = text.strip()
+    found = re.fullmatch(r"(?:(today|yesterday)(?: +|$))?(?:([01]?\d|2[0-3]):([0-5]\d))?", word)
+    if word == "now":
+        return now_ms
+    if found is not None and word:
+        day, hour, minute = found.groups()
+        clock_ms = int(hour or 0) * 3_600_000 + int(minute or 0) * 60_000
+        return (now_ms // DAY_MS - (day == "yesterday")) * DAY_MS + clock_ms
+    if word[:1] in ("-", "+") and word[1:2].isdigit():
+        return now_ms + (1 if word[0] == "+" else -1) * duration_ms(word[1:], name=name)
+    return time_ms(word, name=name)

@@ -1,0 +1,106 @@
+"""Saved searches in a run: each a series from its own tick on, the same however the log is cut, and made again by verify."""
+
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from groundswell.codec import canonical
+from groundswell.local_log import LocalLog
+from groundswell.names import DAY_MS, LIVE_RUN, TICK_MS
+from groundswell.schedule import WATCHES
+from groundswell.store import schema as t
+from groundswell.store.query import alerts_of, series_windows
+from groundswell.store.store import Store
+from groundswell.store.versions import put_in_force
+from groundswell.store.watches import newest_watches, put_watches
+from groundswell.watches import NOTHING, Watches
+from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.explain import explain
+from stream.shells.forget import forget_source
+from stream.shells.instruments import open_run
+from stream.shells.verify import verify
+from tests import builders as b
+
+SINCE_MS = b.T0_MS + 4 * DAY_MS
+WATCHED = NOTHING.saving("fraud", "fraud NOT kind:comment", ids_of=lambda name: [name]).saving(
+    "zh", "language:zh (银 OR 行)", ids_of=lambda name: [name]
+)
+
+
+def played(folder: Path, *, limit: int, records: int = 420) -> Store:
+    """A live run that begins to watch after four days."""
+    folder.mkdir()
+    store, instruments = Store(str(folder / "s.db")), b.instruments()
+    with b.fill(LocalLog(folder / "log"), b.an_archive(1, records=records)) as log:
+        open_run(store, LIVE_RUN, kind="live", instruments=instruments)
+        put_in_force(store, LIVE_RUN, {WATCHES: (WATCHED.hash, canonical(WATCHED))}, now_ms=SINCE_MS)
+        pipeline = EmbeddedPipeline(store, log, LIVE_RUN, instruments)
+        while pipeline.step(limit=limit):
+            pass
+        pipeline.finish()
+    return store
+
+
+def test_a_watch_is_counted_from_its_tick_on_and_the_same_however_the_log_is_cut(tmp_path: Path) -> None:
+    stores = [played(tmp_path / str(limit), limit=limit) for limit in (40, 7)]
+    i = t.increments.c
+    for store in stores:
+        with store.read() as connection:
+            rows = connection.execute(
+                select(i.series, func.min(i.tick), func.sum(i.documents)).where(i.series.startswith("watch:")).group_by(i.series)
+            ).all()
+        assert [row[0] for row in sorted(rows)] == ["watch:fraud", "watch:zh"]
+        assert all(row[1] * TICK_MS >= SINCE_MS and row[2] > 5 for row in rows)
+    assert b.differences(b.export(stores[0], LIVE_RUN), b.export(stores[1], LIVE_RUN)) == {}
+    for store in stores:
+        store.close()
+
+
+def test_a_watch_counts_what_the_search_means(tmp_path: Path) -> None:
+    store = played(tmp_path / "s", limit=50)
+    end_ms = b.T0_MS + 30 * DAY_MS
+    a, d = t.admissions.c, t.documents.c
+    joined = t.admissions.join(t.documents, (a.document_id == d.document_id) & (a.content_hash == d.content_hash))
+    has_word = (d.title.like("%fraud%")) | (d.text.like("%fraud%"))
+    with store.read() as connection:
+        (window,) = series_windows(connection, LIVE_RUN, "watch:fraud", start_ms=0, end_ms=end_ms, window_ms=end_ms)
+        wanted = connection.execute(
+            select(func.count()).select_from(joined).where(a.outcome == "scored", a.known_ms >= SINCE_MS, d.kind != "comment", has_word)
+        ).scalar_one()
+    assert window.counts.documents == wanted > 20
+    store.close()
+
+
+def test_verify_makes_it_again_and_passes_over_what_was_removed(tmp_path: Path) -> None:
+    store = played(tmp_path / "s", limit=50)
+    assert [(check.name, check.shown) for check in verify(store, LIVE_RUN, b.instruments()) if check.wrong] == []
+    forget_source(store, "wire", now_ms=b.T0_MS + 40 * DAY_MS)
+    assert [(check.name, check.shown) for check in verify(store, LIVE_RUN, b.instruments()) if check.wrong] == []
+    store.close()
+
+
+def test_alerts_name_the_watches_in_force_and_earlier_ones_do_not(tmp_path: Path) -> None:
+    store = played(tmp_path / "s", limit=50, records=700)
+    with store.read() as connection:
+        alerts = alerts_of(connection, LIVE_RUN)
+    since = {alert.versions.get(WATCHES) for alert in alerts if alert.opened_ms > SINCE_MS + TICK_MS}
+    before = {alert.versions.get(WATCHES) for alert in alerts if alert.opened_ms <= SINCE_MS}
+    assert since == {WATCHED.hash}
+    assert before <= {None}
+    assert all(explain(store, alert.id, b.instruments()).same for alert in alerts)
+    store.close()
+
+
+def test_the_newest_version_is_what_a_change_begins_with(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "s.db"))
+    open_run(store, LIVE_RUN, kind="live", instruments=b.instruments())
+    with store.read() as connection:
+        assert newest_watches(connection, LIVE_RUN) == (NOTHING, [])
+    (row,) = put_watches(store, WATCHED, now_ms=b.T0_MS)
+    assert row.effective_ms == b.T0_MS + 60_000
+    assert put_watches(store, WATCHED, now_ms=b.T0_MS) == []
+    put_watches(store, Watches(), now_ms=b.T0_MS)
+    with store.read() as connection:
+        newest, rows = newest_watches(connection, LIVE_RUN)
+    assert (newest, len(rows)) == (NOTHING, 2)
+    store.close()
