@@ -25,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     subject_chars: int | None  # None: no subject of its own
     text_chars: int  # of the whole message
     messages_per_s: float  # sustained, per target
+    burst: int = 5  # how many at once after a rest
     threads: bool  # updates appear under the incident's first message
     repeats_seen: bool  # the reader's program can tell a repeat by its stable id
 
