@@ -1,12 +1,12 @@
 """The rules in force: one frozen tree from one commented TOML file, with the hash that alerts carry."""
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from alerts import toml_lines
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError, reason_of
 from groundswell.names import content_id
@@ -126,10 +126,8 @@ def load_rules(path: Path | None = None) -> Rules:
     place = str(path) if path else "alerts/rules.toml"
     try:
         text = path.read_text(encoding="utf-8") if path else resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
-        return msgspec.convert(tomllib.loads(text), Rules)
-    except OSError as error:
-        reason = f"{place}: cannot be read: {error.strerror}; name an existing rules file or leave the setting out"
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or reason_of(error)
+        reason = f"{place}: cannot be read: {said}; name an existing rules file or leave the setting out"
         raise SettingsError(reason) from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
-        raise SettingsError(reason) from error
+    return toml_lines.read(text, Rules, place=place, example="the shipped alerts/rules.toml")
