@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from groundswell.errors import DependencyError, reason_of
-from groundswell.names import KINDS, LANGUAGES, RAW_PARTITIONS, SENTIMENTS, TICK_MS, TOPICS
+from groundswell.names import KINDS, LANGUAGES, OUTBOX_STATES, RAW_PARTITIONS, SENTIMENTS, TICK_MS, TOPICS
 from groundswell.probes import Probes, serve
 from groundswell.records import Admission, Alert, AlertKind, Document, Drop, Score, Severity
 from groundswell.store.conditions import KINDS as KINDS_OF_CONDITION
@@ -28,7 +28,6 @@ LoadResult = Literal["loaded", "failed"]
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 POLL_RESULTS: Final[tuple[PollResult, ...]] = get_args(PollResult)
 LOAD_RESULTS: Final[tuple[LoadResult, ...]] = get_args(LoadResult)
-OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed")
 DROP_REASONS: Final = ("raw record", "envelope", "no source", "empty", "language", "score", "other")
 """Classes of drop reasons: what stands before the colon of Drop.reason."""
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-__all__ = ["FALLBACK_CHARS", "HEADER_CHARS", "TOTAL_CHARS", "blocks_of", "clamp", "escaped", "link_of", "plain"]
+__all__ = ["FALLBACK_CHARS", "HEADER_CHARS", "TOTAL_CHARS", "blocks_of", "blocks_of_list", "clamp", "escaped", "link_of", "plain"]
 
 BLOCKS_MAX: Final = 50
 HEADER_CHARS, SECTION_CHARS, CONTEXT_CHARS, CONTEXT_ELEMENTS = 150, 3_000, 2_000, 10
@@ -34,6 +34,20 @@ def blocks_of(said: dict[str, Any]) -> tuple[tuple[str, ...], tuple[dict[str, An
         {"type": "context", "elements": [plain(line) for line in details]},
     )
     return (*pieces, "\n".join(details)), blocks
+
+
+def blocks_of_list(said: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """A digest as blocks: for each alert its words and our link."""
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": plain(_cut(said["subject"], SUBJECT_CHARS))},
+        {"type": "section", "text": plain(said["lead"])},
+    ]
+    for one in said["shown"]:
+        link = {"type": "section", "text": {"type": "mrkdwn", "text": link_of(said["labels"]["dossier"], one["url"]), "verbatim": True}}
+        if len(blocks) + 2 < BLOCKS_MAX - 1:
+            blocks += [{"type": "section", "text": plain(f"{one['subject']}\n{one['lead']}")}, link]
+    links = "  ".join(link_of(label, url) for label, url in [(said["labels"]["open"], said["url"]), *said["links"]])
+    return (*blocks, {"type": "section", "text": {"type": "mrkdwn", "text": links, "verbatim": True}})
 
 
 def plain(text: str) -> dict[str, Any]:

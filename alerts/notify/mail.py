@@ -114,9 +114,9 @@ class MailNotifier:
         except aiosmtplib.SMTPNotSupported as error:
             return self._failed(f"the relay lacks what the settings ask for: {reason_of(error)}", permanent=True)
         except aiosmtplib.SMTPServerDisconnected as error:
-            return self._failed(f"the relay hung up, whether the mail arrived is unknown: {reason_of(error)}")
+            return self._failed(f"the relay hung up, whether the mail arrived is unknown: {reason_of(error)}", unknown=True)
         except TimeoutError:
-            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the mail arrived is unknown")
+            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the mail arrived is unknown", unknown=True)
         except (aiosmtplib.SMTPException, OSError) as error:
             return self._failed(reason_of(error))
         some = (
@@ -147,8 +147,8 @@ class MailNotifier:
         finally:
             client.close()
 
-    def _failed(self, reason: str, *, permanent: bool = False) -> Delivery:
-        return failed(self.name, reason, permanent=permanent, secrets=(self._settings.password,))
+    def _failed(self, reason: str, *, permanent: bool = False, unknown: bool = False) -> Delivery:
+        return failed(self.name, reason, permanent=permanent, unknown=unknown, secrets=(self._settings.password,))
 
     def _partly(self, refused: dict[str, tuple[int, str]], *, none_accepted: bool = False) -> Delivery:
         """What to say when recipients were refused: those refused for now decide whether to try again."""

@@ -24,7 +24,10 @@ from groundswell.errors import SettingsError
 from groundswell.exports import alert_row
 from groundswell.records import Alert, Part, Quote
 
-__all__ = ["ACTS", "COLOURS", "LANGUAGES", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "render", "zone_of"]
+__all__ = [
+    "ACTS", "COLOURS", "LANGUAGES", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "environment", "offset", "render", "words",
+    "zone_of",
+]  # fmt: skip
 
 LANGUAGES: Final = ("en", "zh")
 RESENT: Final = "[resent]"
@@ -138,7 +141,7 @@ def render(
     Raises:
         SettingsError: `base_url`, `tz` or `language` cannot be used.
     """
-    zone, phrases = zone_of(tz), _phrases(language)
+    zone, phrases = zone_of(tz), words("phrases", language)
     url = f"{_base(base_url)}/alerts/{_identifier(alert.id)}"
     facts = _facts(alert, zone=zone, phrases=phrases, entity_name=entity_name)
     said = _say(alert, facts, zone=zone, phrases=phrases)
@@ -152,8 +155,8 @@ def render(
         update=alert.update,
         language=language,
         subject=said["subject"],
-        text=_environment().get_template("mail.txt.j2").render(m=said),
-        html=_environment().get_template("mail.html.j2").render(m=said),
+        text=environment().get_template("mail.txt.j2").render(m=said),
+        html=environment().get_template("mail.html.j2").render(m=said),
         blocks=blocks,
         fallback=escaped(said["subject"]),
         sections=sections,
@@ -218,8 +221,8 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         p=_p_value(alert.p_ppt),
         window_s=alert.window_s,
         window=_window(opened, alert.window_s),
-        at=f"{opened:%H:%M} {_offset(opened)}",
-        until=f"{(until := _local(alert.known_until_ms, zone)):%Y-%m-%d %H:%M:%S} {_offset(until)}",
+        at=f"{opened:%H:%M} {offset(opened)}",
+        until=f"{(until := _local(alert.known_until_ms, zone)):%Y-%m-%d %H:%M:%S} {offset(until)}",
         stories=alert.stories,
         owners=alert.owners,
         owners_known=alert.owners_known,
@@ -265,8 +268,8 @@ def _local(ms: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(ms / 1000, tz=zone)
 
 
-def _offset(moment: datetime) -> str:
-    """`UTC`, `+08`, `+05:30`: an offset, because names such as CST are three zones."""
+def offset(moment: datetime) -> str:
+    """A moment's zone as it is shown: `UTC`, `+08`, `+05:30`: an offset, because names such as CST are three zones."""
     text = f"{moment:%z}"
     return "UTC" if text == "+0000" else text[:3] if text.endswith("00") else f"{text[:3]}:{text[3:5]}"
 
@@ -276,7 +279,7 @@ def _window(end: datetime, length_s: int) -> str:
     start = end.astimezone(ZoneInfo("UTC")) - timedelta(seconds=length_s)
     start = start.astimezone(end.tzinfo)
     shape = "%H:%M" if start.date() == end.date() else "%m-%d %H:%M"
-    return f"{start:{shape}}-{end:%H:%M} {_offset(end)}" if shape == "%H:%M" else f"{start:{shape}} - {end:{shape}} {_offset(end)}"
+    return f"{start:{shape}}-{end:%H:%M} {offset(end)}" if shape == "%H:%M" else f"{start:{shape}} - {end:{shape}} {offset(end)}"
 
 
 def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -> str:
@@ -344,8 +347,8 @@ def _quotes(evidence: list[Quote], phrases: Any, *, zone: tzinfo, opened: dateti
 
 # --- small parts ----------------------------------------------------------------------------------------------------------------
 @functools.cache
-def _environment() -> jinja2.Environment:
-    """Phrases and text are plain, html escapes; a name that a template misspells is an error, not an empty string."""
+def environment() -> jinja2.Environment:
+    """The templates of messages: phrases and text are plain, html escapes; a misspelt name is an error, not an empty string."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -357,11 +360,16 @@ def _environment() -> jinja2.Environment:
 
 
 @functools.cache
-def _phrases(language: str) -> Any:
+def words(name: str, language: str) -> Any:
+    """The sentences of one language: "phrases" of alerts, or "delivery" of what is said around them.
+
+    Raises:
+        SettingsError: there is no such language.
+    """
     if language not in LANGUAGES:
         message = f"alerts.language: must be one of {', '.join(LANGUAGES)}, got {language!r}; set one of these for the target"
         raise SettingsError(message)
-    return _environment().get_template(f"phrases.{language}.j2").module
+    return environment().get_template(f"{name}.{language}.j2").module
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from groundswell.records import Delivery
 __all__ = ["RETRIED_STATUS", "Answer", "Hook", "Judged", "by_status", "encoded", "fields_of", "fitted", "post", "retry_after_s"]
 
 RETRIED_STATUS: Final = frozenset({408, 409, 425, 429})  # every other 4xx is an answer to what was sent, and will not change
+UNKNOWN_STATUS: Final = frozenset({502, 504})  # a proxy's: what stands behind it may have taken the message
 ANSWER_BYTES_MAX: Final = 4_096
 RETRY_AFTER_S_MAX: Final = 86_400.0
 PIECE_OF_PATH_CHARS_MIN: Final = 10
@@ -131,14 +132,16 @@ async def post(
             async with sent as response:
                 answer = Answer(response.status, await _text(response), {key.lower(): value for key, value in response.headers.items()})
     except TimeoutError:
-        return failed(name, f"no answer within {hook.timeout_s:g} s, whether the message arrived is unknown", secrets=hook.secrets)
+        reason = f"no answer within {hook.timeout_s:g} s, whether the message arrived is unknown"
+        return failed(name, reason, unknown=True, secrets=hook.secrets)
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        return failed(name, reason_of(error), secrets=hook.secrets)
+        return failed(name, reason_of(error), unknown=not isinstance(error, aiohttp.ClientConnectorError), secrets=hook.secrets)
     judged = judge(answer)
     if judged.ok:
         return Delivery(target=name, ok=True, provider_id=judged.provider_id)
+    unknown = not judged.permanent and answer.status in UNKNOWN_STATUS
     wait_s = retry_after_s(answer.headers)
-    return failed(name, judged.reason, permanent=judged.permanent, retry_after_s=wait_s, secrets=hook.secrets)
+    return failed(name, judged.reason, permanent=judged.permanent, unknown=unknown, retry_after_s=wait_s, secrets=hook.secrets)
 
 
 async def _text(response: aiohttp.ClientResponse) -> str:

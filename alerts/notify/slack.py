@@ -86,9 +86,9 @@ class SlackNotifier:
             async with aiohttp.ClientSession(timeout=limit) as session:
                 response = await self._client(session).send_dict(body)
         except TimeoutError:
-            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown")
+            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown", unknown=True)
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
-            return self._failed(reason_of(error))
+            return self._failed(reason_of(error), unknown=not isinstance(error, aiohttp.ClientConnectorError))
         if response.status_code == 200 and response.body.strip() == "ok":
             return Delivery(target=self.name, ok=True, provider_id=_header(response.headers, "x-slack-req-id"))
         wait_s = retry_after_s({key.lower(): value for key, value in response.headers.items()})
@@ -101,10 +101,10 @@ class SlackNotifier:
         client.proxy = self._settings.proxy
         return client
 
-    def _failed(self, reason: str, *, permanent: bool = False, retry_after_s: float | None = None) -> Delivery:
+    def _failed(self, reason: str, *, permanent: bool = False, unknown: bool = False, retry_after_s: float | None = None) -> Delivery:
         address = self._settings.webhook_url
         secrets = (address, urlsplit(address).path, self._settings.proxy)
-        return failed(self.name, reason, permanent=permanent, retry_after_s=retry_after_s, secrets=secrets)
+        return failed(self.name, reason, permanent=permanent, unknown=unknown, retry_after_s=retry_after_s, secrets=secrets)
 
 
 def _header(headers: Any, name: str) -> str | None:

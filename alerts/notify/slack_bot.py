@@ -135,11 +135,11 @@ class SlackBotNotifier:
                 call = getattr(self._client(session), method)
                 answer = await call(**body, **{key: value for key, value in given.items() if value is not None})
         except TimeoutError:
-            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown")
+            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown", unknown=True)
         except SlackApiError as error:
             return self._refused(error.response)
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError, TypeError) as error:
-            return self._failed(reason_of(error))
+            return self._failed(reason_of(error), unknown=not isinstance(error, aiohttp.ClientConnectorError))
         return Delivery(target=self.name, ok=True, provider_id=f"{answer.get('channel', self._settings.channel)}/{answer.get('ts', '')}")
 
     def _refused(self, response: Any) -> Delivery:
@@ -159,8 +159,9 @@ class SlackBotNotifier:
         client.proxy = s.proxy
         return client
 
-    def _failed(self, reason: str, *, permanent: bool = False, wait_s: float | None = None) -> Delivery:
-        return failed(self.name, reason, permanent=permanent, retry_after_s=wait_s, secrets=(self._settings.token, self._settings.proxy))
+    def _failed(self, reason: str, *, permanent: bool = False, unknown: bool = False, wait_s: float | None = None) -> Delivery:
+        secrets = (self._settings.token, self._settings.proxy)
+        return failed(self.name, reason, permanent=permanent, unknown=unknown, retry_after_s=wait_s, secrets=secrets)
 
 
 def _ts(provider_id: str | None) -> str | None:

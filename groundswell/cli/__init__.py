@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("groundswell.cli.read", "make an alert again from the store and compare every byte"),
     "why-not": ("groundswell.cli.why", "which gates stood between a name and an alert, with their numbers"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
+    "outbox": ("groundswell.cli.outbox", "messages: to whom, in which state and why; put a dead letter back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),
     "rescore": ("groundswell.cli.versions", "what the live run has counted, read by another model into a run of its own"),

@@ -15,7 +15,8 @@ from groundswell.records import Delivery
 from groundswell.store import schema as t
 from groundswell.store.derived import insert_alert
 from groundswell.store.store import Store
-from stream.shells.sender import ATTEMPTS_MAX, Sender
+from stream.shells.sender import ATTEMPTS_MAX, Fixed, Sender
+from stream.shells.voice import Voice
 from tests.alerts.alert_factory import OPENED_MS, an_alert
 
 FIRST, SECOND = an_alert(id="a" * 16, opened_ms=OPENED_MS), an_alert(id="b" * 16, opened_ms=OPENED_MS + 60_000)
@@ -48,7 +49,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def a_sender(store: Store, clock: ManualClock, *channels: Channel) -> Sender:
-    return Sender(store, LIVE_RUN, {channel.name: channel for channel in channels}, "http://127.0.0.1:8350", str, clock.now_ms)
+    return Sender(
+        store, LIVE_RUN, Fixed({channel.name: channel for channel in channels}), Voice("http://127.0.0.1:8350", str), clock.now_ms
+    )
 
 
 def outbox(store: Store) -> dict[tuple[str, str], tuple[str, int, str | None]]:
