@@ -114,7 +114,9 @@ def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str
         language: the reader's.
     """
     phrases = words("delivery", language if language in LANGUAGES else "en")
-    update = str(phrases.state({"update": alert.update, "at": _at(alert.opened_ms, zone_of(tz))})) if alert.update else ""
+    zone = zone_of(tz)
+    at = f"{_at(alert.opened_ms, zone)} {offset(datetime.fromtimestamp(alert.opened_ms / 1_000, zone))}"
+    update = str(phrases.state(alert.update, at)) if alert.update else ""
     return clean(" · ".join(filter(None, [update, said])))
 
 

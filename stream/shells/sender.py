@@ -36,7 +36,7 @@ LEASE_MS: Final = 120_000
 """How long an attempt may be under way before another sender begins it again."""
 
 PATIENCE_S: Final = 2.0
-"""How long one look waits for calls that are under way; a slow target goes on beside the next look."""
+"""A slow target goes on beside the next look."""
 
 _log = logger("groundswell.sender")
 
@@ -76,6 +76,7 @@ class Sender:
         acknowledged: as in Dispatch.
         quieted: as in Dispatch.
         state_of: as in Amender.
+        patience_s: how long one look waits for calls that are under way.
         owner: who this is, for the fence: host and process.
     """
 
@@ -87,6 +88,7 @@ class Sender:
     acknowledged: Callable[[Connection, str, str], bool] | None = None
     quieted: Callable[[Connection, str, str, int], str | None] | None = None
     state_of: Callable[[Connection, str, str], str | None] | None = None
+    patience_s: float = PATIENCE_S
     owner: str = field(default_factory=lambda: f"{os.uname().nodename}:{os.getpid()}")
     _claim: Claim | None = field(default=None, init=False)
     _paces: dict[str, Pace] = field(default_factory=dict, init=False)
@@ -112,7 +114,7 @@ class Sender:
             if target not in self._under_way:
                 self._under_way[target] = asyncio.create_task(self._send_to(target, units))
         if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=PATIENCE_S)
+            await asyncio.wait(self._under_way.values(), timeout=self.patience_s)
         await self._amender.look(self.routes.notifiers, self.routes.routes, now_ms=now_ms)
         ended = [target for target, task in self._under_way.items() if task.done()]
         return [delivery for target in ended for delivery in self._under_way.pop(target).result()]
