@@ -17,11 +17,12 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import aiosmtplib
 import msgspec
@@ -31,7 +32,10 @@ from alerts.notify.message import Message, as_resent, clean
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Delivery
 
-__all__ = ["MailNotifier", "MailSettings", "compose"]
+__all__ = ["WIRE", "MailNotifier", "MailSettings", "compose"]
+
+# Folded at 78 characters, a subject of about that length would begin with an empty line, which mail programs show as a blank before it.
+WIRE: Final = policy.SMTP.clone(cte_type="7bit", max_line_length=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +144,11 @@ class MailNotifier:
         try:
             await client.connect()
             sender = _address(settings.sender, field_name="sender").addr_spec
-            outcome = await client.send_message(mail, sender=sender, recipients=[parseaddr(r)[1] for r in settings.recipients])
+            recipients = [parseaddr(r)[1] for r in settings.recipients]
+            if all(address.isascii() for address in (sender, *recipients)):
+                outcome = await client.sendmail(sender, recipients, mail.as_bytes(policy=WIRE))
+            else:  # needs a relay that says SMTPUTF8
+                outcome = await client.send_message(mail, sender=sender, recipients=recipients)
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # accepted is accepted, however the goodbye goes
                 await client.quit()
             return outcome
@@ -177,6 +185,9 @@ def compose(message: Message, settings: MailSettings, *, now: datetime, resend: 
     mail["References"] = root
     mail["List-Id"] = f"<{settings.list_name}.{settings.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if said.unsubscribe_url is not None:
+        mail["List-Unsubscribe"] = f"<{said.unsubscribe_url}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Content-Language"] = said.language
     mail.set_content(said.text)
     mail.add_alternative(said.html, subtype="html")

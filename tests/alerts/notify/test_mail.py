@@ -107,6 +107,22 @@ async def test_a_hostile_subject_that_did_not_come_from_render_injects_nothing(s
     assert "\n" not in again["Subject"]
 
 
+@pytest.mark.parametrize("length", [60, 68, 69, 70, 75, 90])
+async def test_a_subject_of_any_length_arrives_as_it_was_written(length: int) -> None:
+    subject = "[HIGH] a bank: 14 negative stories in an hour, eight times as many as normal (05:26 UTC), and so on"[:length].rstrip()
+    async with a_relay(Relay()) as relay:
+        await send(relay, message=msgspec.structs.replace(a_message(), subject=subject))
+    assert relay.mails[0]["Subject"] == subject
+
+
+def test_one_click_unsubscribing_is_offered_only_where_it_would_work() -> None:
+    without = compose(a_message(), settings(), now=NOW)
+    assert "List-Unsubscribe" not in without
+    message = msgspec.structs.replace(a_message(), unsubscribe_url="https://gs.bank.example/l/abc")
+    mail = compose(message, settings(), now=NOW)
+    assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == ("<https://gs.bank.example/l/abc>", "List-Unsubscribe=One-Click")
+
+
 # --- what the relay answers ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("relay", "permanent", "reason"),
