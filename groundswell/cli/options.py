@@ -154,7 +154,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | dict):
         return msgspec.json.encode(value).decode()
     # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
 
 
 def _shown(value: Any, *, whole: bool) -> str:
