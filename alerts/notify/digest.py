@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from alerts.notify.blocks import blocks_of_list, escaped
-from alerts.notify.message import COLOURS, LANGUAGES, SUBJECT_MAX, Message, clean, environment, offset, render, words, zone_of
+from alerts.notify.message import COLOURS, LANGUAGES, QUOTE_CHARS, SUBJECT_MAX, Message, clean, environment, offset, render, words, zone_of
 from alerts.routes import LOUDNESS, Reader
 from groundswell.exports import alert_row
 from groundswell.records import Alert
@@ -74,7 +74,7 @@ def render_digest(
         "labels": phrases.labels,
         "subject": clean(str(phrases.subject(facts)), limit=SUBJECT_MAX),
         "lead": str(phrases.lead(facts)).strip(),
-        "shown": [_entry(message) for message in said],
+        "shown": [_entry(message, alert) for message, alert in zip(said, order, strict=False)],
         "more": str(phrases.more(len(order) - SHOWN_MAX)) if len(order) > SHOWN_MAX else "",
         "url": board,
         "links": [(labels[act], url) for act, url in links.items() if act == "settings"],
@@ -120,8 +120,11 @@ def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str
     return clean(" · ".join(filter(None, [update, said])))
 
 
-def _entry(message: Message) -> dict[str, str]:
-    lead = message.sections[0].replace("\n", "" if message.language == "zh" else " ")
+def _entry(message: Message, alert: Alert) -> dict[str, str]:
+    """Its subject says the number; below it stand what the message says next, and the first words of its evidence."""
+    share = message.sections[0].partition("\n")[2]
+    first = next((f"“{clean(q.quote or q.title, limit=QUOTE_CHARS)}”" for q in alert.evidence), "")
+    lead = ("" if message.language == "zh" else " ").join(filter(None, [share, first]))
     return {"subject": message.subject, "lead": lead, "url": message.url, "colour": COLOURS[message.severity]}
 
 
