@@ -1,7 +1,9 @@
 """What the channels that are one POST say, and how they read answers. The vendors' rules are in tests/alerts/notify/hooks.py."""
 
 import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -206,3 +208,14 @@ def test_a_channel_that_asks_for_rest_gets_it_whatever_the_clock_does() -> None:
     assert pace.take(now_ms=10_000)
     pace.rest(until_ms=20_000)
     assert [pace.take(now_ms=now_ms) for now_ms in (19_999, 5_000, 20_000)] == [False, False, True]
+
+
+def test_the_check_that_the_documentation_shows_a_receiver_is_the_one_that_fits() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "delivery.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], shown)  # our own page
+    body, now_s = b'{"schema":1}', int(time.time())
+    assert shown["is_ours"](SECRET.encode(), body, sign(SECRET.encode(), body, at_s=now_s))
+    assert not shown["is_ours"](SECRET.encode(), body + b" ", sign(SECRET.encode(), body, at_s=now_s))
+    assert not shown["is_ours"](SECRET.encode(), body, sign(SECRET.encode(), body, at_s=now_s - 400))
+    assert not shown["is_ours"](SECRET.encode(), body, "nonsense")
