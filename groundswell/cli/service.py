@@ -206,6 +206,8 @@ def desk(run_name: str, store_url: str | None) -> None:
                 runner.run(canaries.look())
             if decided is None:
                 stopped.wait(0.5)
+        if sender is not None:
+            runner.run(sender.close())
 
 
 # --- what the commands above are made of ------------------------------------------------------------------------------------

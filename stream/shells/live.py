@@ -104,6 +104,7 @@ class Live:
             if self.canaries:
                 await self.canaries.look()
             await _pause(stop, SEND_S)
+        await self.sender.close()
 
     def _outbox(self) -> dict[str, int]:
         with self.store.read() as connection:

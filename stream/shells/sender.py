@@ -35,6 +35,7 @@ ATTEMPTS_MAX: Final = 20
 LEASE_MS: Final = 120_000
 """How long an attempt may be under way before another sender begins it again."""
 
+CLOSE_S: Final = 10.0
 PATIENCE_S: Final = 2.0
 """A slow target goes on beside the next look."""
 
@@ -119,11 +120,15 @@ class Sender:
         ended = [target for target, task in self._under_way.items() if task.done()]
         return [delivery for target in ended for delivery in self._under_way.pop(target).result()]
 
+    async def close(self) -> None:
+        """Wait a little for calls that are under way, so that a restart need not send again what has arrived."""
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=CLOSE_S)
+
     def _prepared(self) -> list[Item]:
         """What waits, after what had to be changed first."""
         now_ms, routes = self.now_ms(), self.routes.routes
-        notifiers = [name for name in self.routes.notifiers if routes is None or routes.reader_of(name)]
-        dispatch = Dispatch(self.run, routes, notifiers, self.acknowledged, self.quieted)
+        dispatch = Dispatch(self.run, routes, list(self.routes.notifiers), self.acknowledged, self.quieted)
         for _ in range(2):  # what follows from a routed alert may have to be held or folded in its turn
             with self.store.read() as connection:
                 items = waiting(connection, self.run)

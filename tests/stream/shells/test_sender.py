@@ -157,6 +157,22 @@ async def test_a_slow_target_stops_no_other_and_is_not_asked_twice(store: Store)
     assert outbox(store)["b", "mail"][0] == "sent"
 
 
+async def test_what_is_under_way_at_the_end_is_waited_for_and_its_result_kept(store: Store) -> None:
+    clock, begun = ManualClock(1), asyncio.Event()
+
+    class Slow(Channel):
+        async def send(self, message: Message, *, resend: bool) -> Delivery:
+            begun.set()
+            await asyncio.sleep(0)
+            return Delivery(target=self.name, ok=True)
+
+    sender = a_sender(store, clock, Slow("mail"), Channel("slack"), patience_s=0.0)
+    await sender.send_due()
+    await begun.wait()
+    await sender.close()
+    assert outbox(store)["a", "mail"][0] == outbox(store)["b", "mail"][0] == "sent"
+
+
 async def test_a_channel_that_asks_for_rest_gets_it_for_everything(store: Store) -> None:
     clock, slack = ManualClock(1), Channel("slack")
     mail = Channel("mail", [Delivery(target="mail", ok=False, reason="429", retry_after_s=60.0)])
