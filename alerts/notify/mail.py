@@ -28,7 +28,7 @@ import aiosmtplib
 import msgspec
 
 from alerts.notify.base import Limits, failed, scrub
-from alerts.notify.message import Message, as_resent, clean
+from alerts.notify.message import RESENT, Message, as_resent, clean, with_first_line
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Delivery
 
@@ -170,13 +170,18 @@ class MailNotifier:
 def compose(message: Message, settings: MailSettings, *, now: datetime, resend: bool = False) -> EmailMessage:
     """The mail as it travels: multipart/alternative, text first.
 
+    An update has the subject of what it updates, because some programs thread by that too, and its own as the first line of its text.
     Message-ID depends on the alert alone, so an attempt repeated is the same mail; only Date (from `now`, aware) differs.
     """
-    said = as_resent(message) if resend else message
+    said, subject = (as_resent(message) if resend else message), message.subject
+    if message.update and message.thread_subject:
+        subject = f"Re: {message.thread_subject}"
+        said = with_first_line(said, message.subject)
     mail = EmailMessage()
     mail["From"] = settings.sender
     mail["To"] = ", ".join(settings.recipients)
-    mail["Subject"] = clean(said.subject, limit=200)  # again: a message need not come from render
+    mark = f"{RESENT} " if said.resent and not subject.startswith(RESENT) else ""
+    mail["Subject"] = clean(f"{mark}{subject}", limit=200)  # again: a message need not come from render
     mail["Date"] = format_datetime(now.astimezone(UTC))
     mail["Message-ID"] = _provider_id(said, settings)
     root = f"<{said.thread_id}@{settings.domain}>"

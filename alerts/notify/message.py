@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,8 +26,8 @@ from groundswell.exports import alert_row
 from groundswell.records import Alert, Part, Quote
 
 __all__ = [
-    "ACTS", "COLOURS", "LANGUAGES", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "environment", "offset", "render", "words",
-    "zone_of",
+    "ACTS", "COLOURS", "LANGUAGES", "QUOTE_CHARS", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "environment", "offset",
+    "render", "with_first_line", "words", "zone_of",
 ]  # fmt: skip
 
 LANGUAGES: Final = ("en", "zh")
@@ -68,6 +69,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     severity: str = "low"
     data: dict[str, Any] = {}  # the alert as other programs read it (groundswell/exports.py); not to be changed
     parent_id: str | None = None  # an update: what the channel called the incident's first message on this target
+    thread_subject: str | None = None  # an update: the subject of the incident's first message; some mail programs thread by it
     unsubscribe_url: str | None = None  # takes a POST that needs no login; only with a public address of the board
     resent: bool = False
 
@@ -185,6 +187,12 @@ def as_resent(message: Message) -> Message:
         fallback=f"{RESENT} {message.fallback}",
         resent=True,
     )
+
+
+def with_first_line(message: Message, line: str) -> Message:
+    """The same message with a line above its text and its page."""
+    html = message.html.replace(_RESENT_PLACE, f"{_RESENT_PLACE}<p>{escape(line)}</p>", 1)
+    return msgspec.structs.replace(message, text=f"{line}\n{message.text}", html=html)
 
 
 def clean(text: str, *, limit: int = 300) -> str:

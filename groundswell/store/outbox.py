@@ -24,7 +24,7 @@ from groundswell.store.progress import Claim, confirm
 from groundswell.store.store import Store
 
 __all__ = [
-    "UNSENT", "Item", "add_messages", "begin_attempt", "dead_letters", "first_messages", "keep_shown", "latest_alert", "listed",
+    "UNSENT", "Item", "add_messages", "alert_of", "begin_attempt", "dead_letters", "first_messages", "keep_shown", "listed",
     "move", "parent_of", "pinged", "put_back", "settle", "waiting",
 ]  # fmt: skip
 
@@ -149,11 +149,13 @@ def first_messages(connection: Connection, run: str, *, targets: Sequence[str], 
     return list(found.values())
 
 
-def latest_alert(connection: Connection, run: str, incident: str) -> Alert | None:
-    """The last that was said of an incident."""
+def alert_of(connection: Connection, run: str, incident: str, *, last: bool) -> Alert | None:
+    """The first or the last that was said of an incident."""
     row = t.alerts.c
-    statement = select(row.body).where(row.run == run, row.incident == incident).order_by(row.opened_ms.desc(), row.id.desc()).limit(1)
-    body = connection.execute(statement).scalar_one_or_none()
+    order = (row.opened_ms.desc(), row.id.desc()) if last else (row.opened_ms, row.id)
+    body = connection.execute(
+        select(row.body).where(row.run == run, row.incident == incident).order_by(*order).limit(1)
+    ).scalar_one_or_none()
     return None if body is None else decode(body, Alert)
 
 

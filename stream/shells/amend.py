@@ -15,7 +15,7 @@ from alerts.routes import Routes
 from groundswell.logs import logger
 from groundswell.names import DAY_MS
 from groundswell.records import Delivery
-from groundswell.store.outbox import Item, first_messages, keep_shown, latest_alert
+from groundswell.store.outbox import Item, alert_of, first_messages, keep_shown
 from groundswell.store.store import Store
 from stream.shells.voice import Voice
 
@@ -81,6 +81,6 @@ class Amender:
         return done
 
     def _state(self, connection: Connection, item: Item, routes: Routes | None) -> str:
-        latest = latest_alert(connection, self.run, item.incident)
+        latest = alert_of(connection, self.run, item.incident, last=True)
         said = self.state_of(connection, self.run, item.incident) if self.state_of else None
         return self.voice.state(latest or item.alert, said, routes.reader_of(item.target) if routes else None)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import msgspec
 from sqlalchemy import Connection
 
 from alerts.notify.base import Notifier
@@ -23,7 +24,7 @@ from groundswell.errors import reason_of
 from groundswell.logs import logger
 from groundswell.names import ROLE_SENDER, ROUTES_TARGET
 from groundswell.records import Delivery
-from groundswell.store.outbox import Item, add_messages, begin_attempt, move, parent_of, settle, waiting
+from groundswell.store.outbox import Item, add_messages, alert_of, begin_attempt, move, parent_of, settle, waiting
 from groundswell.store.progress import Claim, claim, confirm
 from groundswell.store.store import Store
 from stream.shells.amend import Amender
@@ -190,7 +191,10 @@ class Sender:
             )
         with self.store.read() as connection:
             parent_id = parent_of(connection, self.run, first)
-        return self.voice.alert(first.alert, reader, escalated=routes if first.how == "escalation" else None, parent_id=parent_id)
+            began = alert_of(connection, self.run, first.incident, last=False)
+        message = self.voice.alert(first.alert, reader, escalated=routes if first.how == "escalation" else None)
+        subject = self.voice.alert(began, reader).subject if message.update and began else None
+        return msgspec.structs.replace(message, parent_id=parent_id, thread_subject=subject)
 
     def _settle(self, items: Sequence[Item], *, attempts: int, delivery: Delivery) -> None:
         values: dict[str, object]

@@ -35,18 +35,16 @@ class Voice:
     entity_name: Callable[[str], str]
     link: Link | None = None
 
-    def alert(self, alert: Alert, reader: Reader | None, *, escalated: Routes | None = None, parent_id: str | None = None) -> Message:
+    def alert(self, alert: Alert, reader: Reader | None, *, escalated: Routes | None = None) -> Message:
         """The message of one alert.
 
         Args:
             alert: what to say.
             reader: to whom; None: a target of the settings, in English and UTC.
             escalated: the routes that led here because nobody acknowledged it.
-            parent_id: what the channel called the incident's first message.
         """
         if reader is None:
-            message = render(alert, base_url=self.base_url, entity_name=self.entity_name)
-            return msgspec.structs.replace(message, parent_id=parent_id)
+            return render(alert, base_url=self.base_url, entity_name=self.entity_name)
         after_min = _after_min(escalated, reader) if escalated else None
         links = {act: self.link(reader.name, alert.id, act) for act in ACTS} if self.link else {}
         message = render(
@@ -58,7 +56,7 @@ class Voice:
             links=links,
             because=because(reader, alert, glob=_glob(reader, alert), after_min=after_min),
         )
-        return msgspec.structs.replace(message, parent_id=parent_id, unsubscribe_url=self._unsubscribe(reader, alert.id))
+        return msgspec.structs.replace(message, unsubscribe_url=self._unsubscribe(reader, alert.id))
 
     def digest(self, alerts: Sequence[Alert], reader: Reader | None, *, digest_id: str, held: bool) -> Message:
         """The message of several alerts."""

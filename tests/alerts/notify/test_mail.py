@@ -74,6 +74,19 @@ def test_updates_stand_in_the_thread_of_the_incident() -> None:
     assert update["Message-ID"] == f"<{'b' * 16}.0@bank.example>"
 
 
+def test_an_update_has_the_subject_of_what_it_updates_and_says_its_own_first() -> None:
+    first = a_message()
+    update = msgspec.structs.replace(a_message(id="b" * 16, update=1, statistic=28), thread_subject=first.subject)
+    mail, again = compose(update, settings(), now=NOW), compose(update, settings(), now=NOW, resend=True)
+    assert mail["Subject"] == f"Re: {first.subject}"
+    assert again["Subject"] == f"[resent] Re: {first.subject}"
+    text, html = mail.iter_parts()
+    assert text.get_content().startswith(f"{update.subject}\n{update.text[:20]}")
+    assert f"<p>{update.subject}</p>" in html.get_content()
+    assert again.get_content_type() == "multipart/alternative"
+    assert next(again.iter_parts()).get_content().startswith(f"{update.subject}\n[resent] ")
+
+
 def test_the_same_attempt_at_another_time_differs_in_its_date_alone() -> None:
     def headers(now: datetime) -> dict[str, str]:
         mail = compose(a_message(), settings(), now=now)

@@ -230,6 +230,7 @@ async def test_an_update_waits_for_the_first_message_of_its_incident_and_stands_
     await sender.send_due()
     assert mail.ids[1:] == [name * 16 + ".0" for name in "abc"]
     assert [message.parent_id for message, _ in mail.got[1:]] == [None, "mail:anna/2", None]
+    assert [message.thread_subject for message, _ in mail.got[1:]] == [None, mail.subjects[0], None]
 
 
 async def test_another_event_does_not_wait_for_one_that_is_refused(folder: Path) -> None:

@@ -158,17 +158,18 @@ async def test_a_slow_target_stops_no_other_and_is_not_asked_twice(store: Store)
 
 
 async def test_what_is_under_way_at_the_end_is_waited_for_and_its_result_kept(store: Store) -> None:
-    clock, begun = ManualClock(1), asyncio.Event()
+    clock, begun, released = ManualClock(1), asyncio.Event(), asyncio.Event()
 
     class Slow(Channel):
         async def send(self, message: Message, *, resend: bool) -> Delivery:
             begun.set()
-            await asyncio.sleep(0)
+            await released.wait()
             return Delivery(target=self.name, ok=True)
 
     sender = a_sender(store, clock, Slow("mail"), Channel("slack"), patience_s=0.0)
     await sender.send_due()
     await begun.wait()
+    released.set()
     await sender.close()
     assert outbox(store)["a", "mail"][0] == outbox(store)["b", "mail"][0] == "sent"
 
