@@ -206,7 +206,8 @@ class Sender:
             _log.error("message could not be delivered", alert=first.alert_id, target=first.target, reason=delivery.reason)
         else:
             wait_s = delivery.retry_after_s or BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1]
-            state = "attempted" if delivery.unknown else "due"  # the next attempt of what may have arrived is marked
+            # What may have arrived at one attempt may have arrived, whatever the next ones say: each of them is marked.
+            state = "attempted" if delivery.unknown or first.state == "attempted" else "due"
             values = {"state": state, "reason": delivery.reason, "next_ms": self.now_ms() + round(wait_s * 1_000)}
             _log.warning("message waits", alert=first.alert_id, target=first.target, reason=delivery.reason, wait_s=wait_s)
         with self.store.write() as connection:

@@ -107,3 +107,9 @@ class Desk:
         with self.store.read() as connection:
             found = connection.execute(select(box.alert_id, box.target, box.state, box.reason))
             return {(row[0][:1], row[1]): (row[2], row[3]) for row in found}
+
+    def whole_rows(self) -> dict[tuple[str, str], str]:
+        """(alert, target) -> state."""
+        box = t.outbox.c
+        with self.store.read() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(select(box.alert_id, box.target, box.state))}
