@@ -87,7 +87,7 @@ class Postmark(Relay):
         """Accept, and look which company it is about."""
         answer = await super().handle_DATA(server, session, envelope)
         text = self.mails[-1].get_body(preferencelist=("plain",)).get_content()  # type: ignore[union-attr]
-        for company in set(re.findall(r"c\d{4}", text)):
+        for company in set(re.findall(r"\bc\d{4}\b", text)):
             self.accepted_ms.setdefault(company, CLOCK.now_ms())
         if len(self.accepted_ms) == COMPANIES:
             self.complete.set()
