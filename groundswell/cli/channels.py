@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundswell.cli import options as o
 from groundswell.errors import SettingsError
@@ -12,11 +12,13 @@ from groundswell.names import LIVE_RUN, ROUTES_TARGET
 
 if TYPE_CHECKING:
     from alerts.notify.base import Notifier
+    from alerts.notify.slack_buttons import Act, SlackButtons
     from alerts.routes import Reader, Routes
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from stream.shells.routes_file import RoutesFile
     from stream.shells.sender import Sender
+    from stream.shells.voice import Link
 
 
 def settings_notifiers(settings: "Settings") -> dict[str, "Notifier"]:
@@ -36,8 +38,14 @@ def alert_targets(settings: "Settings") -> tuple[str, ...]:
     return (ROUTES_TARGET,) if settings.routes.path else tuple(sorted(settings_notifiers(settings)))
 
 
-def sender(settings: "Settings", store: "Store") -> "Sender":
+def sender(settings: "Settings", store: "Store", *, link: "Link | None" = None, **people: Any) -> "Sender":
     """What sends the live run's outbox.
+
+    Args:
+        settings: relay, bot and routes.
+        store: where the outbox is.
+        link: makes a reader's own links; None: messages have none but the dossier's.
+        people: what people have done: `acknowledged`, `quieted` and `state_of`, as Sender takes them.
 
     Raises:
         SettingsError: the routes file has a mistake, or a channel of it cannot be made.
@@ -47,7 +55,7 @@ def sender(settings: "Settings", store: "Store") -> "Sender":
     from stream.shells.voice import Voice
 
     routes = routes_file(settings, store) if settings.routes.path else Fixed(settings_notifiers(settings))
-    return Sender(store, LIVE_RUN, routes, Voice(settings.board.base_url, o.company_names()), SystemClock().now_ms)
+    return Sender(store, LIVE_RUN, routes, Voice(settings.board.base_url, o.company_names(), link), SystemClock().now_ms, **people)
 
 
 def routes_file(settings: "Settings", store: "Store") -> "RoutesFile":
@@ -99,6 +107,13 @@ def _notifier(settings: "Settings", reader: "Reader", target: str, environ: Mapp
         return slack_webhook(target, url)
     secret = _variable(reader, key, environ) if getattr(reader, key := f"{kind}_secret_env", None) else None
     return _hooks()[kind](target, url, secret)
+
+
+def slack_buttons(settings: "Settings", act: "Act") -> "SlackButtons | None":
+    """What listens to buttons under Slack messages; None without an app-level token, and then no message has any."""
+    from alerts.notify.slack_buttons import SlackButtons
+
+    return SlackButtons(settings.slack.app_token, act) if settings.slack.app_token else None
 
 
 def _hooks() -> dict[str, Callable[[str, str, str | None], "Notifier"]]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from alerts.notify.slack_bot import SlackBotNotifier
 from alerts.routes import Routes, parse_routes
-from groundswell.cli.channels import alert_targets, routed_notifiers, secrets_of_routes, settings_notifiers
+from groundswell.cli.channels import alert_targets, routed_notifiers, secrets_of_routes, sender, settings_notifiers, slack_buttons
 from groundswell.clock import ManualClock
 from groundswell.errors import SettingsError
 from groundswell.names import ROUTES_TARGET
@@ -126,6 +127,33 @@ def test_with_a_routes_file_the_desk_leaves_it_to_the_sender_who_is_told(tmp_pat
     assert alert_targets(some_settings(tmp_path)) == ("console", "mail")
     assert alert_targets(some_settings(tmp_path, ANNA)) == (ROUTES_TARGET,)
     assert set(settings_notifiers(some_settings(tmp_path, ANNA))) == {"console", "mail"}, "who hears of conditions"
+
+
+def test_what_people_have_done_and_their_links_reach_the_sender(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "o.db"))
+
+    def acknowledged(*_: object) -> bool:
+        return True
+
+    def link(who: str, alert_id: str, act: str) -> str:
+        return f"https://gs.bank.example/{who}/{alert_id}/{act}"
+
+    made = sender(some_settings(tmp_path, ANNA), store, link=link, acknowledged=acknowledged)
+    assert made.acknowledged is acknowledged
+    assert made.voice.link is link
+    assert list(made.routes.notifiers) == ["mail:anna"]
+
+
+async def test_without_an_app_token_nobody_listens_to_buttons_and_no_message_has_any(tmp_path: Path) -> None:
+    async def act(*_: str) -> None: ...
+
+    routes = parse_routes('[[reader]]\nname = "risk"\nslack = "C01"\n', place="r")
+    for token, listens in (("", False), ("xapp-1", True)):
+        settings = some_settings(tmp_path, GROUNDSWELL_SLACK_APP_TOKEN=token)
+        assert (slack_buttons(settings, act) is not None) is listens
+        bot = routed_notifiers(settings, routes)["slack:risk"]
+        assert isinstance(bot, SlackBotNotifier)
+        assert bot._settings.buttons is listens
 
 
 def test_what_the_routes_file_names_as_secret_is_known_to_the_guard_of_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
