@@ -153,6 +153,8 @@ async def test_what_nobody_acknowledges_is_escalated_and_says_so(folder: Path) -
     desk.clock.advance(15 * MINUTE_MS)
     await sender.send_due()
     ((message, _),) = desk.channels["mail:head"].got
+    ((told, _),) = desk.channels["mail:anna"].got
+    assert "You get this because anna follows everything" in told.text
     assert "Escalated to head: nobody acknowledged it within 15 min" in message.text
     assert desk.rows()["a", "mail:head"][0] == "sent"
 
