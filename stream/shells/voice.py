@@ -18,6 +18,7 @@ __all__ = ["Link", "Voice"]
 Link = Callable[[str, str, str], str]
 """(reader, alert_id, act) -> an address that shows a page; only what is sent from it is recorded."""
 
+TAKEN: Final = frozenset({"acknowledge", "verdict"})
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -29,11 +30,13 @@ class Voice:
         base_url: where dossiers are linked to.
         entity_name: an entity id in the reader's words.
         link: makes a reader's own links; None: there are none but the dossier's.
+        acts: what the board takes by such a link; of nothing else one is made. "unsubscribe" has to take a POST without a login.
     """
 
     base_url: str
     entity_name: Callable[[str], str]
     link: Link | None = None
+    acts: frozenset[str] = TAKEN
 
     def alert(self, alert: Alert, reader: Reader | None, *, escalated: Routes | None = None) -> Message:
         """The message of one alert.
@@ -46,7 +49,7 @@ class Voice:
         if reader is None:
             return render(alert, base_url=self.base_url, entity_name=self.entity_name)
         after_min = _after_min(escalated, reader) if escalated else None
-        links = {act: self.link(reader.name, alert.id, act) for act in ACTS} if self.link else {}
+        links: dict[str, str] = {act: self.link(reader.name, alert.id, act) for act in ACTS if act in self.acts} if self.link else {}
         message = render(
             alert,
             base_url=self.base_url,
@@ -60,7 +63,7 @@ class Voice:
 
     def digest(self, alerts: Sequence[Alert], reader: Reader | None, *, digest_id: str, held: bool) -> Message:
         """The message of several alerts."""
-        links = {"settings": self.link(reader.name, alerts[0].id, "settings")} if self.link and reader else {}
+        links = {"settings": self.link(reader.name, alerts[0].id, "settings")} if self.link and reader and "settings" in self.acts else {}
         message = render_digest(
             alerts,
             digest_id=digest_id,
@@ -80,7 +83,7 @@ class Voice:
     def _unsubscribe(self, reader: Reader, alert_id: str) -> str | None:
         """Where a mail program may unsubscribe with one POST: only where the board has a public https address."""
         parts = urlsplit(self.base_url)
-        if self.link is None or parts.scheme != "https" or parts.hostname in LOOPBACK:
+        if self.link is None or "unsubscribe" not in self.acts or parts.scheme != "https" or parts.hostname in LOOPBACK:
             return None
         return self.link(reader.name, alert_id, "unsubscribe")
 

@@ -21,6 +21,7 @@ from stream.shells.voice import Voice
 from tests.alerts.alert_factory import OPENED_MS, an_alert
 
 NOON_MS = OPENED_MS - OPENED_MS % 86_400_000 + 43_200_000  # of the day of the factory's alert, UTC
+ACTS = frozenset({"acknowledge", "unsubscribe"})
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
@@ -74,7 +75,7 @@ class Desk:
             self.store,
             LIVE_RUN,
             Fixed(notifiers, self.routes),
-            Voice("https://gs.bank.example", lambda i: i.title(), link=given.pop("link", None)),
+            Voice("https://gs.bank.example", lambda i: i.title(), link=given.pop("link", None), acts=ACTS),
             self.clock.now_ms,
             acknowledged=lambda connection, run, incident: self._real(connection, run) and incident in self.acknowledged,
             quieted=self._quieted,

@@ -171,8 +171,15 @@ def test_what_the_routes_file_names_as_secret_is_known_to_the_guard_of_the_logs(
 )
 def test_unsubscribing_by_one_click_needs_a_public_address_that_is_encrypted(base_url: str, offered: bool) -> None:
     reader = parse_routes(ANNA, place="r").reader[0]
-    voice = Voice(base_url, str, link=lambda who, alert_id, act: f"{base_url}/l/{who}-{alert_id[:1]}-{act}")
+    voice = Voice(
+        base_url,
+        str,
+        link=lambda who, alert_id, act: f"{base_url}/l/{who}-{alert_id[:1]}-{act}",
+        acts=frozenset({"settings", "unsubscribe"}),
+    )
     expected = f"{base_url}/l/anna-a-unsubscribe" if offered else None
     assert voice.alert(an_alert(), reader).unsubscribe_url == expected
     assert voice.digest([an_alert()], reader, digest_id="d1", held=True).unsubscribe_url == expected
     assert Voice(base_url, str).alert(an_alert(), reader).unsubscribe_url is None
+    assert Voice(base_url, str, link=voice.link).alert(an_alert(), reader).unsubscribe_url is None, "the board does not take it"
+    assert [label for label, _ in voice.alert(an_alert(), reader).links] == ["Change what I get"]
