@@ -1,13 +1,12 @@
 """The rules in force: one frozen tree from one commented TOML file, with the hash that alerts carry."""
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from alerts.rules_check import line_of, misfits
+from alerts import toml_lines
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError, reason_of
 from groundswell.names import content_id
@@ -129,21 +128,8 @@ def load_rules(path: Path | None = None) -> Rules:
     place = str(path) if path else "alerts/rules.toml"
     try:
         text = path.read_text(encoding="utf-8") if path else resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
-    except OSError as error:
-        reason = f"{place}: cannot be read: {error.strerror}; name an existing rules file or leave the setting out"
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or reason_of(error)
+        reason = f"{place}: cannot be read: {said}; name an existing rules file or leave the setting out"
         raise SettingsError(reason) from error
-    except tomllib.TOMLDecodeError as error:
-        reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
-        raise SettingsError(reason) from error
-    for wrong in misfits(raw, Rules):
-        line = line_of(text, wrong)
-        where = ".".join(wrong.section)
-        named = " ".join(part for part in (f"[{where}]" if where else "", wrong.key) if part)
-        reason = f"{place}{f', line {line}' if line else ''}: {named}: {wrong.said}"
-        raise SettingsError(reason)
-    try:
-        return msgspec.convert(raw, Rules)
-    except msgspec.ValidationError as error:
-        reason = f"{place}: {reason_of(error)}; compare with the shipped alerts/rules.toml"
-        raise SettingsError(reason) from error
+    return toml_lines.read(text, Rules, place=place, example="the shipped alerts/rules.toml")

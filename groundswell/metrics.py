@@ -17,7 +17,17 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, disable_created_metrics
 
 from groundswell.errors import DependencyError, reason_of
-from groundswell.names import CANARY_SOURCE, CONTRIBUTION_PARTITIONS, KINDS, LANGUAGES, RAW_PARTITIONS, SENTIMENTS, TICK_MS, TOPICS
+from groundswell.names import (
+    CANARY_SOURCE,
+    CONTRIBUTION_PARTITIONS,
+    KINDS,
+    LANGUAGES,
+    OUTBOX_STATES,
+    RAW_PARTITIONS,
+    SENTIMENTS,
+    TICK_MS,
+    TOPICS,
+)
 from groundswell.probes import Probes, serve
 from groundswell.records import Admission, Alert, AlertKind, Delivery, Document, Drop, Score, Severity
 from groundswell.store.conditions import KINDS as KINDS_OF_CONDITION
@@ -38,7 +48,6 @@ DELIVERY_RESULTS: Final = ("sent", "waits", "failed")
 PARTITIONS: Final[Mapping[Literal["intake", "fold"], int]] = {"intake": RAW_PARTITIONS, "fold": CONTRIBUTION_PARTITIONS}
 """Stages that read a log, and how many partitions it has at most."""
 
-OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed")
 DROP_REASONS: Final = ("raw record", "envelope", "no source", "empty", "language", "score", "other")
 """Classes of drop reasons: what stands before the colon of Drop.reason."""
 

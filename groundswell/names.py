@@ -59,6 +59,13 @@ def partition_of(key: str, partitions: int) -> int:
 ROLE_SCORE: Final = "score"
 ROLE_FOLD: Final = "fold"
 ROLE_DESK: Final = "desk"
+ROLE_SENDER: Final = "sender"
+
+ROUTES_TARGET: Final = "routes"
+"""The target of an alert whose readers are still to be found: the sender writes one message for each of them."""
+
+OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn")
+"""What may have become of a message: groundswell/store/outbox.py says what each means."""
 
 # --- time -------------------------------------------------------------------------------------------------------------
 TICK_MS: Final = 15_000

@@ -314,8 +314,8 @@ class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):
     """A message that is due: alert x target. Attempt stored before the call, result after."""
 
     alert_id: str
-    target: str  # name of a configured target: "console", "mail:desk", "slack:risk"
-    state: Literal["due", "attempted", "sent", "failed"] = "due"
+    target: str  # name of a configured target: "console", "mail:anna", "slack:risk"; names.ROUTES_TARGET: its readers are still to be found
+    state: Literal["due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn"] = "due"
     attempts: int = 0
     reason: str | None = None
 
@@ -328,6 +328,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     retry_after_s: float | None = None
     permanent: bool = False  # trying again cannot help
+    unknown: bool = False  # it may have arrived all the same: another attempt is marked as a resend
     provider_id: str | None = None
 
 

@@ -21,8 +21,8 @@ from groundswell.settings_grafana import Grafana, grafana_rules
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
-    "Board", "Canary", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Rules", "Setting", "Settings",
-    "Shown", "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
+    "Board", "Canary", "Catalogue", "Companies", "Data", "Kafka", "Log", "Mail", "Metrics", "Models", "Routes", "Rules", "Setting",
+    "Settings", "Shown", "Slack", "Store", "describe", "load_settings", "load_with_origins", "secrets_of", "settings_list",
 ]  # fmt: skip
 
 DEFAULT_ORIGIN: Final = "default"
@@ -133,9 +133,23 @@ class Mail(_Section, frozen=True):
 
 
 class Slack(_Section, frozen=True):
-    """Alerts in a Slack channel; off while webhook_url is empty."""
+    """Slack: alerts in one channel by its webhook, or in the channels of the routes file by a bot."""
 
     webhook_url: Annotated[str, Meta(description="Incoming webhook of the channel; give it in the environment.", extra=_SECRET)] = ""
+    bot_token: Annotated[
+        str, Meta(description="Bot token (xoxb-) for the channels of the routes file; give it in the environment.", extra=_SECRET)
+    ] = ""
+    app_token: Annotated[
+        str, Meta(description="App-level token (xapp-): messages get buttons, heard by Socket Mode; empty: links.", extra=_SECRET)
+    ] = ""
+
+
+class Routes(_Section, frozen=True):
+    """Who is told of what."""
+
+    path: Annotated[
+        str, Meta(description="TOML file of readers (alerts/routes.toml is an example); empty: all alerts to the targets of the settings.")
+    ] = ""
 
 
 class Canary(_Section, frozen=True):
@@ -242,6 +256,7 @@ class Settings(_Section, frozen=True):
     board: Board = Board()
     mail: Mail = Mail()
     slack: Slack = Slack()
+    routes: Routes = Routes()
     canary: Canary = Canary()
     metrics: Metrics = Metrics()
     grafana: Grafana = Grafana()

@@ -25,6 +25,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     subject_chars: int | None  # None: no subject of its own
     text_chars: int  # of the whole message
     messages_per_s: float  # sustained, per target
+    burst: int = 5  # how many at once after a rest
     threads: bool  # updates appear under the incident's first message
     repeats_seen: bool  # the reader's program can tell a repeat by its stable id
 
@@ -55,22 +56,29 @@ class Notifier(Protocol):
             resend: True if an earlier attempt may have arrived: the reader sees "[resent]".
 
         Returns:
-            Delivery: `permanent=True` if trying again cannot help until somebody changes a setting, `retry_after_s` if the
-            peer named a delay in seconds, `provider_id` as the peer or the message itself identifies it. `ok=True` with a
-            reason means delivered, but not everywhere.
+            Delivery: `permanent=True` if trying again cannot help until somebody changes a setting, `unknown=True` if it may have
+            arrived although nobody said so, `retry_after_s` if the peer named a delay in seconds, `provider_id` as the peer or the
+            message itself identifies it. `ok=True` with a reason means delivered, but not everywhere.
         """
         ...
 
 
 def failed(
-    target: str, reason: str, *, permanent: bool = False, retry_after_s: float | None = None, secrets: Iterable[str | None] = ()
+    target: str,
+    reason: str,
+    *,
+    permanent: bool = False,
+    unknown: bool = False,
+    retry_after_s: float | None = None,
+    secrets: Iterable[str | None] = (),
 ) -> Delivery:
     r"""A Delivery that did not succeed, with its reason as one short line that holds none of the secrets.
 
     >>> failed("slack:risk", "no route\nto /T0/B0/key", secrets=["/T0/B0/key"]).reason
     'no route to ***'
     """
-    return Delivery(target=target, ok=False, reason=scrub(reason, secrets=secrets), permanent=permanent, retry_after_s=retry_after_s)
+    said = scrub(reason, secrets=secrets)
+    return Delivery(target=target, ok=False, reason=said, permanent=permanent, unknown=unknown, retry_after_s=retry_after_s)
 
 
 def scrub(reason: str, *, secrets: Iterable[str | None]) -> str:

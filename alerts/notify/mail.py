@@ -17,21 +17,25 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email import policy
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import aiosmtplib
 import msgspec
 
 from alerts.notify.base import Limits, failed, scrub
-from alerts.notify.message import Message, as_resent, clean
+from alerts.notify.message import RESENT, Message, as_resent, clean, with_first_line
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Delivery
 
-__all__ = ["MailNotifier", "MailSettings", "compose"]
+__all__ = ["WIRE", "MailNotifier", "MailSettings", "compose"]
+
+# Folded at 78 characters, a subject of about that length would begin with an empty line, which mail programs show as a blank before it.
+WIRE: Final = policy.SMTP.clone(cte_type="7bit", max_line_length=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +118,9 @@ class MailNotifier:
         except aiosmtplib.SMTPNotSupported as error:
             return self._failed(f"the relay lacks what the settings ask for: {reason_of(error)}", permanent=True)
         except aiosmtplib.SMTPServerDisconnected as error:
-            return self._failed(f"the relay hung up, whether the mail arrived is unknown: {reason_of(error)}")
+            return self._failed(f"the relay hung up, whether the mail arrived is unknown: {reason_of(error)}", unknown=True)
         except TimeoutError:
-            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the mail arrived is unknown")
+            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the mail arrived is unknown", unknown=True)
         except (aiosmtplib.SMTPException, OSError) as error:
             return self._failed(reason_of(error))
         some = (
@@ -140,15 +144,19 @@ class MailNotifier:
         try:
             await client.connect()
             sender = _address(settings.sender, field_name="sender").addr_spec
-            outcome = await client.send_message(mail, sender=sender, recipients=[parseaddr(r)[1] for r in settings.recipients])
+            recipients = [parseaddr(r)[1] for r in settings.recipients]
+            if all(address.isascii() for address in (sender, *recipients)):
+                outcome = await client.sendmail(sender, recipients, mail.as_bytes(policy=WIRE))
+            else:  # needs a relay that says SMTPUTF8
+                outcome = await client.send_message(mail, sender=sender, recipients=recipients)
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # accepted is accepted, however the goodbye goes
                 await client.quit()
             return outcome
         finally:
             client.close()
 
-    def _failed(self, reason: str, *, permanent: bool = False) -> Delivery:
-        return failed(self.name, reason, permanent=permanent, secrets=(self._settings.password,))
+    def _failed(self, reason: str, *, permanent: bool = False, unknown: bool = False) -> Delivery:
+        return failed(self.name, reason, permanent=permanent, unknown=unknown, secrets=(self._settings.password,))
 
     def _partly(self, refused: dict[str, tuple[int, str]], *, none_accepted: bool = False) -> Delivery:
         """What to say when recipients were refused: those refused for now decide whether to try again."""
@@ -162,13 +170,18 @@ class MailNotifier:
 def compose(message: Message, settings: MailSettings, *, now: datetime, resend: bool = False) -> EmailMessage:
     """The mail as it travels: multipart/alternative, text first.
 
+    An update has the subject of what it updates, because some programs thread by that too, and its own as the first line of its text.
     Message-ID depends on the alert alone, so an attempt repeated is the same mail; only Date (from `now`, aware) differs.
     """
-    said = as_resent(message) if resend else message
+    said, subject = (as_resent(message) if resend else message), message.subject
+    if message.update and message.thread_subject:
+        subject = f"Re: {message.thread_subject}"
+        said = with_first_line(said, message.subject)
     mail = EmailMessage()
     mail["From"] = settings.sender
     mail["To"] = ", ".join(settings.recipients)
-    mail["Subject"] = clean(said.subject, limit=200)  # again: a message need not come from render
+    mark = f"{RESENT} " if said.resent and not subject.startswith(RESENT) else ""
+    mail["Subject"] = clean(f"{mark}{subject}", limit=200)  # again: a message need not come from render
     mail["Date"] = format_datetime(now.astimezone(UTC))
     mail["Message-ID"] = _provider_id(said, settings)
     root = f"<{said.thread_id}@{settings.domain}>"
@@ -177,6 +190,9 @@ def compose(message: Message, settings: MailSettings, *, now: datetime, resend: 
     mail["References"] = root
     mail["List-Id"] = f"<{settings.list_name}.{settings.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if said.unsubscribe_url is not None:
+        mail["List-Unsubscribe"] = f"<{said.unsubscribe_url}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Content-Language"] = said.language
     mail.set_content(said.text)
     mail.add_alternative(said.html, subtype="html")

@@ -9,22 +9,32 @@ in `plain_text` objects only, where nothing is a mention, a link or a format.
 import functools
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, tzinfo
+from html import escape
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import jinja2
 import msgspec
 
+from alerts.notify.blocks import blocks_of, escaped
 from groundswell.errors import SettingsError
+from groundswell.exports import alert_row
 from groundswell.records import Alert, Part, Quote
 
-__all__ = ["LANGUAGES", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "render"]
+__all__ = [
+    "ACTS", "COLOURS", "LANGUAGES", "QUOTE_CHARS", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "environment", "offset",
+    "render", "with_first_line", "words", "zone_of",
+]  # fmt: skip
 
 LANGUAGES: Final = ("en", "zh")
 RESENT: Final = "[resent]"
+ACTS: Final = ("acknowledge", "verdict", "settings")
+"""What a message may lead to beside the dossier: each a page of the board that shows first and records only what is sent from it."""
+
 SUBJECT_MAX: Final = 90  # characters that carry who, what, how much and when, "[resent] " included
 WHO_MIN: Final = 10  # a name is cut, never to less than this
 
@@ -52,6 +62,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     html: str  # a whole page without scripts, images or links other than the dossier's
     blocks: tuple[dict[str, Any], ...]  # Slack Block Kit; not to be changed
     fallback: str  # Slack's notification text, escaped for mrkdwn
+    sections: tuple[str, ...] = ()  # the message in pieces of plain text, for channels with cards; strangers' words among them
+    url: str = ""  # the dossier's, or the board's
+    open_label: str = ""  # what a button to it says
+    links: tuple[tuple[str, str], ...] = ()  # more of our own: (what it says, address)
+    severity: str = "low"
+    data: dict[str, Any] = {}  # the alert as other programs read it (groundswell/exports.py); not to be changed
+    parent_id: str | None = None  # an update: what the channel called the incident's first message on this target
+    thread_subject: str | None = None  # an update: the subject of the incident's first message; some mail programs thread by it
+    unsubscribe_url: str | None = None  # takes a POST that needs no login; only with a public address of the board
     resent: bool = False
 
 
@@ -106,6 +125,8 @@ def render(
     resend: bool = False,
     tz: str = "UTC",
     language: str = "en",
+    links: Mapping[str, str] = MappingProxyType({}),
+    because: str = "",
 ) -> Message:
     """Say an alert in all forms.
 
@@ -116,25 +137,36 @@ def render(
         resend: mark it as possibly seen before.
         tz: name of the reader's time zone, "Asia/Shanghai".
         language: "en" or "zh"; quotes stay in their own.
+        links: what the reader can do -> where, of ACTS; each opens a page, and nothing is recorded by opening it.
+        because: why this reader gets it, one line in their language.
 
     Raises:
         SettingsError: `base_url`, `tz` or `language` cannot be used.
     """
-    zone, phrases = _zone(tz), _phrases(language)
+    zone, phrases = zone_of(tz), words("phrases", language)
     url = f"{_base(base_url)}/alerts/{_identifier(alert.id)}"
     facts = _facts(alert, zone=zone, phrases=phrases, entity_name=entity_name)
     said = _say(alert, facts, zone=zone, phrases=phrases)
     said |= {"language": language, "url": url, "colon": "：" if language == "zh" else ": ", "colour": COLOURS[alert.severity]}
+    said["because"] = clean(because, limit=DOUBT_CHARS)
+    said["links"] = [(said["labels"][act], _base(links[act])) for act in ACTS if act in links]
+    sections, blocks = blocks_of(said)
     message = Message(
         message_id=f"{_identifier(alert.id)}.0",
         thread_id=f"{_identifier(alert.incident)}.root",
         update=alert.update,
         language=language,
         subject=said["subject"],
-        text=_environment().get_template("mail.txt.j2").render(m=said),
-        html=_environment().get_template("mail.html.j2").render(m=said),
-        blocks=_blocks(said),
-        fallback=_mrkdwn(said["subject"]),
+        text=environment().get_template("mail.txt.j2").render(m=said),
+        html=environment().get_template("mail.html.j2").render(m=said),
+        blocks=blocks,
+        fallback=escaped(said["subject"]),
+        sections=sections,
+        url=url,
+        open_label=said["labels"]["open"],
+        links=tuple(said["links"]),
+        severity=alert.severity,
+        data=alert_row(alert, {}, basis={}),
     )
     return as_resent(message) if resend else message
 
@@ -155,6 +187,12 @@ def as_resent(message: Message) -> Message:
         fallback=f"{RESENT} {message.fallback}",
         resent=True,
     )
+
+
+def with_first_line(message: Message, line: str) -> Message:
+    """The same message with a line above its text and its page."""
+    html = message.html.replace(_RESENT_PLACE, f"{_RESENT_PLACE}<p>{escape(line)}</p>", 1)
+    return msgspec.structs.replace(message, text=f"{line}\n{message.text}", html=html)
 
 
 def clean(text: str, *, limit: int = 300) -> str:
@@ -191,8 +229,8 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         p=_p_value(alert.p_ppt),
         window_s=alert.window_s,
         window=_window(opened, alert.window_s),
-        at=f"{opened:%H:%M} {_offset(opened)}",
-        until=f"{(until := _local(alert.known_until_ms, zone)):%Y-%m-%d %H:%M:%S} {_offset(until)}",
+        at=f"{opened:%H:%M} {offset(opened)}",
+        until=f"{(until := _local(alert.known_until_ms, zone)):%Y-%m-%d %H:%M:%S} {offset(until)}",
         stories=alert.stories,
         owners=alert.owners,
         owners_known=alert.owners_known,
@@ -238,8 +276,8 @@ def _local(ms: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(ms / 1000, tz=zone)
 
 
-def _offset(moment: datetime) -> str:
-    """`UTC`, `+08`, `+05:30`: an offset, because names such as CST are three zones."""
+def offset(moment: datetime) -> str:
+    """A moment's zone as it is shown: `UTC`, `+08`, `+05:30`: an offset, because names such as CST are three zones."""
     text = f"{moment:%z}"
     return "UTC" if text == "+0000" else text[:3] if text.endswith("00") else f"{text[:3]}:{text[3:5]}"
 
@@ -249,7 +287,7 @@ def _window(end: datetime, length_s: int) -> str:
     start = end.astimezone(ZoneInfo("UTC")) - timedelta(seconds=length_s)
     start = start.astimezone(end.tzinfo)
     shape = "%H:%M" if start.date() == end.date() else "%m-%d %H:%M"
-    return f"{start:{shape}}-{end:%H:%M} {_offset(end)}" if shape == "%H:%M" else f"{start:{shape}} - {end:{shape}} {_offset(end)}"
+    return f"{start:{shape}}-{end:%H:%M} {offset(end)}" if shape == "%H:%M" else f"{start:{shape}} - {end:{shape}} {offset(end)}"
 
 
 def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -> str:
@@ -315,41 +353,10 @@ def _quotes(evidence: list[Quote], phrases: Any, *, zone: tzinfo, opened: dateti
     return said
 
 
-# --- Slack ----------------------------------------------------------------------------------------------------------------------
-def _blocks(said: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Block Kit: everything that a stranger may have written is `plain_text`; only our own link is mrkdwn."""
-    labels = said["labels"]
-    lists = [f"{labels[key]}\n• " + "\n• ".join(said[name]) for key, name in (("why", "parts"), ("doubt", "doubts")) if said[name]]
-    quotes = [f"“{words}”\n{source}" for words, source in said["quotes"]]
-    sections = [f"{said['lead']}\n{said['share']}", *lists, "\n".join(quotes)]
-    link = f"<{said['url'].replace('&', '&amp;')}|{labels['open']}>  `{said['explain']}`"
-    return (
-        {"type": "header", "text": _plain(_clip(said["subject"], 140))},  # 150, less "[resent] "
-        *({"type": "section", "text": _plain(text)} for text in sections if text),
-        {"type": "section", "text": {"type": "mrkdwn", "text": link, "verbatim": True}},
-        {"type": "context", "elements": [_plain(line) for line in said["details"]]},
-    )
-
-
-def _plain(text: str) -> dict[str, Any]:
-    """A `plain_text` object without anything that some client might still take for a tag, a mention or an entity."""
-    text = re.sub(r"&(?=(amp|lt|gt|#\w+);)", "＆", text)
-    return {"type": "plain_text", "text": text.translate(_SLACK_PLAIN), "emoji": False}
-
-
-def _mrkdwn(text: str) -> str:
-    """Text for a field that Slack formats: entities for its three control characters, look-alikes for the rest."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_SLACK_FORMAT)
-
-
-_SLACK_PLAIN = str.maketrans({"<": "‹", ">": "›", "@": "＠"})
-_SLACK_FORMAT = str.maketrans({"@": "＠", "*": "∗", "_": "＿", "~": "∼", "`": "'", "|": "¦"})
-
-
 # --- small parts ----------------------------------------------------------------------------------------------------------------
 @functools.cache
-def _environment() -> jinja2.Environment:
-    """Phrases and text are plain, html escapes; a name that a template misspells is an error, not an empty string."""
+def environment() -> jinja2.Environment:
+    """The templates of messages: phrases and text are plain, html escapes; a misspelt name is an error, not an empty string."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -361,15 +368,25 @@ def _environment() -> jinja2.Environment:
 
 
 @functools.cache
-def _phrases(language: str) -> Any:
+def words(name: str, language: str) -> Any:
+    """The sentences of one language: "phrases" of alerts, or "delivery" of what is said around them.
+
+    Raises:
+        SettingsError: there is no such language.
+    """
     if language not in LANGUAGES:
         message = f"alerts.language: must be one of {', '.join(LANGUAGES)}, got {language!r}; set one of these for the target"
         raise SettingsError(message)
-    return _environment().get_template(f"phrases.{language}.j2").module
+    return environment().get_template(f"{name}.{language}.j2").module
 
 
 @functools.cache
-def _zone(tz: str) -> ZoneInfo:
+def zone_of(tz: str) -> ZoneInfo:
+    """A time zone by its name.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
     try:
         return ZoneInfo(tz)
     except (OSError, ValueError, LookupError) as error:

@@ -1,4 +1,4 @@
-"""Sends alerts to one Slack channel through an incoming webhook. The only file that knows Slack.
+"""Sends alerts to one Slack channel through an incoming webhook.
 
 Set-up, in this order:
   1. api.slack.com/apps, "Create New App", from scratch, in the bank's workspace.
@@ -8,11 +8,10 @@ Set-up, in this order:
   4. Behind a proxy: give it as `proxy`; the process's environment is not consulted.
 
 A webhook can neither edit nor thread: an update is a new message. The dossier is a plain link, because a button without an
-app behind it shows a warning sign to whoever presses it.
+app behind it shows a warning sign to whoever presses it. With a bot there are threads and, where allowed, buttons: slack_bot.py.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -22,21 +21,18 @@ from slack_sdk.errors import SlackClientError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from alerts.notify.base import Limits, failed
+from alerts.notify.blocks import FALLBACK_CHARS, HEADER_CHARS, TOTAL_CHARS, clamp
 from alerts.notify.message import Message, as_resent
+from alerts.notify.posts import RETRIED_STATUS, retry_after_s
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Delivery
 
-__all__ = ["SlackNotifier", "SlackSettings", "clamp"]
+__all__ = ["SILENT", "SlackNotifier", "SlackSettings"]
 
-BLOCKS_MAX = 50
-HEADER_CHARS, SECTION_CHARS, CONTEXT_CHARS, CONTEXT_ELEMENTS = 150, 3_000, 2_000, 10
-TOTAL_CHARS = 10_000  # undocumented: at about 13,200 over all blocks Slack refuses the message
-FALLBACK_CHARS = 4_000
-RETRIED_STATUS = frozenset({408, 425, 429})  # every other 4xx is an answer to what was sent, and will not change
 
 # The library logs each request, address included, wherever the root logger is at DEBUG.
-_SILENT = logging.getLogger("groundswell.notify.slack")
-_SILENT.setLevel(logging.WARNING)
+SILENT = logging.getLogger("groundswell.notify.slack")
+SILENT.setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,75 +86,27 @@ class SlackNotifier:
             async with aiohttp.ClientSession(timeout=limit) as session:
                 response = await self._client(session).send_dict(body)
         except TimeoutError:
-            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown")
+            return self._failed(f"no answer within {self._settings.timeout_s:g} s, whether the message arrived is unknown", unknown=True)
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
-            return self._failed(reason_of(error))
+            return self._failed(reason_of(error), unknown=not isinstance(error, aiohttp.ClientConnectorError))
         if response.status_code == 200 and response.body.strip() == "ok":
             return Delivery(target=self.name, ok=True, provider_id=_header(response.headers, "x-slack-req-id"))
-        retry_after_s = _seconds(_header(response.headers, "retry-after"))
+        wait_s = retry_after_s({key.lower(): value for key, value in response.headers.items()})
         permanent = 400 <= response.status_code < 500 and response.status_code not in RETRIED_STATUS
-        return self._failed(f"{response.status_code} {response.body}".strip(), permanent=permanent, retry_after_s=retry_after_s)
+        return self._failed(f"{response.status_code} {response.body}".strip(), permanent=permanent, retry_after_s=wait_s)
 
     def _client(self, session: aiohttp.ClientSession) -> AsyncWebhookClient:
         # Without its own retries: the library repeats a POST whose answer was lost, and the outbox would not know.
-        client = AsyncWebhookClient(self._settings.webhook_url, session=session, retry_handlers=[], logger=_SILENT)
+        client = AsyncWebhookClient(self._settings.webhook_url, session=session, retry_handlers=[], logger=SILENT)
         client.proxy = self._settings.proxy
         return client
 
-    def _failed(self, reason: str, *, permanent: bool = False, retry_after_s: float | None = None) -> Delivery:
+    def _failed(self, reason: str, *, permanent: bool = False, unknown: bool = False, retry_after_s: float | None = None) -> Delivery:
         address = self._settings.webhook_url
         secrets = (address, urlsplit(address).path, self._settings.proxy)
-        return failed(self.name, reason, permanent=permanent, retry_after_s=retry_after_s, secrets=secrets)
-
-
-def clamp(blocks: Sequence[dict[str, Any]], *, total_chars: int = TOTAL_CHARS) -> list[dict[str, Any]]:
-    """A copy of the blocks within every limit of Slack, documented or not.
-
-    Our link (the only mrkdwn) is never cut, because half a link is none; room is kept for it first. Plain text is cut from the
-    end of the message backwards and ends with an ellipsis; what has no room left goes.
-
-    >>> clamp([{"type": "section", "text": {"type": "plain_text", "text": "too long"}}], total_chars=4)
-    [{'type': 'section', 'text': {'type': 'plain_text', 'text': 'too…'}}]
-    """
-    links = [b for b in blocks if b.get("text", {}).get("type") == "mrkdwn"]
-    room = total_chars - sum(len(b["text"]["text"]) for b in links)
-    fitted: list[dict[str, Any]] = []
-    plain_left = BLOCKS_MAX - len(links)
-    for block in blocks:
-        if block in links:
-            fitted.append(block)
-            continue
-        block, used = _fit(block, room)
-        room -= used
-        if used and plain_left:
-            fitted.append(block)
-            plain_left -= 1
-    return fitted
-
-
-def _fit(block: dict[str, Any], room: int) -> tuple[dict[str, Any], int]:
-    """One block of plain text within its own limits and the room that is left; 0 characters used means leave it out."""
-    if block["type"] == "context":
-        elements = []
-        used = 0
-        for element in block["elements"][:CONTEXT_ELEMENTS]:
-            text = _cut(element["text"], min(CONTEXT_CHARS, room - used))
-            used += len(text)
-            elements += [{**element, "text": text}] if text else []
-        return {**block, "elements": elements}, used
-    text = _cut(block["text"]["text"], min(HEADER_CHARS if block["type"] == "header" else SECTION_CHARS, room))
-    return {**block, "text": {**block["text"], "text": text}}, len(text)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…" if limit > 1 else ""
+        return failed(self.name, reason, permanent=permanent, unknown=unknown, retry_after_s=retry_after_s, secrets=secrets)
 
 
 def _header(headers: Any, name: str) -> str | None:
     """A header's value, however the server spelt its name; None without it."""
     return next((str(value) for key, value in headers.items() if key.lower() == name), None)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Retry-After in seconds; None for anything else, such as a date."""
-    return float(text) if text is not None and text.isascii() and text.isdigit() else None

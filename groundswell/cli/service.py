@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundswell.cli import channels
 from groundswell.cli import options as o
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
-    from alerts.notify.base import Notifier
     from groundswell.metrics import Metrics
     from groundswell.probes import Probes
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from stream.shells.canaries import CanaryWatch
-    from stream.shells.sender import Sender
 
 
 @click.command()
@@ -47,8 +46,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     settings, probes = _service_settings(), Probes()
     store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings, probes)
     log_path = Path(settings.data.dir) / "live.log"
-    notifiers = _notifiers(settings)
-    sender = _sender(settings, store, notifiers)
+    notifiers, sender = channels.settings_notifiers(settings), channels.sender(settings, store)
 
     async def work() -> None:
         from ingest.fetch import Fetcher
@@ -65,7 +63,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
                 LocalLog(log_path),
                 instruments,
                 crawler,
-                notifiers,
+                channels.alert_targets(settings),
                 sender,
                 clock,
                 lookout,
@@ -171,7 +169,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
         log_format=settings.log.format,
     )
     if run_name == LIVE_RUN:
-        start(Watchdog(store, run_name, _notifiers(settings), settings.board.base_url, SystemClock()))
+        start(Watchdog(store, run_name, channels.settings_notifiers(settings), settings.board.base_url, SystemClock()))
     names: Any = [name.strip() for name in agents.split(",") if name.strip()]
     report = supervisor_report(store, f"{os.uname().nodename}, {run_name}")
     sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes, report=report))
@@ -192,15 +190,16 @@ def desk(run_name: str, store_url: str | None) -> None:
 
     settings, probes = _service_settings(), Probes()
     store, live, metrics = o.open_store(store_url), run_name == LIVE_RUN, _metrics(settings, probes)
-    notifiers = _notifiers(settings) if live else {}
-    sender = _sender(settings, store, notifiers)
+    notifiers = channels.settings_notifiers(settings) if live else {}
+    sender = channels.sender(settings, store) if live else None
+    targets = channels.alert_targets(settings) if live else ()
     instruments = o.instruments()
     in_force = instruments.in_force(run_name)
     lookout = Lookout(store, run_name, notifiers, settings.board.base_url, SystemClock(), metrics=metrics, in_force=in_force)
     canaries, stopped = _canaries(settings, store, metrics), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    found = DeskWorker(store, run_name, instruments, f"{os.uname().nodename}:{os.getpid()}", tuple(sorted(notifiers)))
+    found = DeskWorker(store, run_name, instruments, f"{os.uname().nodename}:{os.getpid()}", targets)
     probes.is_ready()
     with _announced(settings, "desk", run=run_name), asyncio.Runner() as runner:
         while not stopped.is_set():
@@ -209,25 +208,33 @@ def desk(run_name: str, store_url: str | None) -> None:
             decided = found.step()
             if decided is not None:
                 metrics.observe_decided(found.closed_tick, decided, seconds=time.monotonic() - began_s)
-            if live:
+            if sender is not None:
                 metrics.observe_deliveries(runner.run(sender.send_due()))
                 runner.run(lookout.look())
                 runner.run(canaries.look())
             if decided is None:
                 stopped.wait(0.5)
+        if sender is not None:
+            runner.run(sender.close())
 
 
 # --- what the commands above are made of ------------------------------------------------------------------------------------
 def _service_settings(*, kafka: bool = False) -> "Settings":
     from groundswell.logs import set_up_logs
-    from groundswell.settings import secrets_of
 
     settings = o.settings()
-    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=secrets_of(settings))
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=_secrets(settings))
     if kafka and not settings.kafka.bootstrap:
         message = "kafka.bootstrap is not set: write GROUNDSWELL_KAFKA_BOOTSTRAP=HOST:PORT, or use `groundswell run`, which needs no Kafka"
         raise UsageError(message)
     return settings
+
+
+def _secrets(settings: "Settings") -> tuple[str, ...]:
+    """What no line of the log may show."""
+    from groundswell.settings import secrets_of
+
+    return (*secrets_of(settings), *channels.secrets_of_routes(settings))
 
 
 async def _beat(probes: "Probes", stop: asyncio.Event) -> None:
@@ -295,7 +302,6 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, met
     """The crawler, and what listens for sources that push; None where there are none."""
     from groundswell.clock import SystemClock
     from groundswell.logs import set_up_logs
-    from groundswell.settings import secrets_of
     from ingest.canary import Canaries
     from ingest.catalogue import load_catalogue
     from ingest.crawler import Crawler
@@ -307,7 +313,7 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, met
     sources, clock = load_catalogue(settings.catalogue.extra), SystemClock()
     kinds = {source.name: type_of(source) for source in sources}
     known = (os.environ.get(variable, "") for kind in kinds.values() for variable in kind.secret_variables())
-    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=[*secrets_of(settings), *filter(None, known)])
+    set_up_logs(level=settings.log.level, format=settings.log.format, secrets=[*_secrets(settings), *filter(None, known)])
     pushing = [source for source in sources if isinstance(kinds[source.name], Webhook)]
     asked = [source for source in sources if source not in pushing]
     memory = Memory(Path(settings.data.dir) / "crawler.db")
@@ -321,44 +327,6 @@ def _crawler(settings: "Settings", *, sink: Any, fetcher: Any, parsers: Any, met
     return crawler, Receiver(pushing, hand_over=crawler.hand_over, memory=memory, clock=clock, host=place.host, port=place.port)
 
 
-def _notifiers(settings: "Settings") -> dict[str, "Notifier"]:
-    """The console, and whatever else is configured."""
-    from alerts.notify.console import ConsoleNotifier
-
-    found: dict[str, Notifier] = {"console": ConsoleNotifier("console", sys.stdout)}
-    if settings.mail.host:
-        found["mail"] = _mail(settings, settings.mail.recipients)
-    if settings.slack.webhook_url:
-        found["slack"] = _slack(settings.slack.webhook_url)
-    return found
-
-
-def _mail(settings: "Settings", recipients: tuple[str, ...]) -> "Notifier":
-    """Mail to some people by the relay of the settings."""
-    from alerts.notify.mail import MailNotifier, MailSettings
-
-    m = settings.mail
-    return MailNotifier(
-        "mail",
-        MailSettings(
-            host=m.host,
-            port=m.port,
-            security=m.tls,
-            username=m.username or None,
-            password=m.password or None,
-            sender=m.sender,
-            recipients=recipients,
-            timeout_s=m.timeout_s,
-        ),
-    )
-
-
-def _slack(webhook_url: str) -> "Notifier":
-    from alerts.notify.slack import SlackNotifier, SlackSettings
-
-    return SlackNotifier("slack", SlackSettings(webhook_url=webhook_url))
-
-
 def _canaries(settings: "Settings", store: "Store", metrics: "Metrics") -> "CanaryWatch":
     """What watches for canaries; without test addresses nobody is mailed of them."""
     from groundswell.clock import SystemClock
@@ -366,17 +334,10 @@ def _canaries(settings: "Settings", store: "Store", metrics: "Metrics") -> "Cana
 
     c, targets = settings.canary, dict[str, Any]()
     if c.mail_to and settings.mail.host:
-        targets["mail"] = _mail(settings, c.mail_to)
+        targets["mail"] = channels.mail("mail", settings, c.mail_to)
     if c.slack_webhook_url:
-        targets["slack"] = _slack(c.slack_webhook_url)
+        targets["slack"] = channels.slack_webhook("slack", c.slack_webhook_url)
     return CanaryWatch(store, LIVE_RUN, c.every_s * 1_000, targets, settings.board.base_url, SystemClock(), metrics)
-
-
-def _sender(settings: "Settings", store: "Store", notifiers: dict[str, "Notifier"]) -> "Sender":
-    from groundswell.clock import SystemClock
-    from stream.shells.sender import Sender
-
-    return Sender(store, LIVE_RUN, notifiers, settings.board.base_url, o.company_names(), SystemClock().now_ms)
 
 
 @click.command()
@@ -394,6 +355,15 @@ def doctor(form: str, output: str | None) -> None:
     def rules() -> str:
         return f"hash {o.instruments().rules.hash}"
 
+    def routes() -> str:
+        chosen = o.settings()
+        if not chosen.routes.path:
+            return "no file: every alert to the targets of the settings"
+        from stream.shells.routes_file import load
+
+        found, targets = load(Path(chosen.routes.path), lambda read: channels.routed_notifiers(chosen, read))
+        return f"{len(found.reader)} readers, {len(targets)} targets"
+
     def sources() -> str:
         from ingest.catalogue import load_catalogue
 
@@ -404,6 +374,7 @@ def doctor(form: str, output: str | None) -> None:
     rooms = [
         Probe("model", model, "install again; a bundle of your own: python -m models.train_linear"),
         Probe("rules", rules, "correct the file that rules.path names"),
+        Probe("routes", routes, "correct the file that routes.path names"),
         Probe("sources", sources, "correct the files that catalogue.extra names"),
     ]
     found = checks(o.settings(), rooms=rooms)

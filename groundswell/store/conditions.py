@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
-Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool", "desk", "crawler", "canary"]
+Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool", "desk", "crawler", "canary", "routes", "dead_letters"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TITLES: Final[dict[Kind, str]] = {
     "crash_loop": "workers crash again and again",
@@ -24,6 +24,8 @@ TITLES: Final[dict[Kind, str]] = {
     "desk": "the desk has stopped",
     "crawler": "no source is polled",
     "canary": "a canary is missing",
+    "routes": "the routes file has a mistake",
+    "dead_letters": "messages were given up",
 }
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
@@ -35,6 +37,8 @@ HEADINGS: Final[dict[Kind, str]] = {
     "desk": "the-desk-has-stopped",
     "crawler": "no-source-is-polled",
     "canary": "a-canary-is-missing",
+    "routes": "the-routes-file-has-a-mistake",
+    "dead_letters": "a-message-was-not-delivered",
 }
 """Kind -> its place in docs/runbook.md."""
 

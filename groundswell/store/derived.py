@@ -74,8 +74,8 @@ def insert_alert(store: Store, connection: Connection, run: str, alert: Alert, *
         "opened_ms": alert.opened_ms, "tick": alert.opened_ms // TICK_MS - 1, "severity": alert.severity, "body": canonical(alert),
     }  # fmt: skip
     store.insert(connection, t.alerts, [row], keep=False)
-    due = {"run": run, "alert_id": alert.id, "state": "due", "attempts": 0, "next_ms": 0, "reason": None, "provider_id": None}
-    store.insert(connection, t.outbox, [due | {"target": target} for target in targets])
+    due = {"run": run, "alert_id": alert.id, "state": "due", "attempts": 0, "next_ms": 0, "reason": None, "provider_id": None, "how": "now"}
+    store.insert(connection, t.outbox, [due | {"target": target, "digest": None, "shown": None} for target in targets])
 
 
 # --- reading back ------------------------------------------------------------------------------------------------------

@@ -236,11 +236,14 @@ outbox = Table(
     _key("run"),
     _key("alert_id"),
     _key("target"),
-    _text("state"),  # due, attempted, sent, failed
+    _text("state"),  # of store.outbox.STATES
     Column("attempts", Integer, nullable=False),
     _int("next_ms"),  # not before (wall time)
     _text("reason", nullable=True),
     _text("provider_id", nullable=True),
+    Column("how", Text, nullable=False, server_default="now"),  # now, digest or escalation
+    _text("digest", nullable=True),  # the one message that several rows go out in
+    _text("shown", nullable=True),  # what a first message was last amended to say
 )
 
 versions = Table("versions", metadata, _key("kind"), _key("hash"), Column("content", LargeBinary, nullable=False))

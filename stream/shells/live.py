@@ -7,11 +7,10 @@ Three loops, each with its own connection to the log; whichever fails ends the p
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from alerts.notify.base import Notifier
 from groundswell.clock import Clock
 from groundswell.local_log import LocalLog
 from groundswell.logs import logger
@@ -42,7 +41,7 @@ class Live:
         log: the raw log, for the pipeline's own reading and punctuations; the crawler has another connection.
         instruments: model, rules and catalogue in force.
         crawler: what fills the log; None where another process does.
-        notifiers: by target name; every alert goes to each.
+        targets: what is written into the outbox for each alert.
         sender: what sends the outbox.
         clock: the wall clock.
         lookout: what watches the installation; None in a rehearsal.
@@ -55,7 +54,7 @@ class Live:
     log: LocalLog
     instruments: Instruments
     crawler: Crawler | None
-    notifiers: Mapping[str, Notifier]
+    targets: Sequence[str]
     sender: Sender
     clock: Clock
     lookout: Lookout | None = None
@@ -67,7 +66,7 @@ class Live:
         """Run until `stop` is set, or until a loop fails."""
         open_run(self.store, LIVE_RUN, kind="live", instruments=self.instruments)
         pipeline = await asyncio.to_thread(
-            EmbeddedPipeline, self.store, self.log, LIVE_RUN, self.instruments, targets=tuple(sorted(self.notifiers)), metrics=self.metrics
+            EmbeddedPipeline, self.store, self.log, LIVE_RUN, self.instruments, targets=tuple(self.targets), metrics=self.metrics
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pipeline(pipeline, stop))
@@ -103,6 +102,7 @@ class Live:
             if self.canaries:
                 await self.canaries.look()
             await _pause(stop, SEND_S)
+        await self.sender.close()
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

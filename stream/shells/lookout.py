@@ -23,9 +23,10 @@ from groundswell.errors import GroundswellError, reason_of
 from groundswell.local_log import LocalLog
 from groundswell.logs import logger
 from groundswell.metrics import Metrics
-from groundswell.names import TICK_MS
+from groundswell.names import DAY_MS, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import Condition, end, hold, open_conditions, settle, told
+from groundswell.store.outbox import dead_letters
 from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
 from stream.shells.gauges import StoreGauges
@@ -45,6 +46,9 @@ UNPOLLED_MS: Final = 7_200_000
 BALANCE_EVERY_MS: Final = 60_000
 BALANCE_COST: Final = 20
 """The balance reads every row of the run: it is made once a minute, but only after this many times as long as it took."""
+
+DEAD_LETTERS_MS: Final = 7 * DAY_MS
+"""How long a message that was given up is reported."""
 
 _log = logger("groundswell.lookout")
 
@@ -105,11 +109,13 @@ class Lookout:
             until_ms = closed_ms(connection, self.run)
             dropping = dropping_sources(connection, self.run, until_ms=until_ms or 0)
             unpolled = nobody_polls(connection, now_ms=now_ms)
+            given_up = dead_letters(connection, self.run, since_ms=now_ms - DEAD_LETTERS_MS)
             if self._gauges is not None:
                 self._gauges.read(connection, until_ms=until_ms)
         settle(self.store, "drops", dropping, now_ms=now_ms)
         settle(self.store, "behind", behind(self.run, until_ms, now_ms=now_ms), now_ms=now_ms)
         settle(self.store, "crawler", unpolled, now_ms=now_ms)
+        settle(self.store, "dead_letters", given_up, now_ms=now_ms)
         if self.metrics is not None:
             self.metrics.observe_look(time.monotonic() - began_s)
         with self.store.read() as connection:

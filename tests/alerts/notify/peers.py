@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 class Relay:
     """What the relay answers, and what it got."""
 
-    data: str = "250 2.0.0 queued"  # the answer to the mail's text; "drop" hangs up, "hang" never answers
+    data: str = "250 2.0.0 queued"  # to the mail's text; "drop" hangs up, "250 kept, then drop" keeps it first, "hang" says nothing
     recipients: dict[str, str] = field(default_factory=dict)  # answers that differ from 250
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
@@ -43,7 +43,9 @@ class Relay:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         if self.data == "hang":
             await self.released.wait()
-        if self.data == "drop":
+        if self.data == "250 kept, then drop":
+            self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        if self.data in ("drop", "250 kept, then drop"):
             server.transport.abort()
             return "250 nobody hears this"
         if self.data.startswith("250"):

@@ -74,6 +74,19 @@ def test_updates_stand_in_the_thread_of_the_incident() -> None:
     assert update["Message-ID"] == f"<{'b' * 16}.0@bank.example>"
 
 
+def test_an_update_has_the_subject_of_what_it_updates_and_says_its_own_first() -> None:
+    first = a_message()
+    update = msgspec.structs.replace(a_message(id="b" * 16, update=1, statistic=28), thread_subject=first.subject)
+    mail, again = compose(update, settings(), now=NOW), compose(update, settings(), now=NOW, resend=True)
+    assert mail["Subject"] == f"Re: {first.subject}"
+    assert again["Subject"] == f"[resent] Re: {first.subject}"
+    text, html = mail.iter_parts()
+    assert text.get_content().startswith(f"{update.subject}\n{update.text[:20]}")
+    assert f"<p>{update.subject}</p>" in html.get_content()
+    assert again.get_content_type() == "multipart/alternative"
+    assert next(again.iter_parts()).get_content().startswith(f"{update.subject}\n[resent] ")
+
+
 def test_the_same_attempt_at_another_time_differs_in_its_date_alone() -> None:
     def headers(now: datetime) -> dict[str, str]:
         mail = compose(a_message(), settings(), now=now)
@@ -105,6 +118,22 @@ async def test_a_hostile_subject_that_did_not_come_from_render_injects_nothing(s
     assert set(again.keys()) == set(compose(a_message(), settings(), now=NOW).keys())
     assert relay.envelopes == [("groundswell@bank.example", [ANALYST])]
     assert "\n" not in again["Subject"]
+
+
+@pytest.mark.parametrize("length", [60, 68, 69, 70, 75, 90])
+async def test_a_subject_of_any_length_arrives_as_it_was_written(length: int) -> None:
+    subject = "[HIGH] a bank: 14 negative stories in an hour, eight times as many as normal (05:26 UTC), and so on"[:length].rstrip()
+    async with a_relay(Relay()) as relay:
+        await send(relay, message=msgspec.structs.replace(a_message(), subject=subject))
+    assert relay.mails[0]["Subject"] == subject
+
+
+def test_one_click_unsubscribing_is_offered_only_where_it_would_work() -> None:
+    without = compose(a_message(), settings(), now=NOW)
+    assert "List-Unsubscribe" not in without
+    message = msgspec.structs.replace(a_message(), unsubscribe_url="https://gs.bank.example/l/abc")
+    mail = compose(message, settings(), now=NOW)
+    assert (mail["List-Unsubscribe"], mail["List-Unsubscribe-Post"]) == ("<https://gs.bank.example/l/abc>", "List-Unsubscribe=One-Click")
 
 
 # --- what the relay answers ------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from alerts.notify.blocks import TOTAL_CHARS, clamp
 from alerts.notify.message import Message, render
-from alerts.notify.slack import TOTAL_CHARS, SlackNotifier, SlackSettings, clamp
+from alerts.notify.slack import SlackNotifier, SlackSettings
 from groundswell.errors import SettingsError
 from groundswell.records import Delivery
 from tests.alerts.alert_factory import an_alert

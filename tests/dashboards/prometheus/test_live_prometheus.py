@@ -28,8 +28,9 @@ from ingest.sink import LocalLogSink
 from stream.shells.instruments import load_instruments
 from stream.shells.live import Live
 from stream.shells.lookout import Lookout, supervisor_report
-from stream.shells.sender import Sender
+from stream.shells.sender import Fixed, Sender
 from stream.shells.supervisor import run_workers
+from stream.shells.voice import Voice
 from stream.shells.worker import EXIT_CRASH_LOOP, AgentName, WorkerSettings
 from tests.ingest.publisher import answer, publishing, rss
 from tests.peers import free_port
@@ -109,9 +110,9 @@ def live_pipeline(store: Store, folder: Path, metrics: Metrics) -> Iterator[None
                 crawler = Crawler([source], sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics)
                 made = load_instruments(use="linear")
                 lookout = Lookout(store, LIVE_RUN, {}, "http://127.0.0.1", clock, metrics=metrics, in_force=made.in_force(LIVE_RUN))
-                sender = Sender(store, LIVE_RUN, {}, "http://127.0.0.1", str, clock.now_ms)
+                sender = Sender(store, LIVE_RUN, Fixed({}), Voice("http://127.0.0.1", str), clock.now_ms)
                 ready.set()
-                await Live(store, reading, made, crawler, {}, sender, clock, lookout, metrics).run(stop)
+                await Live(store, reading, made, crawler, (), sender, clock, lookout, metrics).run(stop)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
     thread.start()

@@ -20,7 +20,8 @@ from ingest.memory import Memory
 from ingest.sink import LocalLogSink
 from stream.shells.instruments import load_instruments
 from stream.shells.live import Live
-from stream.shells.sender import Sender
+from stream.shells.sender import Fixed, Sender
+from stream.shells.voice import Voice
 from tests.ingest.publisher import answer, publishing, rss
 
 TITLES = (
@@ -38,8 +39,8 @@ async def test_a_feed_becomes_scores_and_metrics_and_time_goes_on_while_it_is_qu
             source = Source(name="wire", owner="wire", url=f"{publisher.url}/feed", allow_private=True)
             sink = LocalLogSink(writing, clock=clock)
             crawler = Crawler([source], sink=sink, memory=memory, fetcher=fetcher, clock=clock, metrics=metrics)
-            sender = Sender(store, LIVE_RUN, {}, "http://127.0.0.1", str, clock.now_ms)
-            live = Live(store, reading, load_instruments(use="linear"), crawler, {}, sender, clock, metrics=metrics)
+            sender = Sender(store, LIVE_RUN, Fixed({}), Voice("http://127.0.0.1", str), clock.now_ms)
+            live = Live(store, reading, load_instruments(use="linear"), crawler, (), sender, clock, metrics=metrics)
             stop = asyncio.Event()
             task = asyncio.create_task(live.run(stop))
             async with asyncio.timeout(60):

@@ -18,11 +18,14 @@ from groundswell.metrics import BALANCE_TERMS, Metrics
 from groundswell.records import Delivery, Drop, Position
 from groundswell.store import schema as t
 from groundswell.store.conditions import open_conditions
+from groundswell.store.derived import insert_alert
 from groundswell.store.facts import write_intake
+from groundswell.store.outbox import put_back
 from groundswell.store.store import Store
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.lookout import BALANCE_EVERY_MS, BEHIND_MS, LOOK_EVERY_MS, Lookout, supervisor_report
 from tests import builders as b
+from tests.alerts.alert_factory import an_alert
 
 RUN = "live"
 
@@ -149,3 +152,15 @@ def test_a_supervisor_whose_store_is_away_goes_on(tmp_path: Path, caplog: pytest
     supervisor_report(store, "host")("crash_loop", "reason")
 
     assert "the condition could not be stored" in caplog.text
+
+
+def test_a_message_that_was_given_up_is_told_by_its_target_and_ends_when_it_is_put_back(scene: Scene) -> None:
+    with scene.store.write() as connection:
+        insert_alert(scene.store, connection, RUN, an_alert(opened_ms=b.T0_MS + 600_000), targets=("mail:anna",))
+    assert scene.look() == []
+    with scene.store.write() as connection:
+        connection.execute(t.outbox.update().values(state="failed", attempts=1, reason="550 no such user"))
+    assert scene.look() == [("dead_letters", "mail:anna")]
+    assert scene.mail.subjects == ["[operations] messages were given up: mail:anna"]
+    put_back(scene.store, RUN, an_alert().id)
+    assert scene.look() == []

@@ -19,7 +19,8 @@ from ingest.demo_archive import SMALL_DEMO
 from stream.shells import demo
 from stream.shells.canaries import CanaryWatch
 from stream.shells.lookout import Lookout
-from stream.shells.sender import Sender
+from stream.shells.sender import Fixed, Sender
+from stream.shells.voice import Voice
 
 CRAWLER: Final = "an archive is not polled: test_polls_are_counted"
 CANARY: Final = "an archive has none: test_a_canary_reaches_desk_and_mailbox_and_is_stored_with_how_long_it_took"
@@ -55,7 +56,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[set[str], 
     put_into_outbox(played.store)
     clock = ManualClock((played.log.last_known_ms() or 0) + 600_000)
     console = {"console": ConsoleNotifier("console", io.StringIO())}
-    sender = Sender(played.store, demo.RUN, console, "http://127.0.0.1", str, clock.now_ms)
+    sender = Sender(played.store, demo.RUN, Fixed(console), Voice("http://127.0.0.1", str), clock.now_ms)
     metrics.observe_deliveries(asyncio.run(sender.send_due()))
     in_force = played.instruments.in_force(demo.RUN)
     asyncio.run(Lookout(played.store, demo.RUN, {}, "http://127.0.0.1", clock, played.log, metrics, in_force).look())
