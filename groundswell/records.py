@@ -17,6 +17,9 @@ KnownBasis = Literal["recorded", "claimed", "assumed"]
 Outcome = Literal["scored", "duplicate", "edited", "dropped"]
 AlertKind = Literal["surge", "amplification", "sighting", "slow_burn", "late", "blind", "model_shift"]
 Severity = Literal["low", "medium", "high"]
+Act = Literal["acknowledge", "assign", "snooze", "mute_story", "comment", "resolve", "reopen"]
+VerdictWord = Literal["true", "false", "old_news", "wrong_company", "wrong_topic", "duplicate"]
+Corrected = Literal["sentiment", "company", "topic"]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):
@@ -324,3 +327,52 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     permanent: bool = False  # trying again cannot help
     provider_id: str | None = None
+
+
+# --- 5. what people do and say ------------------------------------------------------------------------------------------------
+# Written once, never changed: what is wrong is said anew. Times are wall times. Names are those of the people who work here.
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody did about an incident."""
+
+    incident: str
+    at_ms: int
+    who: str  # 1 to 200 characters
+    what: Act
+    alert: str | None = None  # the newest one of the incident when this was recorded; None: the store fills it in
+    assignee: str | None = None  # assign: to whom
+    until_ms: int | None = None  # snooze: until then; None: until the incident's next update
+    story: str | None = None  # mute_story: which; None: whatever the incident is about
+    note: str = ""  # comment: what was said; else why; at most 2,000 characters
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody says of an alert; a later one of the same person counts in its place."""
+
+    alert: str
+    at_ms: int
+    who: str
+    word: VerdictWord
+    note: str = ""
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What somebody says is wrong with the reading of one document. Facts carry no run, and neither does this."""
+
+    document_id: str
+    at_ms: int
+    who: str
+    what: Corrected
+    value: str  # the right sentiment or topic (one of names.TOPICS); company: the entity id that the text is not about
+    content_hash: str = ""  # of the text that was read; empty: the store fills in the newest
+    note: str = ""
+
+
+class Miss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That somebody expected an alert and got none."""
+
+    name: str  # a company, a topic or a series, as it was said
+    moment_ms: int  # known time at which the alert was expected
+    at_ms: int  # when this was said
+    who: str
+    note: str = ""
+    gate: str = ""  # what stopped it, as why-not said then

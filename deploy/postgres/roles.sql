@@ -14,8 +14,8 @@
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
---     groundswell_board    `groundswell board`, `series`, `alerts`, `explain`: reads
---     groundswell_people   `groundswell board` with accounts: reads those too, and writes what people do
+--     groundswell_board    `groundswell board` without accounts, `series`, `alerts`, `explain`: reads
+--     groundswell_people   `groundswell board` with accounts, and whoever acknowledges or judges: adds what people do and say, changes none
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
@@ -81,13 +81,14 @@ BEGIN
             ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),
             ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
             ('groundswell_keeper', 'INSERT', ARRAY['audit']),
+            ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
-                'people', 'readers'])
+                'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

@@ -2,7 +2,8 @@
 
 Facts (documents, scores) carry no run. Everything derived carries one: live, a backfill, a rehearsal. Integers are
 64-bit; times are `_ms` since 1970 UTC or ticks of names.TICK_MS; `body` columns hold canonical JSON of the record named
-in the comment. Rows of facts, increments, stories and candidates are written once and never updated.
+in the comment. Rows of facts, increments, stories, candidates, and of what people do and say, are written once and never
+updated.
 """
 
 from typing import Any
@@ -310,8 +311,66 @@ readers = Table(
 audit = Table("audit", metadata, _key("at_ms", BigInteger), _key("entry"), _text("who"), _text("place"), _text("what"), _text("detail"))
 """Who did what, and from where. Rows are only ever added."""
 
+actions = Table(
+    "actions",
+    metadata,
+    _key("run"),
+    _key("action_id"),  # hash of its content: the same thing twice is one row
+    _text("incident"),
+    _int("at_ms"),
+    _text("who"),
+    _text("what"),
+    _text("alert", nullable=True),
+    _text("assignee", nullable=True),
+    _int("until_ms", nullable=True),
+    _text("story", nullable=True),
+    _text("note"),
+)
+Index("actions_incident", actions.c.run, actions.c.incident)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _key("run"),
+    _key("verdict_id"),
+    _text("alert"),
+    _int("at_ms"),
+    _text("who"),
+    _text("word"),
+    _text("note"),
+)
+Index("verdicts_alert", verdicts.c.run, verdicts.c.alert)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    _key("correction_id"),
+    _text("document_id"),
+    _text("content_hash"),
+    _int("at_ms"),
+    _text("who"),
+    _text("what"),
+    _text("value"),
+    _text("note"),
+)
+"""What people say is wrong with the reading of a document: labels for the next model. No run, as documents have none."""
+Index("corrections_document", corrections.c.document_id)
+
+misses = Table(
+    "misses",
+    metadata,
+    _key("run"),
+    _key("miss_id"),
+    _text("name"),
+    _int("moment_ms"),
+    _int("at_ms"),
+    _text("who"),
+    _text("note"),
+    _text("gate"),
+)
+
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    blind_spans, canaries, in_force, candidates, decisions, incidents, alerts, outbox, runs,
+    blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

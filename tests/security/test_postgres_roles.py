@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -16,15 +16,21 @@ from deploy.kafka import secure
 from groundswell.clock import ManualClock
 from groundswell.errors import DependencyError
 from groundswell.names import TICK_MS
+from groundswell.records import Action, Correction, Miss, Verdict
 from groundswell.store import schema as t
 from groundswell.store.accounts import Person, Reader, add_person, anybody, keep_reader
+from groundswell.store.actions import record_action, record_correction, record_miss, record_verdict
 from groundswell.store.audit import Entry, note
 from groundswell.store.conditions import open_conditions
+from groundswell.store.derived import insert_alert
+from groundswell.store.facts import write_intake
 from groundswell.store.store import HEAD, Store
 from ingest.spool_report import SpoolReport
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.publish import publish_archive
 from stream.shells.topics import prepare_run
+from tests.alerts.alert_factory import an_alert
+from tests.builders import a_document
 from tests.kafka_run import embedded_rows, kafka_run, rows_of
 from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
@@ -112,6 +118,26 @@ def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> N
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
         may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
+    keeper, store = opened("keeper"), opened("people")
+    alert, document, by = an_alert(), a_document(), dict[str, Any](at_ms=1, who="ana")
+    with keeper.write() as connection:
+        insert_alert(keeper, connection, RUN, alert, targets=[])
+        write_intake(keeper, connection, RUN, admissions=[], documents=[document])
+    with store.write() as connection:
+        assert record_action(connection, RUN, Action(incident=alert.incident, what="acknowledge", **by))
+        assert record_verdict(connection, RUN, Verdict(alert=alert.id, word="true", **by))
+        assert record_correction(connection, Correction(document_id=document.document_id, what="sentiment", value="neutral", **by))
+        assert record_miss(connection, RUN, Miss(name="Linlan Bank", moment_ms=1, **by))
+    said = {t.actions, t.verdicts, t.corrections, t.misses}
+    for table in t.metadata.sorted_tables:
+        may_not(store, f"DELETE FROM {table.name}")
+        if table is not t.readers:
+            may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
+        if table not in said | {t.readers, t.audit}:
+            may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
 
 
 @pytest.mark.parametrize("part", ["board", "worker", "desk", "crawler"])

@@ -8,7 +8,7 @@ from alembic import op
 from groundswell.store import schema as t
 
 revision = "0010"
-down_revision = "0005"
+down_revision = "0006"
 
 _STAYS = "CREATE TRIGGER audit_{verb}_refused BEFORE {verb} ON audit BEGIN SELECT RAISE(ABORT, 'audit: rows are only ever added'); END"
 _HIDE = """
