@@ -124,11 +124,14 @@ def test_an_unchanged_page_is_answered_without_its_body_and_a_changed_one_is_sen
     fill(store, None)
     with served(create_app(store, run="r", log=None, now_ms=lambda: END_MS)) as board:
         first = board.get("/")
-        again = board.get("/", If_None_Match=first.headers["etag"])
+        browser = {"Cookie": first.headers["set-cookie"].partition(";")[0], "If_None_Match": first.headers["etag"]}
+        again = board.get("/", **browser)
+        another = board.get("/", If_None_Match=first.headers["etag"])
         close(store, "r", until_ms=END_MS + HOUR_MS, next_offset=600)
-        later = board.get("/", If_None_Match=first.headers["etag"])
+        later = board.get("/", **browser)
     store.close()
     assert (again.status, again.body) == (304, b"")
+    assert another.status == 200, "its forms are bound to another browser"
     assert later.status == 200
     assert "2026-03-10 13:00:00 UTC" in later.text
 
