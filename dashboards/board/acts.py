@@ -3,7 +3,7 @@
 Every one ends with a redirect to a page that says that it took, read back from the store.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -70,7 +70,7 @@ def judge(request: Request, form: Form) -> Response:
             alert=alert.id, at_ms=now_ms, who=visitor.name or "", word=cast("VerdictWord", word), note=form.get("note", "").strip()
         )
         record_verdict(connection, run, said)
-        _note(request, connection, f"verdict {word}", f"alert {alert.id}", at_ms=now_ms)
+        _note(request, connection, "verdict", f"{word}, alert {alert.id}", at_ms=now_ms)
     return see_other(f"/alerts/{alert.id}?done={now_ms}#act")
 
 
@@ -79,6 +79,9 @@ def correct(request: Request, form: Form) -> Response:
     state, visitor = state_of(request), visitor_of(request)
     now_ms = state.now_ms()
     what, _, value = form.get("is", "").partition(":")
+    if what not in get_args(Corrected):
+        reason = f"correction of {what[:20]!r}: it is one of {', '.join(get_args(Corrected))}"
+        raise UsageError(reason)
     with state.store.write() as connection:
         _, alert = _alert(request, connection)
         document_id = form.get("document", "")
@@ -94,7 +97,7 @@ def correct(request: Request, form: Form) -> Response:
             note=form.get("note", "").strip(),
         )
         record_correction(connection, said)
-        _note(request, connection, f"correction {what}", f"document {document_id}: {value}", at_ms=now_ms)
+        _note(request, connection, "correction", f"{what} {value}, document {document_id}", at_ms=now_ms)
     return see_other(f"/alerts/{alert.id}?done={now_ms}#act")
 
 
@@ -148,7 +151,7 @@ def follow(request: Request, form: Form) -> Response:
             until_ms = now_ms + HOUR_MS if more == "1h" else None
             action = Action(incident=alert.incident, at_ms=now_ms, who=found.reader, what=cast("Act", what), until_ms=until_ms)
             record_action(connection, run, action)
-        _note(request, connection, chosen, f"alert {alert.id}, by a link", at_ms=now_ms, who=found.reader)
+        _note(request, connection, what, f"{more} alert {alert.id}, by a link".strip(), at_ms=now_ms, who=found.reader)
     return see_other(f"/l/{request.path_params['token']}?done={now_ms}")
 
 

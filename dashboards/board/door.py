@@ -100,9 +100,14 @@ class Door:
 
     def _signed_in(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         try:
-            name, started_ms, session = self._sessions.read(request.cookies.get(self.session_cookie, ""))
-        except (SignatureError, TypeError, ValueError):
+            said = self._sessions.read(request.cookies.get(self.session_cookie, ""))
+        except SignatureError:
             return None
+        match said:
+            case [str(name), int(started_ms), str(session)]:
+                pass
+            case _:
+                return None
         person, reader = person_named(connection, name), reader_named(connection, name)
         if person is None or person.disabled_ms is not None or started_ms < max(person.changed_ms, reader.signed_out_ms):
             return None

@@ -93,4 +93,4 @@ def local_path(text: str, *, otherwise: str) -> str:
         and text.isprintable()
         and " " not in text
     )
-    return text if ok and len(text) <= 2_000 and not text.startswith(("/login", "/logout", "/l/")) else otherwise
+    return text if ok and len(text) <= 2_000 else otherwise

@@ -195,7 +195,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class SecurityHeaders:
-    """Puts HEADERS on every answer, refusals and files included."""
+    """Puts HEADERS on every answer, refusals and files included; what an answer says itself (not to keep it) stays."""
 
     def __init__(self, app: Callable[[_Scope, _Receive, _Send], Awaitable[None]]) -> None:
         self.app = app
@@ -205,7 +205,9 @@ class SecurityHeaders:
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+                said = {name for name, _ in message["headers"]}
+                ours = ((name.encode(), value.encode()) for name, value in HEADERS.items())
+                message["headers"] = [*message["headers"], *(one for one in ours if one[0] not in said)]
             await send(message)
 
         await self.app(scope, receive, sending if scope["type"] == "http" else send)

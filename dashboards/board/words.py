@@ -1,17 +1,19 @@
 """How the board says times, shares, counts and names, in the reader's language. Text of strangers is made visible here, never trusted."""
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dashboards.board.chinese import CHINESE
 from groundswell.errors import SettingsError, UsageError
 from groundswell.names import DAY_MS, HOUR_MS
 
+CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
 TOPIC_TITLES: Final = {
     "earnings_dividends": "Earnings & dividends",
     "analyst_ratings": "Analyst ratings",
@@ -30,6 +32,12 @@ TOPIC_TITLES: Final = {
 }
 LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}  # of documents
 LANGUAGES: Final = {"en": "English", "zh": "中文"}  # of readers, each in its own words
+CODES: Final = {
+    "mute_story": "mute", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic", "slow_burn": "slow burn",
+    "model_shift": "model shift",
+}  # fmt: skip
+"""Stored words that are no words."""
+
 _WEEKDAYS: Final = "一二三四五六日"
 WINDOWS_KEPT: Final = 4096
 _DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
@@ -62,6 +70,7 @@ class Clock:
 
     def words(self, text: str) -> str:
         """A text of the board in the reader's language; what has no translation (a stranger's word) stays."""
+        text = CODES.get(text, text)
         return CHINESE.get(text, text) if self.language == "zh" else text
 
     def say(self, text: str, **values: object) -> str:

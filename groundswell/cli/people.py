@@ -44,7 +44,7 @@ def _password(file: str | None) -> str:
     return lines[0]
 
 
-def _change(name: str, store_url: str | None, what: str, **changes: "str | bool | None") -> None:
+def _change(name: str, store_url: str | None, what: str, *, detail: str = "", **changes: "str | bool | None") -> None:
     """Change an account and say so in the audit log, in one transaction."""
     from groundswell.clock import SystemClock
     from groundswell.store.accounts import change_person, person_name
@@ -53,8 +53,8 @@ def _change(name: str, store_url: str | None, what: str, **changes: "str | bool 
     name, now_ms, store = person_name(name), SystemClock().now_ms(), o.open_store(store_url)
     with store.write() as connection:
         change_person(connection, name, now_ms=now_ms, **changes)  # type: ignore[arg-type]
-        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, what, name))
-    click.echo(f"{what}: {name}; whoever was signed in with it has to sign in again")
+        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, what, f"{name}{detail}"))
+    click.echo(f"{what}: {name}{detail}; whoever was signed in with it has to sign in again")
 
 
 @people.command()
@@ -115,7 +115,7 @@ def list_people(form: str, output: str | None, store_url: str | None) -> None:
 @o.store_option
 def role(name: str, new_role: str, store_url: str | None) -> None:
     """Give NAME another ROLE: reader, analyst or admin."""
-    _change(name, store_url, f"role is now {new_role}", role=new_role)
+    _change(name, store_url, "role changed", detail=f", {new_role}", role=new_role)
 
 
 @people.command()

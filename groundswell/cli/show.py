@@ -144,7 +144,7 @@ def board_access(settings: "Settings", store: Any) -> "Access":
     )
     if not access.is_closed and not _is_loopback(b.host):
         reason = (
-            f"board.host {b.host!r}: whoever reaches it could read everything, because nobody has an account; `groundswell people add NAME` "
+            f"board.host {b.host!r}: whoever reaches it could read everything, for nobody has an account; `groundswell people add NAME` "
             "makes one, board.proxy_header lets a proxy say who people are, and board.host 127.0.0.1 keeps the board on this machine"
         )
         raise UsageError(reason)

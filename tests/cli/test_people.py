@@ -53,7 +53,7 @@ def test_an_account_is_made_with_a_password_from_a_file_and_changed_and_every_st
     assert listed["li"]["disabled"]
     log = rows(tmp_path, "audit")
     assert [row["what"] for row in reversed(log)] == [
-        "account added", "account added", "password changed", "role is now admin", "account disabled"
+        "account added", "account added", "password changed", "role changed", "account disabled"
     ]  # fmt: skip
     assert {row["place"] for row in log} == {"command line"}
     said = made.stdout + changed.stdout + json.dumps(log) + json.dumps(list(listed.values()))
