@@ -7,11 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dashboards.board.forms import visitor_of
-from dashboards.board.incidents import Incident, incident_json, incidents_of, mine_first
+from dashboards.board.incidents import incident_json, is_new_to, is_of, mine_first
 from dashboards.board.shell import page, state_of, twin
 from dashboards.board.trust import Watch
 from groundswell.errors import UsageError
 from groundswell.store.accounts import Reader, keep_reader, reader_named, visited
+from groundswell.store.inbox import IncidentRow
+from groundswell.store.inbox import inbox as incidents_of
 
 FILTERS: Final = {
     "waiting": ("open", "reopened", "acknowledged", "forming"),
@@ -36,7 +38,7 @@ def inbox(request: Request) -> Response:
         found = mine_first(incidents_of(connection, watch.run, now_ms=now_ms), reader)
         shown = [one for one in found if _fits(one, chosen, reader, only_mine=only_mine)]
         return {
-            "rows": [{"incident": one, "mine": one.is_of(reader), "new": one.is_new_to(reader)} for one in shown[:ROWS_MAX]],
+            "rows": [{"incident": one, "mine": is_of(one, reader), "new": is_new_to(one, reader)} for one in shown[:ROWS_MAX]],
             "more": max(0, len(shown) - ROWS_MAX),
             "counts": {name: sum(_fits(one, name, reader, only_mine=only_mine) for one in found) for name in FILTERS},
             "chosen": chosen,
@@ -70,8 +72,8 @@ def _asked(request: Request) -> tuple[str, bool]:
     return chosen, request.query_params.get("mine") == "1"
 
 
-def _fits(one: Incident, chosen: str, reader: Reader, *, only_mine: bool) -> bool:
-    return one.life.state in FILTERS[chosen] and (not only_mine or one.is_of(reader))
+def _fits(one: IncidentRow, chosen: str, reader: Reader, *, only_mine: bool) -> bool:
+    return one.life.state in FILTERS[chosen] and (not only_mine or is_of(one, reader))
 
 
 def _visit(request: Request) -> Reader:

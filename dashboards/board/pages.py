@@ -14,6 +14,7 @@ from groundswell.records import Alert
 from groundswell.store.basis import basis_of_alerts
 from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
 from groundswell.store.health import SourceHealth
+from groundswell.store.judged import Before, what_was_before
 from groundswell.store.pasts import forming_span
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
 from groundswell.store.removals import removed_of_alerts
@@ -170,6 +171,7 @@ class Around:
     alerts: list[Alert]
     known_ms: int
     forming: tuple[int, int] | None
+    before: Before  # the record of the alert's rule, and what it is like
 
 
 def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -> Around:
@@ -193,7 +195,14 @@ def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -
     there = [other for other in alerts_of(connection, run, start_ms=start, end_ms=end) if alert.series in other.all_series]
     forming = forming_span(connection, run, forming_ms=FORMING_MS)
     seen = [one for one in there if not then or one.opened_ms <= alert.opened_ms]
-    return Around(Range(start, end, window), cells, seen, known_ms=alert.opened_ms if then else until_ms, forming=forming)
+    return Around(
+        Range(start, end, window),
+        cells,
+        seen,
+        known_ms=alert.opened_ms if then else until_ms,
+        forming=forming,
+        before=what_was_before(connection, run, alert, now_ms=as_of),
+    )
 
 
 # --- JSON twins -----------------------------------------------------------------------------------------------------------------

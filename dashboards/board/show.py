@@ -14,9 +14,11 @@ from dashboards.board.pages import SPANS, Around, Board, Range
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
 from groundswell.exports import iso
+from groundswell.judged import ENOUGH
 from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
 from groundswell.store.conditions import TITLES
+from groundswell.store.judged import Before
 from groundswell.store.query import total
 from groundswell.windows import wilson
 
@@ -37,7 +39,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "series": lambda series: clock.series(series, display), "duration": words.duration,
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
-    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES}
+    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
     made.globals["_"] = lambda text, **values: Markup(escape(clock.words(text))).format(**values)
     return made
 
@@ -174,6 +176,7 @@ class DossierShown:
     factor: str
     first_published: Quote | None
     first_known: Quote | None
+    before: Before
 
 
 def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
@@ -199,6 +202,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
         factor=_factor(alert, clock),
         first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
         first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
+        before=around.before,
     )
 
 

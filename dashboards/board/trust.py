@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_SCORE, TICK_MS
 from groundswell.silence import Rhythm
+from groundswell.store.actions import rows_said
 from groundswell.store.canaries import Canary, last_canary
 from groundswell.store.conditions import Condition, open_conditions
 from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source_health, source_states
@@ -79,8 +80,8 @@ class Watch:
         """Changes whenever a page of this run could say something new."""
         score = [(claim.epoch, claim.revision) for claim in progress_of(connection, self.run, ROLE_SCORE)]
         held = [(condition.kind, condition.subject) for condition in open_conditions(connection)]
-        waits, canary = _held_back(connection, self.run), last_canary(connection, self.run)
-        known = closed_ms(connection, self.run), score, held, waits and waits.partition, canary and canary.due_ms, self._log_end()
+        waits, canary, said = _held_back(connection, self.run), last_canary(connection, self.run), rows_said(connection, self.run)
+        known = closed_ms(connection, self.run), score, held, waits and waits.partition, canary and canary.due_ms, self._log_end(), said
         return ":".join(map(str, (self.run, *known)))
 
     def _log_end(self) -> int | None:

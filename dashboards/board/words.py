@@ -104,6 +104,9 @@ class Clock:
     def _day(self, moment: datetime) -> str:
         return f"{moment.month}月{moment.day}日" if self.language == "zh" else f"{moment.day} {moment:%b}"
 
+    def _short(self, moment: datetime) -> str:
+        return f"{moment.month}/{moment.day}" if self.language == "zh" else self._day(moment)
+
     def _weekday(self, moment: datetime) -> str:
         return f"周{_WEEKDAYS[moment.weekday()]}" if self.language == "zh" else f"{moment:%a}"
 
@@ -115,12 +118,12 @@ class Clock:
         """
         moments = [self.at(ms) for ms in starts_ms]
         if step_ms > DAY_MS:
-            return [self._day(moment) for moment in moments]
+            return [self._short(moment) for moment in moments]
         if step_ms == DAY_MS:
             return [f"{self._weekday(moment)} {moment.day}" if moment.hour == 0 else f"{moment.day}, {moment:%H}h" for moment in moments]
         days = [None, *(moment.date() for moment in moments)]
         return [
-            f"{moment:%H:%M}" if moment.date() == before else f"{self._day(moment)} {moment:%H:%M}"
+            f"{moment:%H:%M}" if moment.date() == before else f"{self._short(moment)} {moment:%H:%M}"
             for before, moment in zip(days[:-1], moments, strict=True)
         ]
 

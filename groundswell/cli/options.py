@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,8 +15,10 @@ import click
 import msgspec
 
 from groundswell.errors import UsageError
+from groundswell.names import DAY_MS
 
 if TYPE_CHECKING:
+    from groundswell.local_log import LocalLog
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from models.entities import Catalogue
@@ -34,6 +37,17 @@ def store_option(command: F) -> F:
 def run_option(command: F) -> F:
     """--run NAME."""
     return click.option("--run", metavar="NAME", help="Run to read.  [default: live, or the only one stored]")(command)
+
+
+def who_option(command: F) -> F:
+    """--who NAME."""
+    return click.option("--who", metavar="NAME", default=_login, help="In whose name.  [default: this machine's login]")(command)
+
+
+def _login() -> str:
+    from getpass import getuser
+
+    return getuser()
 
 
 def listing_options(command: F) -> F:
@@ -92,6 +106,16 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
     )
 
 
+def live_log(run: str) -> "LocalLog | None":
+    """The live run's local log, where it is this machine's and not Kafka's."""
+    from groundswell.local_log import LocalLog
+    from groundswell.names import LIVE_RUN
+
+    chosen = settings()
+    path = Path(chosen.data.dir) / "live.log"
+    return LocalLog(path) if run == LIVE_RUN and not chosen.kafka.bootstrap and path.exists() else None
+
+
 def time_ms(text: str, *, name: str, end: bool = False) -> int:
     """A moment from ISO 8601; without a zone UTC; a bare day is its first moment, or with `end` the day after's.
 
@@ -107,6 +131,28 @@ def time_ms(text: str, *, name: str, end: bool = False) -> int:
         moment = moment.replace(tzinfo=UTC)
     day = 86_400_000 if end and len(text) == len("2026-11-23") else 0
     return round(moment.timestamp() * 1000) + day
+
+
+def moment_ms(text: str, *, name: str, now_ms: int) -> int:
+    """A moment as people say it: `now`, `today 10:05`, `yesterday 18:40`, `18:00` (today), `-2h`, `+30m`, else as `time_ms` reads it.
+
+    >>> moment_ms("yesterday 18:40", name="--at", now_ms=1_700_000_000_000), moment_ms("-2h", name="--at", now_ms=7_200_000)
+    (1699900800000, 0)
+
+    Raises:
+        UsageError: not a moment.
+    """
+    word = text.strip()
+    found = re.fullmatch(r"(?:(today|yesterday)(?: +|$))?(?:([01]?\d|2[0-3]):([0-5]\d))?", word)
+    if word == "now":
+        return now_ms
+    if found is not None and word:
+        day, hour, minute = found.groups()
+        clock_ms = int(hour or 0) * 3_600_000 + int(minute or 0) * 60_000
+        return (now_ms // DAY_MS - (day == "yesterday")) * DAY_MS + clock_ms
+    if word[:1] in ("-", "+") and word[1:2].isdigit():
+        return now_ms + (1 if word[0] == "+" else -1) * duration_ms(word[1:], name=name)
+    return time_ms(word, name=name)
 
 
 def duration_ms(text: str, *, name: str) -> int:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from groundswell.cli import options as o
 from groundswell.errors import UsageError
 from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, TICK_MS
+
+if TYPE_CHECKING:
+    from groundswell.store.judged import Before
 
 SERIES_COLUMNS = [
     "series", "start", "end", "documents", "stories", "owners", "negative", "neutral", "positive",
@@ -137,6 +140,7 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
 
     Exit code 1 when the bytes differ; what differs is named.
     """
+    from groundswell.store.judged import what_was_before
     from groundswell.store.query import alert_bytes
     from stream.shells.explain import explain as recompute
 
@@ -147,7 +151,9 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
     if raw:
         click.echo(found.recomputed)
     else:
-        click.echo("\n".join(_explained(found)))
+        with store.read() as connection:
+            before = what_was_before(connection, name, found.alert)
+        click.echo("\n".join([*_explained(found), *_before(before)]))
     if not found.same:
         sys.exit(1)
 
@@ -181,6 +187,15 @@ def _explained(found: Any) -> Iterator[str]:
     verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
     yield verdict
     yield from (f"  {difference}" for difference in found.differences)
+
+
+def _before(before: "Before") -> Iterator[str]:
+    """What is no part of the proof: people may say more at any time."""
+    yield ""
+    yield f"this rule in 90 days: {before.record}"
+    for past in before.similar:
+        judged = before.words.get(past.alert.id, "not judged")
+        yield f"  like it ({', '.join(past.because)}): {iso(past.alert.opened_ms)} {past.alert.title}, alert {past.alert.id}: {judged}"
 
 
 @click.command()

@@ -12,7 +12,6 @@ from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
-    from groundswell.local_log import LocalLog
     from groundswell.store.runs import RunRow
 
 LIST_COLUMNS: Final = ["run", "kind", "model", "documents", "alerts", "first_known", "last_known", "known_basis", "complete", "note"]
@@ -66,7 +65,7 @@ def show(run: str, store_url: str | None) -> None:
     from groundswell.store.query import balance_of, total
     from groundswell.store.runs import manifest_of
 
-    log = _live_log(run)
+    log = o.live_log(run)
     with o.open_store(store_url).read() as connection:
         manifest = manifest_of(connection, run)
         balances = balance_of(connection, run, log=log)
@@ -106,7 +105,7 @@ def verify(run: str, form: str, output: str | None, store_url: str | None) -> No
     """
     from stream.shells.verify import verify as check_all
 
-    checks = check_all(o.open_store(store_url), run, o.instruments(of_run=run), log=_live_log(run), progress=_told)
+    checks = check_all(o.open_store(store_url), run, o.instruments(of_run=run), log=o.live_log(run), progress=_told)
     rows = [
         {
             "check": check.name,
@@ -128,15 +127,6 @@ def verify(run: str, form: str, output: str | None, store_url: str | None) -> No
 def _told(check: str) -> None:
     if sys.stderr.isatty():
         click.echo(f"checking {check} ...", err=True)
-
-
-def _live_log(run: str) -> "LocalLog | None":
-    """The live run's local log, where it is this machine's and not Kafka's."""
-    from groundswell.local_log import LocalLog
-
-    settings = o.settings()
-    path = Path(settings.data.dir) / "live.log"
-    return LocalLog(path) if run == LIVE_RUN and not settings.kafka.bootstrap and path.exists() else None
 
 
 @runs.command()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("why-not")
 @click.argument("name")
-@click.option("--at", metavar="TIME", help="The moment, in known time; now by default.")
+@click.option("--at", metavar="TIME", help="The moment, in known time: ISO 8601, today 10:05, -2h; now by default.")
 @o.run_option
 @o.store_option
 def why_not(name: str, at: str | None, run: str | None, store_url: str | None) -> None:
@@ -30,17 +30,19 @@ def why_not(name: str, at: str | None, run: str | None, store_url: str | None) -
     from stream.shells.why_not import why_not as ask
 
     store = o.open_store(store_url)
-    at_ms = o.time_ms(at, name="--at") if at else SystemClock().now_ms()
+    now_ms = SystemClock().now_ms()
+    at_ms = o.moment_ms(at, name="--at", now_ms=now_ms) if at else now_ms
     with store.read() as connection:
         chosen = run_named(connection, run)
         series = series_named(name, o.catalogue())
         found = ask(connection, chosen, series, at_ms=at_ms, rules=o.instruments(of_run=chosen).rules)
-    click.echo("\n".join(_told(found, name)))
+    click.echo("\n".join(told(found, name)))
     if found.alerts:
         sys.exit(1)
 
 
-def _told(found: "WhyNot", name: str) -> Iterator[str]:
+def told(found: "WhyNot", name: str) -> Iterator[str]:
+    """The answer, line by line."""
     shown = o.display()
     yield f"{name}, as known until {iso((found.tick + 1) * TICK_MS)}   run {found.run}"
     for alert in found.alerts:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from groundswell.codec import canonical, decode
@@ -134,6 +134,9 @@ def _check_action(action: Action) -> None:
             "assignee, snooze may name until_ms, mute_story a story, and no other does"
         )
         raise UsageError(reason)
+    if action.until_ms is not None and action.until_ms <= action.at_ms:
+        reason = f"action 'snooze': until {iso(action.until_ms)}, which is past at {iso(action.at_ms)}; give a later moment"
+        raise UsageError(reason)
     if action.what == "comment" and not action.note.strip():
         reason = "action 'comment': its note is empty; write what is to be said"
         raise UsageError(reason)
@@ -143,7 +146,7 @@ def _check_said(who: str, note: str) -> None:
     if not who.strip() or len(who) > NAME_MAX or len(note) > NOTE_MAX:
         reason = (
             f"who has {len(who)} characters, the note {len(note)}: a name has 1 to {NAME_MAX}, a note at most {NOTE_MAX}; say who does "
-            "this (--who, or GROUNDSWELL_WHO), and shorten the note"
+            "this, and shorten the note"
         )
         raise UsageError(reason)
 
@@ -221,6 +224,12 @@ def _read(connection: Connection, table: Table, kind: type[R], wanted: Iterable[
     columns = [table.c[name] for name in kind.__struct_fields__]
     order = table.c.at_ms, *table.primary_key.columns.values()[-1:]
     return [kind(**row) for row in connection.execute(select(*columns).where(*wanted, *until).order_by(*order)).mappings()]
+
+
+def rows_said(connection: Connection, run: str) -> int:
+    """How many actions and verdicts there are: it grows with whatever a page could say anew of them."""
+    counts = [select(func.count()).select_from(table).where(table.c.run == run).scalar_subquery() for table in (t.actions, t.verdicts)]
+    return int(connection.execute(select(counts[0] + counts[1])).scalar_one())
 
 
 def said_of(connection: Connection, run: str, incident: str) -> list[Said]:

@@ -111,6 +111,7 @@ def test_a_correction_is_of_the_newest_text_of_its_document_and_belongs_to_no_ru
         (acknowledge(note="x" * 2_001), "a note at most 2000"),
         (acknowledge(what="assign"), "assign names an assignee"),
         (acknowledge(until_ms=5), "snooze may name until_ms"),
+        (acknowledge(what="snooze", until_ms=NOW), "which is past at 2026-11-17T05:27:00Z; give a later moment"),
         (acknowledge(what="comment"), "its note is empty"),
     ],
 )

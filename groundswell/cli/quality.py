@@ -1,0 +1,101 @@
+"""Commands over what people said: the report of a month, and labels for the next model."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from groundswell.cli import options as o
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.quality import Figure
+
+COLUMNS: Final = ["figure", "group", "value", "low", "high", "cases", "before", "note"]
+
+
+@click.group()
+def quality() -> None:
+    """How good the alerts were, by what people did and said."""
+
+
+@quality.command()
+@click.option("--month", metavar="YYYY-MM", help="Which, in known time and UTC.  [default: the last one that the run has reached]")
+@o.listing_options
+@o.run_option
+@o.store_option
+def report(month: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
+    """The figures of a month: alerts, precision, pings, answers, misses, lags, wrong readings, blindness, balance.
+
+    Shares have a 90 % interval (Wilson) and are "not enough data" below 10 cases; before: the same figure of the month before.
+    """
+    from groundswell.quality import figures_of
+    from groundswell.store.quality import read_month
+    from groundswell.store.query import run_named, span_of
+
+    with o.open_store(store_url).read() as connection:
+        chosen = run_named(connection, run)
+        start_ms, end_ms = _month_ms(month or _month_of(span_of(connection, chosen)[1] - 1))
+        earlier_ms, _ = _month_ms(_month_of(start_ms - 1))
+        log = o.live_log(chosen)
+        now = figures_of(read_month(connection, chosen, start_ms=start_ms, end_ms=end_ms, log=log))
+        earlier = figures_of(read_month(connection, chosen, start_ms=earlier_ms, end_ms=start_ms, log=log))
+    before = {(figure.name, figure.group): figure.value for figure in earlier}
+    o.print_rows((_row(figure, before) for figure in now), form=form, output=output, columns=COLUMNS)
+
+
+def _row(figure: "Figure", before: dict[tuple[str, str], float | None]) -> dict[str, Any]:
+    return {
+        "figure": figure.name,
+        "group": figure.group,
+        "value": figure.value,
+        "low": figure.low,
+        "high": figure.high,
+        "cases": figure.cases,
+        "before": before.get((figure.name, figure.group)),
+        "note": figure.note,
+    }
+
+
+def _month_of(ms: int) -> str:
+    return f"{datetime.fromtimestamp(max(ms, 0) / 1000, UTC):%Y-%m}"
+
+
+def _month_ms(text: str) -> tuple[int, int]:
+    """[start, end) of a month in UTC."""
+    try:
+        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
+        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    except ValueError as error:
+        reason = f"--month {text!r}: not a month; write 2026-11"
+        raise UsageError(reason) from error
+    return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
+
+
+@click.group()
+def labels() -> None:
+    """What people said, as labelled texts for the next model."""
+
+
+@labels.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
+@click.option("--verdicts", is_flag=True, help="Also the documents that alerts judged true rest on, as negative: weak labels.")
+@o.run_option
+@o.store_option
+def export(folder: Path, verdicts: bool, run: str | None, store_url: str | None) -> None:
+    """Write what people corrected to FOLDER, as JSON lines that a training recipe can name, and labels.toml with the lines that name them.
+
+    Only texts that are stored are written; what is left out is counted with its reason. Check them before training:
+    `groundswell data check DATA_DIR --recipe FOLDER/labels.toml`.
+    """
+    from groundswell.store.query import run_named
+    from models.labels import RECIPE, export_labels
+
+    with o.open_store(store_url).read() as connection:
+        made = export_labels(connection, run_named(connection, run), folder, verdicts=verdicts)
+    for name, lines in made.files.items():
+        click.echo(f"{folder / name}: {lines:,} texts")
+    click.echo(f"{folder / RECIPE}: {len(made.files)} tables [[data.user]]; add them to a training recipe, see docs/training.md")
+    for reason, documents in made.left_out.items():
+        click.echo(f"left out: {documents:,}: {reason}", err=True)

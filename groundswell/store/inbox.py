@@ -1,0 +1,148 @@
+"""The incidents that people were told of, with their lives: what an inbox lists, on the command line and on the board."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from groundswell.codec import decode
+from groundswell.judged import words_of
+from groundswell.lifecycle import FOR_EVER_MS, Hush, Life, State, hush_of, life_of
+from groundswell.names import ROLE_DESK, TICK_MS
+from groundswell.records import Action, Alert, VerdictWord
+from groundswell.schedule import RULES, Schedule
+from groundswell.store import schema as t
+from groundswell.store.actions import actions_of, said_by, verdicts_of
+from groundswell.store.progress import NEVER_TICK, progress_of
+from groundswell.store.query import alerts_of, closed_ms
+from groundswell.store.versions import contents_of, read_schedule
+
+
+@dataclass(frozen=True)
+class IncidentRow:
+    """One incident as it stands."""
+
+    incident: str
+    life: Life
+    alerts: list[Alert]  # the first one first, never empty
+    actions: list[Action]  # oldest first
+    words: dict[str, VerdictWord]  # {alert: what it was judged to be}, of those that were
+    hush: Hush | None  # why no update of it is sent now
+
+    @property
+    def newest(self) -> Alert:
+        """What was last said of it."""
+        return self.alerts[-1]
+
+    @property
+    def holder(self) -> str | None:
+        """Who has it: whom it was given to last, else who acknowledged it last."""
+        acknowledged = [step.who for step in self.life.steps if step.state == "acknowledged"]
+        return self.life.assignee or (acknowledged[-1] if acknowledged else None)
+
+    @property
+    def moved_ms(self) -> int:
+        """When anything last happened to it: an alert, an action, a change of its state."""
+        return max(self.newest.opened_ms, self.life.steps[-1].at_ms, *(action.at_ms for action in self.actions), 0)
+
+
+def inbox(connection: Connection, run: str, *, now_ms: int, known_ms: int | None = None) -> list[IncidentRow]:
+    """Every incident that people were told of: those that are not over first, then the latest.
+
+    Args:
+        connection: a reading transaction.
+        run: whose incidents.
+        now_ms: wall time: what people did later is left out.
+        known_ms: known time: alerts that were opened later are left out; by default as far as the desk has decided.
+    """
+    until_ms = decided_ms(connection, run) if known_ms is None else known_ms
+    by_incident: dict[str, list[Alert]] = defaultdict(list)
+    for alert in alerts_of(connection, run):
+        if alert.opened_ms <= until_ms:
+            by_incident[alert.incident].append(alert)
+    actions: dict[str, list[Action]] = defaultdict(list)
+    for action in actions_of(connection, run, before_ms=now_ms + 1):
+        actions[action.incident].append(action)
+    words = words_of(verdicts_of(connection, run, before_ms=now_ms + 1))
+    spans, rules = _spans(connection, run, before_ms=known_ms), _QuietTimes(connection, run)
+    found = [
+        IncidentRow(
+            incident,
+            life=_life(alerts, actions[incident], spans.get(incident), rules=rules, known_ms=until_ms),
+            alerts=sorted(alerts, key=lambda alert: alert.update),
+            actions=actions[incident],
+            words={alert.id: words[alert.id] for alert in alerts if alert.id in words},
+            hush=hush_of(map(said_by, alerts), actions[incident], now_ms=now_ms),
+        )
+        for incident, alerts in by_incident.items()
+    ]
+    return sorted(found, key=lambda row: (row.life.is_over, -row.newest.opened_ms, row.incident))
+
+
+def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | None, *, rules: "_QuietTimes", known_ms: int) -> Life:
+    """The life of an incident that was told; its candidates may not be stored any more, its alerts are."""
+    opened = [alert.opened_ms for alert in alerts]
+    first_ms, last_ms = min(opened), max(opened)
+    if span is not None:
+        first_ms, last_ms = min(first_ms, span[0]), max(last_ms, span[1])
+    said = map(said_by, alerts)
+    return life_of(said, actions, founded_ms=first_ms, last_ms=last_ms, quiet_ms=rules.at(last_ms), known_ms=known_ms)
+
+
+def state_of(connection: Connection, run: str, incident: str, *, now_ms: int) -> State:
+    """The state of one incident now; one that nobody was told of is forming."""
+    found = (row.life.state for row in inbox(connection, run, now_ms=now_ms) if row.incident == incident)
+    return next(found, "forming")
+
+
+def last_done_ms(connection: Connection, run: str, who: str) -> int | None:
+    """When somebody last did or said anything in a run (wall time); None if they never did."""
+    tables = (t.actions, t.verdicts, t.misses)
+    latest = [
+        connection.execute(select(func.max(table.c.at_ms)).where(table.c.run == run, table.c.who == who)).scalar_one() for table in tables
+    ]
+    return max((ms for ms in latest if ms is not None), default=None)
+
+
+def decided_ms(connection: Connection, run: str) -> int:
+    """The known time up to which the desk has decided; where fold and desk are one process, up to which all is folded."""
+    rows = [row for row in progress_of(connection, run, ROLE_DESK) if row.closed_tick != NEVER_TICK]
+    if rows:
+        return (min(row.closed_tick for row in rows) + 1) * TICK_MS
+    closed = closed_ms(connection, run)
+    return FOR_EVER_MS if closed is None else closed
+
+
+def _spans(connection: Connection, run: str, *, before_ms: int | None) -> dict[str, tuple[int, int]]:
+    """{incident: known time of its first and its last candidate}; with `before_ms`, of those known by then."""
+    d = t.decisions.c
+    wanted = select(d.incident, func.min(d.tick), func.max(d.tick)).where(d.run == run, d.incident.is_not(None)).group_by(d.incident)
+    if before_ms is not None:
+        wanted = wanted.where(d.tick < before_ms // TICK_MS)
+    return {incident: ((first + 1) * TICK_MS, (last + 1) * TICK_MS) for incident, first, last in connection.execute(wanted)}
+
+
+class _Desk(msgspec.Struct):
+    incident_quiet_s: int
+
+
+class _Rules(msgspec.Struct):
+    """The one line of the rules that an incident's life depends on; the hall knows no others."""
+
+    desk: _Desk
+
+
+class _QuietTimes:
+    """After how long without a candidate an incident is over, by the rules that were in force."""
+
+    def __init__(self, connection: Connection, run: str) -> None:
+        self._schedule: Schedule = read_schedule(connection, run)
+        wanted: Iterable[str] = {row.hash for row in self._schedule.of(RULES)}
+        stored = contents_of(connection, RULES)
+        self._quiet_ms = {name: decode(stored[name], _Rules).desk.incident_quiet_s * 1_000 for name in wanted if name in stored}
+
+    def at(self, known_ms: int) -> int | None:
+        """The quiet time at a moment; None where the run does not say by which rules it was decided."""
+        return self._quiet_ms.get(self._schedule.at(RULES, known_ms) or "")
