@@ -24,7 +24,7 @@ from groundswell.windows import wilson
 
 __all__ = ["Messages", "board", "dossier", "environment", "messages", "series_title", "total", "trust_json", "twin"]
 
-TWINS: Final = {"/": "/api/board.json", "/alerts": "/api/alerts.json", "/sources": "/api/sources.json"}
+TWINS: Final = {"/": "/api/board.json", "/me": ""}  # one without a twin, and one with another name
 _SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
 
 
@@ -45,12 +45,12 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
 
 
 def twin(path: str, query: str) -> str:
-    """Address of a page's JSON twin.
+    """Address of a page's JSON twin; empty where it has none.
 
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
     """
-    return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path == "/" else "")
+    return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path in ("/", "/inbox") else "")
 
 
 def trust_json(trust: Trust) -> dict[str, Any]:

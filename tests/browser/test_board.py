@@ -31,7 +31,7 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0",
 )  # fmt: skip
 WITHIN_S = 60.0
-PAGES = ("/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/sources", "/nowhere")
+PAGES = ("/inbox", "/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/sources", "/nowhere")
 
 
 class Tab:
@@ -77,10 +77,18 @@ class Tab:
 
     async def open(self, url: str) -> None:
         """Go to a page and wait until it has loaded; what was heard before is forgotten."""
+        self.expect_load()
+        await self.ask("Page.navigate", url=url)
+        await self.loaded()
+
+    def expect_load(self) -> None:
+        """Forget what was heard and loaded so far: what follows loads a page."""
         self._loaded.clear()
         self.requests.clear()
         self.complaints.clear()
-        await self.ask("Page.navigate", url=url)
+
+    async def loaded(self) -> None:
+        """Wait until a page has loaded."""
         await asyncio.wait_for(self._loaded.wait(), WITHIN_S)
 
     async def value(self, script: str) -> Any:
