@@ -88,12 +88,13 @@ class Door:
     def visitor(self, request: Request, connection: Connection) -> Visitor:
         """Who asks, as far as can be believed."""
         address = self.address_of(request)
+        found = None
         if self.access.proxy_header:
-            return self._proxied(request, connection, address)
-        if self.access.accounts:
+            found = self._proxied(request, connection, address)
+        elif self.access.accounts:
             found = self._signed_in(request, connection, address)
-            if found is not None:
-                return found
+        if found is not None:
+            return found
         known = request.cookies.get(FORM_COOKIE, "")
         session = known if len(known) == 32 and known.isalnum() else secrets.token_hex(16)
         return Visitor(address, session=session, is_new=session != known, chosen=Reader("", request.cookies.get(LANGUAGE_COOKIE)))
@@ -113,18 +114,18 @@ class Door:
             return None
         return Visitor(address, name, person.role, session, chosen=reader, has_session=True)
 
-    def _proxied(self, request: Request, connection: Connection, address: str) -> Visitor:
+    def _proxied(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         told = request.headers.getlist(self.access.proxy_header) if self._is_proxy(_peer(request)) else []
         try:
             name = person_name(told[0]) if len(told) == 1 else None
         except UsageError:
             name = None
         if name is None:
-            return Visitor(address, session=secrets.token_hex(16))
+            return None
         person = person_named(connection, name)
         role = self.access.proxy_role if person is None else person.role if person.disabled_ms is None else None
         if role is None:
-            return Visitor(address, session=secrets.token_hex(16))
+            return None
         return Visitor(address, name, role, f"proxy {name}", chosen=reader_named(connection, name))
 
     def address_of(self, request: Request) -> str:
@@ -231,4 +232,10 @@ def _is_ours(request: Request, origins: frozenset[str]) -> bool:
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc in origins | {headers.get("host", "")}
+    if origin is None:
+        return True
+    # By host alone: a proxy may pass Host on without its port. What another port of the host sends has no token.
+    try:
+        return urlsplit(origin).hostname in origins or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False
