@@ -66,7 +66,7 @@ def inbox(connection: Connection, run: str, *, now_ms: int, known_ms: int | None
     for action in actions_of(connection, run, before_ms=now_ms + 1):
         actions[action.incident].append(action)
     words = words_of(verdicts_of(connection, run, before_ms=now_ms + 1))
-    spans, rules = _spans(connection, run, before_ms=known_ms), _QuietTimes(connection, run)
+    spans, rules = _spans(connection, run), _QuietTimes(connection, run)
     found = [
         IncidentRow(
             incident,
@@ -82,7 +82,7 @@ def inbox(connection: Connection, run: str, *, now_ms: int, known_ms: int | None
 
 
 def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | None, *, rules: "_QuietTimes", known_ms: int) -> Life:
-    """The life of an incident that was told; its candidates may not be stored any more, its alerts are."""
+    """The life of an incident that was told."""
     opened = [alert.opened_ms for alert in alerts]
     first_ms, last_ms = min(opened), max(opened)
     if span is not None:
@@ -115,13 +115,21 @@ def decided_ms(connection: Connection, run: str) -> int:
     return FOR_EVER_MS if closed is None else closed
 
 
-def _spans(connection: Connection, run: str, *, before_ms: int | None) -> dict[str, tuple[int, int]]:
-    """{incident: known time of its first and its last candidate}; with `before_ms`, of those known by then."""
-    d = t.decisions.c
-    wanted = select(d.incident, func.min(d.tick), func.max(d.tick)).where(d.run == run, d.incident.is_not(None)).group_by(d.incident)
-    if before_ms is not None:
-        wanted = wanted.where(d.tick < before_ms // TICK_MS)
-    return {incident: ((first + 1) * TICK_MS, (last + 1) * TICK_MS) for incident, first, last in connection.execute(wanted)}
+class _Founded(msgspec.Struct):
+    """What the desk's memory of an incident says of its beginning; the rest of it is the desk's own."""
+
+    opened_tick: int
+
+
+def _spans(connection: Connection, run: str) -> dict[str, tuple[int, int]]:
+    """{incident: known time of its first and its last candidate}.
+
+    The last one of all serves every moment: the desk takes a candidate that comes after the quiet time for another incident, so wherever
+    a later one belongs to this incident, it was not over before.
+    """
+    i = t.incidents.c
+    rows = connection.execute(select(i.incident, i.last_tick, i.body).where(i.run == run))
+    return {name: ((decode(body, _Founded).opened_tick + 1) * TICK_MS, (last + 1) * TICK_MS) for name, last, body in rows}
 
 
 class _Desk(msgspec.Struct):

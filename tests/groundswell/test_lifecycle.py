@@ -90,6 +90,19 @@ def test_what_a_person_reopened_after_the_quiet_time_stays_open_until_a_person_r
     assert (done.state, done.by_itself) == ("resolved", False)
 
 
+def test_an_acknowledgement_of_what_is_over_opens_nothing() -> None:
+    done = [act("resolve", T0 + 1, alert="a0"), act("acknowledge", T0 + 2, alert="a0")]
+    assert states(life([FIRST], done)) == ["forming", "open", "resolved"]
+
+
+def test_two_actions_of_one_millisecond_have_one_order_however_they_are_read() -> None:
+    both = [act("assign", T0 + 1, assignee="bo", who="ana"), act("assign", T0 + 1, assignee="cy", who="dee")]
+    turned = [act("resolve", T0 + 1, alert="a0"), act("reopen", T0 + 1, alert="a0")]
+    for actions in (both, turned):
+        assert life([FIRST], actions) == life([FIRST], actions[::-1])
+        assert hush_of([FIRST], actions, now_ms=T0 + 2) == hush_of([FIRST], actions[::-1], now_ms=T0 + 2)
+
+
 def test_the_last_one_it_was_given_to_has_it() -> None:
     found = life([FIRST], [act("assign", T0 + 2, assignee="cy"), act("assign", T0 + 1)])
     assert (found.assignee, found.state) == ("cy", "open")
@@ -173,14 +186,14 @@ def histories(draw: st.DrawFn) -> History:
     candidates = [T0]
     now = T0
     for kind in draw(st.lists(st.sampled_from(["candidate", "alert", "act", "act"]), max_size=14)):
-        step = draw(st.integers(1, QUIET // 4))
+        step = draw(st.integers(0, 2) | st.integers(1, QUIET // 4))  # two people may act in one millisecond
         if kind == "act":
             now += step
             alert = said[-1].alert if said else None
             who = draw(st.sampled_from(["ana", "bo"]))
             actions.append(act(draw(ACTS), now, who=who, alert=alert, note=str(len(actions))))
-        elif now + step - candidates[-1] <= QUIET:
-            now += step
+        elif now + step - candidates[-1] < QUIET:
+            now += step + 1
             candidates.append(now)
             if kind == "alert":
                 said.append(Said(f"a{len(said)}", len(said), now))

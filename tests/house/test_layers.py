@@ -57,6 +57,10 @@ PURE: Final = sorted(
         "groundswell.schedule",
         "groundswell.clock",
         "groundswell.local_log",
+        "groundswell.lifecycle",
+        "groundswell.judged",
+        "groundswell.similar",
+        "groundswell.quality",
     ]
 )
 

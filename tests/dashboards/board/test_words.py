@@ -1,8 +1,13 @@
+from typing import get_args
+
 import pytest
 
+from dashboards.board import words
 from dashboards.board.words import TOPIC_TITLES, Clock, duration, parse_duration, parse_moment, safe_link, visible
 from groundswell.errors import UsageError
-from groundswell.names import TOPICS
+from groundswell.lifecycle import State
+from groundswell.names import LANGUAGES, TOPICS
+from groundswell.records import VerdictWord
 
 UTC = Clock("UTC")
 
@@ -65,3 +70,11 @@ def test_an_address_that_is_not_plainly_a_web_address_is_no_link(url: str) -> No
 @pytest.mark.parametrize("url", ["http://h/x", "HTTPS://h.example/a?b=c&d=%20#e", "https://例.example/页"])
 def test_a_web_address_is_a_link_unchanged(url: str) -> None:
     assert safe_link(url) == url
+
+
+def test_states_and_verdicts_have_words_in_both_languages() -> None:
+    for titles, known in ((words.STATE_TITLES, get_args(State)), (words.VERDICT_TITLES, get_args(VerdictWord))):
+        assert set(titles) == set(LANGUAGES)
+        for language in LANGUAGES:
+            assert set(titles[language]) == set(known)
+            assert len(set(titles[language].values())) == len(known)

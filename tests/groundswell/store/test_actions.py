@@ -63,6 +63,7 @@ def test_the_same_thing_sent_again_after_an_update_is_still_one_row(store: Store
     assert a.record_action(connection, RUN, acknowledge())
     insert_alert(store, connection, RUN, UPDATE, targets=[])
     assert not a.record_action(connection, RUN, acknowledge())
+    assert not a.record_action(connection, RUN, acknowledge(alert=UPDATE.id))
 
 
 def test_an_action_carries_the_newest_alert_of_its_time(store: Store, connection: Connection) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from alerts.desk import Incident
 from groundswell.codec import canonical
 from groundswell.judged import Record
 from groundswell.names import TICK_MS
-from groundswell.records import Act, Action, Decision, Verdict, VerdictWord
+from groundswell.records import Act, Action, Verdict, VerdictWord
 from groundswell.store import schema as t
 from groundswell.store.actions import record_action, record_verdict
-from groundswell.store.derived import insert_alert, insert_decisions
+from groundswell.store.derived import insert_alert
 from groundswell.store.inbox import IncidentRow, inbox, last_done_ms
 from groundswell.store.judged import what_was_before
 from groundswell.store.store import Store
@@ -34,9 +35,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     with opened.write() as connection:
         insert_alert(opened, connection, RUN, an_alert(incident="i1"), targets=[])
         first = OPENED_MS // TICK_MS - 1
-        rows = [("c1", first, "i1"), ("c2", LAST_MS // TICK_MS - 1, "i1"), ("c3", first, "i2"), ("c4", first, None)]
-        decisions = [Decision(candidate_id=c, tick=tick, incident=i, verdict="joined", reason="") for c, tick, i in rows]
-        insert_decisions(opened, connection, RUN, decisions)
+        for name, last in (("i1", LAST_MS // TICK_MS - 1), ("i2", first)):
+            incident = Incident(incident=name, series=[], documents=[], opened_tick=first - 4, last_tick=last)
+            row = {"run": RUN, "incident": name, "last_tick": last, "body": canonical(incident)}
+            opened.insert(connection, t.incidents, [row])
         opened.insert(connection, t.versions, [{"kind": "rules", "hash": "9e0d", "content": canonical(rules())}])
         opened.insert(connection, t.in_force, [{"run": RUN, "kind": "rules", "effective_ms": 0, "hash": "9e0d"}])
     yield opened
@@ -65,6 +67,7 @@ def only(connection: Connection, *, known_ms: int, now_ms: int | None = None) ->
 def test_it_lists_what_people_were_told_of_and_nothing_else(connection: Connection) -> None:
     row = only(connection, known_ms=LAST_MS)
     assert (row.incident, row.life.state, row.holder, row.words, row.hush) == ("i1", "open", None, {}, None)
+    assert [(step.state, step.at_ms) for step in row.life.steps] == [("forming", OPENED_MS - 4 * TICK_MS), ("open", OPENED_MS)]
 
 
 def test_the_quiet_time_of_the_rules_counts_from_the_last_candidate_and_not_from_the_last_alert(connection: Connection) -> None:
