@@ -200,6 +200,7 @@ OTHER_SITES: Final = (
     ("Sec_Fetch_Site", "same-site"),
     ("Origin", "https://evil.example"),
     ("Origin", "null"),
+    ("Origin", "http://[evil"),
 )
 
 

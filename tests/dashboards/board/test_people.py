@@ -227,7 +227,11 @@ def test_an_incident_that_went_quiet_by_the_rules_in_force_resolves_itself(tmp_p
             store.insert(connection, t.versions, [{"kind": "rules", "hash": "h", "content": body}])
             store.insert(connection, t.in_force, [{"run": "r", "kind": "rules", "effective_ms": 0, "hash": "h"}])
             last = (END_MS - 2 * HOUR_MS) // TICK_MS
-            store.insert(connection, t.incidents, [{"run": "r", "incident": ALERT.incident, "last_tick": last, "body": b"{}"}])
+            store.insert(
+                connection,
+                t.incidents,
+                [{"run": "r", "incident": ALERT.incident, "last_tick": last, "body": b'{"opened_tick": %d}' % last}],
+            )
 
     with an_office(tmp_path, alerts=[ALERT, OTHER], then=rules) as office:
         mei = office.browser("mei")
