@@ -10,6 +10,8 @@ GroundswellError             anything that this project raises on purpose; its t
   OwnershipLostError         another owner has taken the partition: this process's memory is void, end it
   ContinuityError            the log does not continue where the store stopped: a gap, a foreign topic, a restored database
   BundleError                a model bundle is broken, truncated or not what its card says
+  SignatureError             a session, a form or a link was not signed here
+    ExpiredError             it was, and its time is over
 """
 
 __all__ = [
@@ -17,11 +19,13 @@ __all__ = [
     "BundleError",
     "ContinuityError",
     "DependencyError",
+    "ExpiredError",
     "GroundswellError",
     "NotFoundError",
     "OwnershipLostError",
     "RecordError",
     "SettingsError",
+    "SignatureError",
     "UsageError",
     "reason_of",
 ]
@@ -75,6 +79,14 @@ class ContinuityError(GroundswellError):
 
 class BundleError(GroundswellError):
     """A model bundle that cannot be trusted."""
+
+
+class SignatureError(GroundswellError):
+    """A signed text that is not ours, or was changed."""
+
+
+class ExpiredError(SignatureError):
+    """A signed text of ours whose time is over."""
 
 
 def reason_of(error: BaseException) -> str:

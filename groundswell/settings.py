@@ -18,6 +18,7 @@ from msgspec import Meta
 from groundswell.errors import reason_of
 from groundswell.masking import MASK, mask_url, passwords_of_url
 from groundswell.settings_grafana import Grafana, grafana_rules
+from groundswell.settings_rules import Rule, board_rules
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
@@ -115,6 +116,29 @@ class Board(_Section, frozen=True):
     base_url: Annotated[str, Meta(description="How readers reach the board; links in mail and Slack begin with it.")] = (
         "http://127.0.0.1:8350"
     )
+    timezone: Annotated[str, Meta(description="Zone of the times that readers see until they choose another one.", min_length=1)] = "UTC"
+    language: Annotated[Literal["en", "zh"], Meta(description="Language of the pages until a reader chooses the other one.")] = "en"
+    secret: Annotated[
+        str,
+        Meta(
+            description="Signs sessions, forms and links, 32 characters or more; the same for desk and board; empty: a file in data.dir.",
+            extra=_SECRET,
+        ),
+    ] = ""
+    session_hours: Annotated[int, Meta(description="How long a reader stays signed in.", ge=1, le=24 * 30, extra={"unit": "hours"})] = 12
+    link_hours: Annotated[
+        int, Meta(description="How long a link in a mail or in Slack can record something.", ge=1, le=24 * 90, extra={"unit": "hours"})
+    ] = 168
+    proxy_header: Annotated[
+        str, Meta(description="Header in which a reverse proxy says who somebody is; empty: people sign in on the board itself.")
+    ] = ""
+    proxy_addresses: Annotated[
+        tuple[str, ...], Meta(description="Addresses or networks of the proxies that are believed, such as 127.0.0.1 or 10.0.3.0/24.")
+    ] = ()
+    proxy_role: Annotated[
+        Literal["none", "reader", "analyst"],
+        Meta(description="Role of somebody whom the proxy names and who has no account here; none: is refused."),
+    ] = "none"
 
 
 class Mail(_Section, frozen=True):
@@ -404,7 +428,6 @@ def _checked(setting: Setting, value: Any, *, place: str, strict: bool) -> Any:
 # --- values that must fit together -------------------------------------------------------------------------------------------
 _BACKENDS: Final = ("sqlite", "postgresql", "postgres")
 _BROKER: Final = re.compile(r"([^\s:,]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
-Rule = tuple[str, bool, str]  # key, whether it holds, what must be
 
 
 def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
@@ -415,6 +438,7 @@ def _check_together(settings: Settings, known: Mapping[str, Setting], origins: M
         *_kafka_rules(settings.kafka),
         *grafana_rules(settings.grafana, _is_web),
         ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
+        *board_rules(board),
         ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
         ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
         ("mail.recipients", not mail.host or bool(mail.recipients), "must name at least one address where mail.host is set"),

@@ -179,8 +179,7 @@ class _Drawing:
             if self.start <= alert.opened_ms <= self.end:
                 at, half = self.x(alert.opened_ms), 4.0 if self.shape is SMALL else 6.0
                 yield (
-                    f'<g class="mark {escape(alert.severity)}"><title>{escape(clock.minute(alert.opened_ms))}: {escape(alert.severity)} '
-                    f'{escape(alert.kind)} alert, {alert.statistic} negative stories</title>'
+                    f'<g class="mark {escape(alert.severity)}"><title>{escape(_mark_text(alert, clock))}</title>'
                     f'<line x1="{at:g}" y1="0" x2="{at:g}" y2="{self.shape.height:g}"/>'
                     f'<polygon points="{at - half:g},0 {at + half:g},0 {at:g},{half * 1.6:g}"/></g>'
                 )  # fmt: skip
@@ -210,34 +209,48 @@ def sight(exposure: float | None) -> str:
     return "hatch" if exposure >= BLIND else "hatch-blind"
 
 
+def _mark_text(alert: Alert, clock: Clock) -> str:
+    severity, kind = clock.words(alert.severity), clock.words(alert.kind)
+    text = "{time}: {severity} {kind} alert, {number} negative stories"
+    return clock.say(text, time=clock.minute(alert.opened_ms), severity=severity, kind=kind, number=alert.statistic)
+
+
 def window_text(cell: Cell, clock: Clock) -> str:
     """One window in words."""
     said = [clock.span(cell.start_ms, cell.end_ms)]
     if cell.shown:
-        called = f"{cell.negative} of {cell.documents}" + (" called so" if cell.corrected else "")
-        said.append(f"{percent(cell.shown.share)} negative ({percent(cell.shown.low)} to {percent(cell.shown.high)}), {called}")
+        text = "{share} negative ({low} to {high}), {negative} of {documents}"
+        if cell.corrected:
+            text = "{share} negative ({low} to {high}), {negative} of {documents} called so"
+        shares = {"share": percent(cell.shown.share), "low": percent(cell.shown.low), "high": percent(cell.shown.high)}
+        said.append(clock.say(text, **shares, negative=cell.negative, documents=cell.documents))
     else:
-        said.append("no documents")
+        said.append(clock.words("no documents"))
     if sight(cell.exposure):
-        said.append(f"{percent(cell.exposure)} of the usual volume was seeing")
+        said.append(clock.say("{share} of the usual volume was seeing", share=percent(cell.exposure)))
     if not cell.complete:
-        said.append("still filling")
-    return "; ".join(said)
+        said.append(clock.words("still filling"))
+    return clock.words("; ").join(said)
 
 
-def sentence(title: str, cells: Sequence[Cell], *, alerts: int) -> str:
+def sentence(title: str, cells: Sequence[Cell], *, alerts: int, clock: Clock) -> str:
     """What a small chart shows, in words."""
     documents = sum(cell.documents for cell in cells)
     shares = [cell.shown.share for cell in cells if cell.shown is not None and cell.complete]
     if not documents or not shares:
-        return f"{title}: {count(documents)} documents, no complete window with any"
+        return clock.say("{title}: {documents} documents, no complete window with any", title=title, documents=count(documents))
     blind = sum(1 for cell in cells if sight(cell.exposure))
-    said = (
-        f"{title}: negative share {percent(shares[-1])} in the last complete window with documents, "
-        f"between {percent(min(shares))} and {percent(max(shares))} over {len(cells)} windows; {count(documents)} documents"
+    text = (
+        "{title}: negative share {last} in the last complete window with documents, "
+        "between {least} and {most} over {windows} windows; {documents} documents"
     )
-    said += f"; {blind} window{'s' if blind > 1 else ''} with sources missing" if blind else ""
-    return said + (f"; {alerts} alert{'s' if alerts > 1 else ''}" if alerts else "")
+    shown = {"last": percent(shares[-1]), "least": percent(min(shares)), "most": percent(max(shares))}
+    said = [clock.say(text, title=title, **shown, windows=len(cells), documents=count(documents))]
+    if blind:
+        said.append(clock.say("{number} windows with sources missing" if blind > 1 else "1 window with sources missing", number=blind))
+    if alerts:
+        said.append(clock.say("{number} alerts" if alerts > 1 else "1 alert", number=alerts))
+    return clock.words("; ").join(said)
 
 
 def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
@@ -253,7 +266,7 @@ def axis(cells: Sequence[Cell], clock: Clock, *, labels: int = 7) -> list[str]:
     return clock.ticks([start_ms + length_ms * i // parts for i in range(parts)], step_ms=step_ms)
 
 
-def daybars(source: SourceHealth, until_ms: int) -> Markup:
+def daybars(source: SourceHealth, until_ms: int, clock: Clock) -> Markup:
     """Documents per day as bars, oldest at the left, hatched where the source was blind."""
     days = source.days
     most, width = max(days, default=0) or 1, 8
@@ -270,11 +283,12 @@ def daybars(source: SourceHealth, until_ms: int) -> Markup:
         for left, right in places
         if right > 0
     ]
+    said = [clock.say("{days} d ago: {number}", days=len(days) - 1 - i, number=count(n)) for i, n in enumerate(reversed(days))]
     targets = [
-        f'<rect class="hit" x="{i * width}" y="0" width="{width}" height="20"><title>{len(days) - 1 - i} d ago: {count(n)}</title></rect>'
-        for i, n in enumerate(reversed(days))
+        f'<rect class="hit" x="{i * width}" y="0" width="{width}" height="20"><title>{escape(text)}</title></rect>'
+        for i, text in enumerate(said)
     ]
-    label = f"documents per day, oldest first: {', '.join(map(str, reversed(days)))}"
+    label = escape(clock.say("documents per day, oldest first: {numbers}", numbers=", ".join(map(str, reversed(days)))))
     return Markup(
         f'<svg role="img" aria-label="{label}" viewBox="0 0 {len(days) * width} 20" preserveAspectRatio="none" focusable="false">'
         f"{''.join(bars + targets)}</svg>"

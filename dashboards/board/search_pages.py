@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from dashboards.board import charts, words
 from dashboards.board.pages import FORMING_MS, range_asked
-from dashboards.board.shell import BoardState, page, state_of
+from dashboards.board.shell import BoardState, clock_of, page, state_of
 from dashboards.board.trust import Watch
 from groundswell.errors import UsageError
 from groundswell.exports import QUOTE_CHARACTERS
@@ -56,7 +56,7 @@ def search(request: Request) -> Response:
         values: dict[str, Any] = {"q": asked, "found": None, "refused": None, "more": None, "read": "", "example": EXAMPLE}
         values |= {"fields": [f"{name}:" for name in (*FIELDS, *TIMES)]}
         try:
-            query = with_companies(parse(asked, zone=state.clock.zone), state.companies)
+            query = with_companies(parse(asked, zone=clock_of(request).zone), state.companies)
             found = search_page(connection, watch.run, query, limit=PAGE, below=_below(request))
         except UsageError as error:
             return values | {"refused": str(error)}
@@ -147,17 +147,18 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
     until_ms = closed_ms(connection, run)
     if until_ms is None:
         return None
-    clock, first_ms = state.clock, first_hour_ms(connection, run)
+    clock, first_ms = clock_of(request), first_hour_ms(connection, run)
     chosen = range_asked(request.query_params, first_ms=first_ms, until_ms=until_ms, clock=clock)
     span: dict[str, int] = {"start_ms": chosen.start_ms, "end_ms": chosen.end_ms}
     cells = series_grid(connection, run, [key], window_ms=chosen.window_ms, **span)[key]
     alerts = [alert for alert in alerts_of(connection, run, **span) if key in alert.all_series]
     title = words.visible(state.display(key))
     drawn = charts.Marks(alerts=alerts, known_ms=until_ms, forming=forming_span(connection, run, forming_ms=FORMING_MS))
+    label = charts.sentence(title, cells, alerts=len(alerts), clock=clock)
     return SeriesShown(
         key=key,
         title=title,
-        chart=charts.chart(cells, label=charts.sentence(title, cells, alerts=len(alerts)), clock=clock, shape=charts.LARGE, marks=drawn),
+        chart=charts.chart(cells, label=label, clock=clock, shape=charts.LARGE, marks=drawn),
         axis=charts.axis(cells, clock, labels=11),
         offset=words.offset(clock.at(chosen.end_ms)),
         start_ms=chosen.start_ms,

@@ -2,20 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dashboards.board import show
+from dashboards.board.attempts import Attempts
+from dashboards.board.door import FORM_COOKIE, Door, Visitor
+from dashboards.board.forms import visitor_of
 from dashboards.board.show import Messages
 from dashboards.board.trust import Watch
-from dashboards.board.words import Clock
+from dashboards.board.words import LANGUAGES, Clock
+from groundswell.errors import SettingsError
+from groundswell.links import Links
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
 from groundswell.store.query import run_named
@@ -29,10 +34,10 @@ POLICY: Final = (
 HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-cache",
+    "cache-control": "private, no-cache",
 }
 
 
@@ -44,17 +49,21 @@ class BoardState:
     run: str | None
     log: LocalLog | None
     now_ms: Callable[[], int]
-    clock: Clock
+    clock: Clock  # of readers who have chosen nothing
     messages: Callable[[Alert], Messages] | None
     display: Callable[[str], str]
     checked: Mapping[str, str]
+    door: Door
+    links: Links
+    origins: frozenset[str]  # hosts that the board's own pages may be reached by
     companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
-    templates: jinja2.Environment = field(init=False)
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.templates = show.environment(HERE / "templates", self.clock, self.display)
-        self.stamp = _stamp(HERE / "templates", HERE / "static")
+        self.attempts = Attempts(self.now_ms)
+        self.stamp = _stamp(HERE, HERE / "templates", HERE / "static")
+        self.clock_of = lru_cache(maxsize=64)(Clock)
+        self.templates_of = lru_cache(maxsize=64)(lambda clock: show.environment(HERE / "templates", clock, self.display))
 
     def watch(self, connection: Connection) -> Watch:
         """The watch of the run that is shown now; "the only run" may be another one tomorrow."""
@@ -68,23 +77,66 @@ def state_of(request: Request) -> BoardState:
     return state
 
 
+def clock_of(request: Request) -> Clock:
+    """The zone and the language that whoever asks has chosen."""
+    state, chosen = state_of(request), visitor_of(request).chosen
+    language = chosen.language if chosen.language in LANGUAGES else state.clock.language
+    try:
+        return state.clock_of(chosen.zone or state.clock.tz, language)
+    except SettingsError:  # a zone that this machine does not know any more
+        return state.clock_of(state.clock.tz, language)
+
+
 def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]]) -> Response:
     """A page: what `fill` reads in one transaction, under the first line; 304 where the reader has it already."""
     state = state_of(request)
     with state.store.read() as connection:
         watch, now = state.watch(connection), state.now_ms()
-        tag = _tag(state, watch.version(connection), request, now)
+        tag = _tag(request, watch.version(connection), now)
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         # The page first: it may make the balance anew, and the first line must not say less than the page below it.
         filled = fill(connection, watch)
         filled |= {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
-    return HTMLResponse(state.templates.get_template(template).render(filled | {"path": request.url.path}), headers={"etag": tag})
+    answer = render(request, template, filled)
+    answer.headers["etag"] = tag
+    return answer
 
 
-def _tag(state: BoardState, version: str, request: Request, now_ms: int) -> str:
-    """A page is another one when the data, the minute (how far behind), the question or the program has changed."""
-    words = "\x1f".join((state.stamp, version, str(now_ms // 60_000), str(request.url.path), str(request.url.query)))
+def plain_page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> Response:
+    """A page that says nothing of a run: no first line, no twin, and nobody keeps a copy."""
+    answer = render(request, template, {"trust": None, "twin": None, **values})
+    answer.status_code = status
+    answer.headers["cache-control"] = "no-store"
+    return answer
+
+
+def render(request: Request, template: str, values: Mapping[str, Any]) -> Response:
+    """A template in the words of whoever asks; a browser that is new gets what its forms are bound to."""
+    state, visitor, clock = state_of(request), visitor_of(request), clock_of(request)
+    around = {
+        "path": request.url.path,
+        "here": _here(request),
+        "visitor": visitor,
+        "clock": clock,
+        "is_closed": state.door.access.is_closed,
+    }
+    around["token"] = state.door.form_token(visitor) if visitor.session else ""
+    answer = HTMLResponse(state.templates_of(clock).get_template(template).render(around | dict(values)))
+    if visitor.is_new:
+        state.door.keep(answer, FORM_COOKIE, visitor.session, max_age_s=state.door.access.session_s)
+    return answer
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _tag(request: Request, version: str, now_ms: int) -> str:
+    """A page is another one when the data, the minute (how far behind), the question, the reader or the program has changed."""
+    visitor, clock = visitor_of(request), clock_of(request)
+    who = (visitor.name or "", visitor.role or "", visitor.session, str(visitor.chosen), clock.tz, clock.language)
+    words = "\x1f".join((state_of(request).stamp, version, str(now_ms // 60_000), str(request.url.path), str(request.url.query), *who))
     return f'W/"{blake2b(words.encode(), digest_size=12).hexdigest()}"'
 
 
@@ -98,16 +150,34 @@ def twin(request: Request, fill: Callable[[Connection, Watch], dict[str, Any]]) 
     return JSONResponse({"trust": show.trust_json(trust)} | body)
 
 
-def error_page(status: int, title: str) -> Callable[[Request, Exception], Response]:
-    """What answers an error: a page, or JSON where JSON was asked for."""
+TITLES: Final[Mapping[int, str]] = {
+    400: "That cannot be done",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not allowed",
+    410: "Its time is over",
+    413: "Too long",
+    500: "What is stored cannot be shown",
+    503: "The store does not answer",
+}
+
+
+def refusal(request: Request, status: int, text: str) -> Response:
+    """What says no: a page, or JSON where JSON was asked for."""
+    if request.url.path.startswith("/api/") or request.url.path == "/healthz":
+        return JSONResponse({"error": text}, status_code=status)
+    request.scope.setdefault("visitor", Visitor(""))
+    return plain_page(request, "error.html.j2", {"title": TITLES.get(status, "Not allowed"), "text": text}, status=status)
+
+
+def error_page(status: int) -> Callable[[Request, Exception], Response]:
+    """What answers an error."""
 
     def answer(request: Request, error: Exception) -> Response:
-        code = error.status_code if isinstance(error, HTTPException) else status
-        text = error.detail if isinstance(error, HTTPException) else str(error)
-        if request.url.path.startswith("/api/") or request.url.path == "/healthz":
-            return JSONResponse({"error": text}, status_code=code)
-        page = {"title": title, "text": text, "path": request.url.path, "trust": None, "twin": None}
-        return HTMLResponse(state_of(request).templates.get_template("error.html.j2").render(page), status_code=code)
+        if isinstance(error, HTTPException):
+            return refusal(request, error.status_code, error.detail)
+        return refusal(request, status, str(error))
 
     return answer
 
@@ -126,7 +196,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class SecurityHeaders:
-    """Puts HEADERS on every answer, refusals and files included."""
+    """Puts HEADERS on every answer, refusals and files included; what an answer says itself (not to keep it) stays."""
 
     def __init__(self, app: Callable[[_Scope, _Receive, _Send], Awaitable[None]]) -> None:
         self.app = app
@@ -136,7 +206,9 @@ class SecurityHeaders:
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in HEADERS.items())]
+                said = {name for name, _ in message["headers"]}
+                ours = ((name.encode(), value.encode()) for name, value in HEADERS.items())
+                message["headers"] = [*message["headers"], *(one for one in ours if one[0] not in said)]
             await send(message)
 
         await self.app(scope, receive, sending if scope["type"] == "http" else send)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboards.board import charts, words
 from dashboards.board.pages import SPANS, Around, Board, Range
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
 from groundswell.exports import iso
+from groundswell.judged import ENOUGH
 from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
 from groundswell.store.conditions import TITLES
@@ -30,8 +31,9 @@ TWINS: Final = {
     "/search": "/api/v1/documents",
     "/series": "/api/v1/series",
     "/watchlist": "/api/v1/watches",
+    "/me": "",
 }
-WITH_QUERY: Final = ("/", "/search", "/series")
+WITH_QUERY: Final = ("/", "/inbox", "/search", "/series")
 _SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
 
 
@@ -41,16 +43,18 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made.filters |= {
-        "full": clock.full, "minute": clock.minute, "iso": iso, "ago": words.ago, "percent": words.percent, "count": words.count,
+        "full": clock.full, "minute": clock.minute, "iso": iso, "ago": clock.ago, "percent": words.percent, "count": words.count,
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
-        "series": lambda series: words.visible(display(series)), "duration": words.duration, "daybars": charts.daybars,
+        "series": lambda series: clock.series(series, display), "duration": words.duration,
+        "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
-    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "verdict_titles": words.VERDICT_TITLES}
+    made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
+    made.globals["_"] = lambda text, **values: Markup(escape(clock.words(text))).format(**values)
     return made
 
 
 def twin(path: str, query: str) -> str:
-    """Address of a page's JSON twin.
+    """Address of a page's JSON twin; empty where it has none.
 
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
@@ -84,6 +88,7 @@ def trust_json(trust: Trust) -> dict[str, Any]:
 class Row:
     """One small multiple and the figures beside it."""
 
+    series: str
     title: str
     measured: bool
     chart: Markup
@@ -120,16 +125,16 @@ def board(read: Board, clock: Clock, display: Callable[[str], str]) -> BoardShow
 
     def topic_row(topic: str, language: str) -> Row:
         series = topic_series(topic, language)
-        return row(series, series_title(series))
+        return row(series, clock.series(series, series_title))
 
     return BoardShown(
         range=read.range,
         axis=charts.axis(cells, clock),
         offset=words.offset(clock.at(read.range.end_ms)),
         languages=languages,
-        silent=[words.LANGUAGE_TITLES[language] for language in LANGUAGES if language not in languages],
-        topics=[(words.TOPIC_TITLES[topic], [topic_row(topic, language) for language in languages]) for topic in TOPICS],
-        companies=[row(series, words.visible(display(series))) for series in read.companies],
+        silent=[clock.words(words.LANGUAGE_TITLES[language]) for language in LANGUAGES if language not in languages],
+        topics=[(clock.words(words.TOPIC_TITLES[topic]), [topic_row(topic, language) for language in languages]) for topic in TOPICS],
+        companies=[row(series, clock.series(series, display)) for series in read.companies],
         latest=read.latest,
         forming=read.forming is not None and max(read.forming[0], read.range.start_ms) < min(read.forming[1], read.range.end_ms),
     )
@@ -145,16 +150,17 @@ def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
     documents, negative = sum(cell.documents for cell in cells), sum(cell.negative for cell in cells)
     drawn = charts.chart(
         cells,
-        label=charts.sentence(title, cells, alerts=len(alerts)),
+        label=charts.sentence(title, cells, alerts=len(alerts), clock=clock),
         clock=clock,
         marks=charts.Marks(alerts=alerts, known_ms=read.known_ms, forming=read.forming),
     )
     return Row(
+        series=series,
         title=title,
         measured=series not in read.unmeasured,
         chart=drawn,
         last=closed[-1].shown.share if closed and closed[-1].shown else None,
-        last_text=charts.window_text(closed[-1], clock) if closed else "no complete window with documents",
+        last_text=charts.window_text(closed[-1], clock) if closed else clock.words("no complete window with documents"),
         mean=negative / documents if documents else None,
         documents=documents,
         alerts=alerts,
@@ -184,11 +190,12 @@ class DossierShown:
 
 def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
     """Draw an alert's dossier."""
-    title = words.visible(display(alert.series))
+    title = clock.series(alert.series, display)
     share, cells = alert.baseline_share_ppm / 1e6, around.cells
     span = (alert.opened_ms - alert.window_s * 1000, alert.opened_ms)
     marks = charts.Marks(alerts=around.alerts, known_ms=around.known_ms, forming=around.forming, span=span, baseline=share)
-    label = charts.sentence(title, cells, alerts=len(around.alerts)) + f"; usual share {words.percent(share)}"
+    label = charts.sentence(title, cells, alerts=len(around.alerts), clock=clock)
+    label += clock.words("; ") + clock.say("usual share {share}", share=words.percent(share))
     low, high = wilson(alert.statistic, max(alert.stories, alert.statistic, 1))
     return DossierShown(
         alert=alert,
@@ -201,18 +208,18 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
         high=high,
         excess_milli=alert.statistic * 1000 - alert.expected_milli,
         sum_milli=sum(part.excess_milli for part in alert.parts),
-        factor=_factor(alert),
+        factor=_factor(alert, clock),
         first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
         first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
         before=around.before,
     )
 
 
-def _factor(alert: Alert) -> str:
+def _factor(alert: Alert, clock: Clock) -> str:
     if alert.expected_milli <= 0:
-        return "none expected"
+        return clock.words("none expected")
     ratio = alert.statistic * 1000 / alert.expected_milli
-    return f"{ratio:.0f} × normal" if ratio >= 3 else f"{ratio:.1f} × normal"
+    return clock.say("{ratio} × normal", ratio=f"{ratio:.0f}" if ratio >= 3 else f"{ratio:.1f}")
 
 
 # --- what would be sent ---------------------------------------------------------------------------------------------------------

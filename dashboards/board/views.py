@@ -1,38 +1,51 @@
 """What the board answers when it is asked to read: a function for each page and for its JSON twin."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from dashboards.board import pages, show
-from dashboards.board.shell import page, state_of, twin
+from dashboards.board.forms import visitor_of
+from dashboards.board.incidents import incident_of, log_of, offered
+from dashboards.board.shell import clock_of, page, state_of, twin
 from dashboards.board.trust import Watch
+from dashboards.board.words import TOPIC_TITLES
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError
 from groundswell.exports import alert_row, iso
+from groundswell.names import SENTIMENTS
 from groundswell.records import Alert
+from groundswell.store.accounts import people_of
+from groundswell.store.actions import WORDS, misses_of
 from groundswell.store.basis import basis_of_alerts
 from groundswell.store.health import decisions_by_reason, deliveries_of
 from groundswell.store.query import alert_bytes, alerts_of, closed_ms, drops_by_reason, run_named
 from groundswell.store.removals import removed_of_alerts
 
+MISSES_SHOWN: Final = 20
 
-# --- pages -----------------------------------------------------------------------------------------------------------------------
+
 def board(request: Request) -> Response:
     """Topics x time, companies, latest alerts."""
     state = state_of(request)
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
-        read = pages.read_board(connection, watch.run, request.query_params, clock=state.clock)
-        return {"board": read and show.board(read, state.clock, state.display), "asked": dict(request.query_params)}
+        read = pages.read_board(connection, watch.run, request.query_params, clock=clock_of(request))
+        return {"board": read and show.board(read, clock_of(request), state.display), "asked": dict(request.query_params)}
 
     return page(request, "board.html.j2", fill)
 
 
 def alerts(request: Request) -> Response:
-    """All alerts of the run, newest first, and what became of the findings that are none."""
+    """All alerts of the run, newest first, and what became of the findings that are none; and what was expected in vain."""
+    asked, visitor = request.query_params, visitor_of(request)
+
+    def missed(connection: Connection, run: str) -> dict[str, Any]:
+        rows = misses_of(connection, run)[::-1]
+        done = next((one for one in rows if str(one.at_ms) == asked.get("done") and one.who == visitor.name), None)
+        return {"rows": rows[:MISSES_SHOWN], "done": done, "series": asked.get("series", ""), "at": asked.get("at", "")}
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         found = alerts_of(connection, watch.run)
@@ -40,6 +53,7 @@ def alerts(request: Request) -> Response:
             "alerts": found[: -pages.ALERTS_LISTED - 1 : -1],
             "more": max(0, len(found) - pages.ALERTS_LISTED),
             "decisions": decisions_by_reason(connection, watch.run),
+            "missed": missed(connection, watch.run),
         }
 
     return page(request, "alerts.html.j2", fill)
@@ -56,13 +70,40 @@ def dossier(request: Request) -> Response:
         around = pages.read_around(connection, run, alert, then=then)
         return {
             "then": then,
-            "dossier": show.dossier(alert, around, state.clock, state.display),
+            "dossier": show.dossier(alert, around, clock_of(request), state.display),
             "removed": removed_of_alerts(connection, [alert]),
             "deliveries": deliveries_of(connection, run, alert.id),
             "messages": show.messages(state.messages(alert)) if state.messages else None,
-        }
+        } | _people(request, connection, run, alert)
 
     return page(request, "dossier.html.j2", fill)
+
+
+def _people(request: Request, connection: Connection, run: str, alert: Alert) -> dict[str, Any]:
+    """What people did about an alert, and what whoever asks can do."""
+    state, visitor = state_of(request), visitor_of(request)
+    incident = incident_of(connection, run, alert, now_ms=state.now_ms())
+    log = log_of(connection, run, incident, alert)
+    done = next((line for line in log if str(line.at_ms) == request.query_params.get("done") and line.who == visitor.name), None)
+    people = [one.name for one in people_of(connection) if one.disabled_ms is None] if visitor.may("analyst") else []
+    return {
+        "incident": incident,
+        "log": log,
+        "done": done,
+        "people": sorted({*people, visitor.name or ""} - {""}) if visitor.may("analyst") else [],
+        "offered": offered(incident),
+        "words": WORDS,
+        "sentiments": SENTIMENTS,
+        "topics": TOPIC_TITLES,
+        "companies": sorted({name for name in map(_company, alert.all_series) if name}),
+        "stories": {quote.story: quote.title for quote in reversed(alert.evidence)},
+    }
+
+
+def _company(series: str) -> str:
+    """The id of the company that a series is about; "" where it is about none."""
+    kind, _, rest = series.partition(":")
+    return rest if kind == "entity" else rest.rpartition(":")[2] if kind == "flag" else ""
 
 
 def sources(request: Request) -> Response:
@@ -86,10 +127,9 @@ def sources(request: Request) -> Response:
 # --- JSON twins --------------------------------------------------------------------------------------------------------------------
 def board_twin(request: Request) -> Response:
     """The board's figures."""
-    state = state_of(request)
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
-        read = pages.read_board(connection, watch.run, request.query_params, clock=state.clock)
+        read = pages.read_board(connection, watch.run, request.query_params, clock=clock_of(request))
         return {"board": read and pages.board_json(read)}
 
     return twin(request, fill)

@@ -1,16 +1,19 @@
-"""How the board says times, shares, counts and names. Text of strangers is made visible here, never trusted."""
+"""How the board says times, shares, counts and names, in the reader's language. Text of strangers is made visible here, never trusted."""
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from groundswell.errors import SettingsError, UsageError
 from groundswell.names import DAY_MS, HOUR_MS
 
+CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
 TOPIC_TITLES: Final = {
     "earnings_dividends": "Earnings & dividends",
     "analyst_ratings": "Analyst ratings",
@@ -27,24 +30,15 @@ TOPIC_TITLES: Final = {
     "market_moves": "Market moves",
     "general_other": "General & other",
 }
-STATE_TITLES: Final = {
-    "en": {"forming": "forming", "open": "open", "acknowledged": "acknowledged", "resolved": "resolved", "reopened": "reopened"},
-    "zh": {"forming": "形成中", "open": "未处理", "acknowledged": "已确认", "resolved": "已解决", "reopened": "重新打开"},
-}
-"""States of an incident (groundswell/lifecycle.py), for readers of either language."""
-
-VERDICT_TITLES: Final = {
-    "en": {
-        "true": "true", "false": "false", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic",
-        "duplicate": "duplicate",
-    },
-    "zh": {
-        "true": "属实", "false": "误报", "old_news": "旧闻", "wrong_company": "公司有误", "wrong_topic": "主题有误", "duplicate": "重复",
-    },
+LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}  # of documents
+LANGUAGES: Final = {"en": "English", "zh": "中文"}  # of readers, each in its own words
+CODES: Final = {
+    "mute_story": "mute", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic", "slow_burn": "slow burn",
+    "model_shift": "model shift",
 }  # fmt: skip
-"""Words of a verdict on an alert (groundswell/judged.py), for readers of either language."""
+"""Stored words that are no words."""
 
-LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}
+_WEEKDAYS: Final = "一二三四五六日"
 WINDOWS_KEPT: Final = 4096
 _DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
 _UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
@@ -53,23 +47,35 @@ _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 # --- times -----------------------------------------------------------------------------------------------------------------
 class Clock:
-    """Times in the reader's zone, always with their offset.
+    """How one reader is spoken to: times in their zone, always with its offset, and words in their language.
 
     >>> Clock("Asia/Shanghai").full(1_700_000_000_000)
     '2023-11-15 06:13:20 UTC+08:00'
+    >>> Clock("UTC", "zh").say("{number} in flight", number=3)
+    '3 份在途'
 
     Raises:
         SettingsError: no such time zone.
     """
 
-    def __init__(self, tz: str) -> None:
+    def __init__(self, tz: str, language: str = "en") -> None:
         try:
             self.zone = ZoneInfo(tz)
         except (OSError, ValueError, LookupError) as error:
             reason = f'board time zone: must be a name such as "Asia/Shanghai", got {tz!r}; correct it or install tzdata'
             raise SettingsError(reason) from error
+        self.tz, self.language = tz, language
         # Forty charts of a page have the same windows: said once, this halved the time to draw them.
         self.span = lru_cache(maxsize=WINDOWS_KEPT)(self._span)
+
+    def words(self, text: str) -> str:
+        """A text of the board in the reader's language; what has no translation (a stranger's word) stays."""
+        text = CODES.get(text, text)
+        return CHINESE.get(text, text) if self.language == "zh" else text
+
+    def say(self, text: str, **values: object) -> str:
+        """The same with its places filled."""
+        return self.words(text).format(**values)
 
     def at(self, ms: int) -> datetime:
         """A moment in the reader's zone."""
@@ -85,12 +91,24 @@ class Clock:
         moment = self.at(ms)
         return f"{moment:%Y-%m-%d %H:%M} {offset(moment)}"
 
+    def ago(self, ms: int) -> str:
+        """A length of time in its largest two units."""
+        return ago(ms) if self.language != "zh" else " ".join(f"{part[0]} {CHINESE[part[1]]}" for part in _pairs(ago(ms).split()))
+
     def _span(self, start_ms: int, end_ms: int) -> str:
         """`23 Jun 06:00 to 12:00`: a window, for a hover text; the page says the offset."""
         start, end = self.at(start_ms), self.at(end_ms)
-        if start.date() == end.date():
-            return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%H:%M}"
-        return f"{start:%a} {start.day} {start:%b %H:%M} to {end:%a} {end.day} {end:%b %H:%M}"
+        until = "" if start.date() == end.date() else f"{self._weekday(end)} {self._day(end)} "
+        return f"{self._weekday(start)} {self._day(start)} {start:%H:%M} {self.words('to')} {until}{end:%H:%M}"
+
+    def _day(self, moment: datetime) -> str:
+        return f"{moment.month}月{moment.day}日" if self.language == "zh" else f"{moment.day} {moment:%b}"
+
+    def _short(self, moment: datetime) -> str:
+        return f"{moment.month}/{moment.day}" if self.language == "zh" else self._day(moment)
+
+    def _weekday(self, moment: datetime) -> str:
+        return f"周{_WEEKDAYS[moment.weekday()]}" if self.language == "zh" else f"{moment:%a}"
 
     def ticks(self, starts_ms: Sequence[int], *, step_ms: int) -> list[str]:
         """Labels of an axis that stand `step_ms` apart, as short as that allows: the hour alone while the day has not changed.
@@ -100,14 +118,26 @@ class Clock:
         """
         moments = [self.at(ms) for ms in starts_ms]
         if step_ms > DAY_MS:
-            return [f"{moment.day} {moment:%b}" for moment in moments]
+            return [self._short(moment) for moment in moments]
         if step_ms == DAY_MS:
-            return [f"{moment:%a} {moment.day}" if moment.hour == 0 else f"{moment.day}, {moment:%H}h" for moment in moments]
+            return [f"{self._weekday(moment)} {moment.day}" if moment.hour == 0 else f"{moment.day}, {moment:%H}h" for moment in moments]
         days = [None, *(moment.date() for moment in moments)]
         return [
-            f"{moment:%H:%M}" if moment.date() == before else f"{moment.day} {moment:%b %H:%M}"
+            f"{moment:%H:%M}" if moment.date() == before else f"{self._short(moment)} {moment:%H:%M}"
             for before, moment in zip(days[:-1], moments, strict=True)
         ]
+
+    def series(self, series: str, display: Callable[[str], str]) -> str:
+        """A series key in the reader's words; a company's name is the same in every language, and may be a stranger's."""
+        kind, _, rest = series.partition(":")
+        topic, _, language = rest.rpartition(":")
+        if kind == "topic" and topic in TOPIC_TITLES and self.language != "en":
+            return self.say("{topic}, {language}", topic=self.words(TOPIC_TITLES[topic]), language=self.words(LANGUAGE_TITLES[language]))
+        return visible(display(series))
+
+
+def _pairs(parts: list[str]) -> list[tuple[str, str]]:
+    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def offset(moment: datetime) -> str:

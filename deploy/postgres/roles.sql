@@ -14,7 +14,8 @@
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
---     groundswell_board    `groundswell board`, `series`, `search`, `alerts`, `explain`: reads; and adds what people do and say, changes none of it
+--     groundswell_board    `groundswell board` without accounts, `series`, `search`, `alerts`, `explain`, a notebook: reads
+--     groundswell_people   `groundswell board` with accounts, and whoever acknowledges or judges: adds what people do and say, changes none
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
@@ -22,7 +23,7 @@ DECLARE
     role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['groundswell_owner', 'groundswell_worker', 'groundswell_desk', 'groundswell_keeper', 'groundswell_board',
-        'groundswell_crawler'] LOOP
+        'groundswell_people', 'groundswell_crawler'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -34,7 +35,7 @@ BEGIN
     GRANT USAGE ON SCHEMA public TO groundswell_board;
     GRANT USAGE, CREATE ON SCHEMA public TO groundswell_owner;
     -- Every other part reads what the board reads.
-    GRANT groundswell_board TO groundswell_worker, groundswell_desk, groundswell_keeper;
+    GRANT groundswell_board TO groundswell_worker, groundswell_desk, groundswell_keeper, groundswell_people;
     -- The crawler, which faces the world, sees what it has to say and nothing else.
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO groundswell_crawler', current_database());
     GRANT USAGE ON SCHEMA public TO groundswell_crawler;
@@ -51,6 +52,13 @@ BEGIN
 END $$;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO groundswell_board;
+-- But not who has which password, and who did what: a worker has no business there.
+DO $$
+BEGIN
+    IF to_regclass('public.people') IS NOT NULL THEN
+        REVOKE ALL ON people, audit FROM groundswell_board;
+    END IF;
+END $$;
 ALTER DEFAULT PRIVILEGES FOR ROLE groundswell_owner IN SCHEMA public GRANT SELECT ON TABLES TO groundswell_board;
 
 -- What each part writes. UPDATE is there too where a row is locked or replaced; a row that is written once has only INSERT.
@@ -68,14 +76,19 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
-            ('groundswell_board', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),
+            ('groundswell_people', 'SELECT', ARRAY['people']),
+            ('groundswell_people', 'SELECT, INSERT', ARRAY['audit']),
+            ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),
+            ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
+            ('groundswell_keeper', 'INSERT', ARRAY['audit']),
+            ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
-                'actions', 'verdicts', 'corrections', 'misses'])
+                'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

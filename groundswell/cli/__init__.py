@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("groundswell.cli.service", "a Kafka worker: the score or the fold agent"),
     "desk": ("groundswell.cli.service", "the desk of a Kafka installation: incidents, alerts, messages"),
     "board": ("groundswell.cli.show", "the web page over a store"),
+    "people": ("groundswell.cli.people", "who may use the board: accounts, roles, passwords, and what they did"),
     "backfill": ("groundswell.cli.archive", "archives through the pipeline into a run of their own; never pings"),
     "score": ("groundswell.cli.archive", "JSON lines in, topic, sentiment and companies out"),
     "detect": ("groundswell.cli.detect", "a series of counts in, scores and alerts of the volume detector out"),

@@ -14,6 +14,7 @@ from groundswell.cli import options as o
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from dashboards.board.door import Access
     from groundswell.records import Alert
     from groundswell.settings import Settings
 
@@ -85,30 +86,79 @@ def _render(alert: "Alert", url: str) -> Any:
 
 
 def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str | None, log_path: Path | None, display: Any) -> str:
-    """Serve the board from a thread of this process; returns its address."""
+    """Serve the board from a thread of this process; returns its address.
+
+    Raises:
+        UsageError: it would be open to other machines, and nobody has an account.
+    """
     import uvicorn
 
-    from dashboards.board.app import config, create_app
+    from dashboards.board.app import config, create_app, hosts_of
     from groundswell.clock import SystemClock
+    from groundswell.links import links_of
     from groundswell.local_log import LocalLog
     from ingest.catalogue import load_catalogue
 
-    host, wanted = settings.board.host, settings.board.port if port is None else port
-    number = _free_port(host, wanted)
-    url = f"http://{host}:{number}"
+    b, wanted = settings.board, settings.board.port if port is None else port
+    access = board_access(settings, store)
+    number = _free_port(b.host, wanted)
+    url = f"http://{b.host}:{number}"
     app = create_app(
         store,
         run=run,
         log=LocalLog(log_path) if log_path else None,
         now_ms=SystemClock().now_ms,
+        tz=b.timezone,
+        language=b.language,
         messages=lambda alert: _render(alert, url),
         display=display,
         checked={source.name: source.checked for source in load_catalogue(settings.catalogue.extra)},
+        allowed_hosts=hosts_of(b.base_url, b.host),
+        access=access,
+        links=links_of(settings),
         companies=o.company_ids(),
     )
-    server = uvicorn.Server(config(app, host=host, port=number))
+    server = uvicorn.Server(config(app, host=b.host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()
     return url
+
+
+def board_access(settings: "Settings", store: Any) -> "Access":
+    """Who may come in, by the settings and the accounts of the store.
+
+    Raises:
+        UsageError: it would be open to other machines, and nobody has an account.
+    """
+    from dashboards.board.door import Access
+    from groundswell.signing import board_secret
+    from groundswell.store.accounts import anybody
+
+    b = settings.board
+    access = Access(
+        secret=board_secret(settings),
+        accounts=not b.proxy_header and anybody(store),
+        proxy_header=b.proxy_header,
+        proxy_addresses=b.proxy_addresses,
+        proxy_role=None if b.proxy_role == "none" else b.proxy_role,
+        session_s=b.session_hours * 3600,
+        is_https=b.base_url.startswith("https://"),
+    )
+    if not access.is_closed and not _is_loopback(b.host):
+        reason = (
+            f"board.host {b.host!r}: whoever reaches it could read everything, for nobody has an account; `groundswell people add NAME` "
+            "makes one, board.proxy_header lets a proxy say who people are, and board.host 127.0.0.1 keeps the board on this machine"
+        )
+        raise UsageError(reason)
+    return access
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _free_port(host: str, wanted: int) -> int:
@@ -132,7 +182,10 @@ def _free_port(host: str, wanted: int) -> int:
 @o.run_option
 @o.store_option
 def board(port: int | None, run: str | None, store_url: str | None) -> None:
-    """Serve the board over a store; it listens on this machine alone unless board.host says otherwise."""
+    """Serve the board over a store; it listens on this machine alone unless board.host says otherwise.
+
+    While nobody has an account (`groundswell people add NAME`) it can only be read, and only on this machine.
+    """
     from groundswell.logs import set_up_logs
     from groundswell.settings import secrets_of
 

@@ -299,6 +299,34 @@ drop_marks = Table(
 )
 """What was done with a drop since; the drop itself is written once."""
 
+people = Table(
+    "people",
+    metadata,
+    _key("name"),
+    _text("role"),  # reader, analyst, admin
+    _text("password_hash", nullable=True),  # argon2id; None: a reverse proxy says who they are
+    _int("created_ms"),
+    _int("changed_ms"),  # of role or password: what was signed before is void
+    _int("disabled_ms", nullable=True),
+)
+"""Accounts. Only `groundswell people` writes them; deploy/postgres/roles.sql says who may read them."""
+
+readers = Table(
+    "readers",
+    metadata,
+    _key("name"),
+    _text("language", nullable=True),
+    _text("zone", nullable=True),
+    _text("companies"),  # series keys, one a line: what is theirs in the inbox
+    _int("visited_ms", nullable=True),  # when the inbox was last opened
+    _int("before_ms", nullable=True),  # when it was last opened in the visit before this one
+    _int("signed_out_ms"),  # sessions that began before it are void
+)
+"""What the board keeps for each reader: choices, and where the last visit ended."""
+
+audit = Table("audit", metadata, _key("at_ms", BigInteger), _key("entry"), _text("who"), _text("place"), _text("what"), _text("detail"))
+"""Who did what, and from where. Rows are only ever added."""
+
 actions = Table(
     "actions",
     metadata,

@@ -33,8 +33,8 @@ FLAGS = (
 )  # fmt: skip
 WITHIN_S = 60.0
 PAGES = (
-    "/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/search?q=(", "/series?key=entity:LinlanBank",
-    "/watchlist", "/sources", "/nowhere",
+    "/inbox", "/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/search?q=(",
+    "/series?key=entity:LinlanBank", "/watchlist", "/sources", "/nowhere",
 )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ class Tab:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self.loaded = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -68,7 +68,7 @@ class Tab:
         elif method == "Runtime.consoleAPICalled":
             self.complaints.append(str(said["args"]))
         elif method == "Page.loadEventFired":
-            self.loaded.set()
+            self._loaded.set()
 
     async def ask(self, method: str, **parameters: Any) -> Any:
         """One command of the protocol and its result."""
@@ -81,11 +81,19 @@ class Tab:
 
     async def open(self, url: str) -> None:
         """Go to a page and wait until it has loaded; what was heard before is forgotten."""
-        self.loaded.clear()
+        self.expect_load()
+        await self.ask("Page.navigate", url=url)
+        await self.loaded()
+
+    def expect_load(self) -> None:
+        """Forget what was heard and loaded so far: what follows loads a page."""
+        self._loaded.clear()
         self.requests.clear()
         self.complaints.clear()
-        await self.ask("Page.navigate", url=url)
-        await asyncio.wait_for(self.loaded.wait(), WITHIN_S)
+
+    async def loaded(self) -> None:
+        """Wait until a page has loaded."""
+        await asyncio.wait_for(self._loaded.wait(), WITHIN_S)
 
     async def value(self, script: str) -> Any:
         """What an expression comes to; a promise is waited for."""
@@ -217,9 +225,9 @@ async def test_a_search_is_typed_and_its_words_are_marked(tmp_path: Path) -> Non
     async with a_board(tmp_path) as (board, _), a_tab(tmp_path / "profile") as tab:
         await tab.open(f"{board.url}/search")
         await tab.value("document.getElementById('q').value = 'invented NOT 7'")
-        tab.loaded.clear()
+        tab.expect_load()
         await tab.value("document.querySelector('form.search button').click()")
-        await asyncio.wait_for(tab.loaded.wait(), WITHIN_S)
+        await tab.loaded()
         assert await tab.value("document.querySelectorAll('mark').length") == 50
         assert await tab.value("document.querySelector('mark').textContent") == "Invented"
         assert await tab.value("document.querySelector('a[rel=next]').href.includes('after=')")

@@ -16,6 +16,7 @@ def test_everything_raised_on_purpose_has_one_root() -> None:
     [
         ("UsageError", 2), ("SettingsError", 2), ("NotFoundError", 1), ("RecordError", 1), ("ArchiveLineError", 1), ("DependencyError", 3),
         ("OwnershipLostError", 3), ("ContinuityError", 3), ("BundleError", 1),
+        ("SignatureError", 1), ("ExpiredError", 1),
     ],
 )  # fmt: skip
 def test_each_error_ends_the_command_line_with_its_code(name: str, code: int) -> None:

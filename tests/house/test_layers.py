@@ -39,6 +39,8 @@ ONLY_IN: Final = {
     "feedparser": ("ingest/types/feed.py",),
     "trafilatura": ("ingest/types/article.py",),
     "jmespath": ("ingest/types/fields.py",),
+    "argon2": ("groundswell/passwords.py",),
+    "itsdangerous": ("groundswell/signing.py",),
 }
 GRAFANA_FILES_MAX: Final = 1
 ONLY_IN_MODELS: Final = ("torch", "transformers", "tokenizers", "safetensors")

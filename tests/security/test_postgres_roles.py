@@ -18,7 +18,9 @@ from groundswell.errors import DependencyError
 from groundswell.names import TICK_MS
 from groundswell.records import Action, Correction, Miss, Verdict
 from groundswell.store import schema as t
+from groundswell.store.accounts import Person, Reader, add_person, anybody, keep_reader
 from groundswell.store.actions import record_action, record_correction, record_miss, record_verdict
+from groundswell.store.audit import Entry, note
 from groundswell.store.conditions import open_conditions
 from groundswell.store.derived import insert_alert
 from groundswell.store.facts import write_intake
@@ -34,7 +36,7 @@ from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
 
 SCRIPT: Final = (Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.sql").read_text("utf-8")
-PARTS: Final = ("owner", "worker", "desk", "keeper", "board", "crawler")
+PARTS: Final = ("owner", "worker", "desk", "keeper", "board", "people", "crawler")
 RUN: Final = "roles"
 
 
@@ -100,35 +102,67 @@ def test_worker_desk_keeper_and_board_each_do_their_part_without_owning_a_table(
         assert found[table] == rows, table
 
 
-@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board", "crawler"])
+@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board", "people", "crawler"])
 def test_nobody_but_the_owner_changes_the_tables(opened: Callable[[str], Store], part: str) -> None:
     store = opened(part)
     for statement in ("DROP TABLE drops", "ALTER TABLE alerts ADD COLUMN x int", "TRUNCATE alerts", "CREATE TABLE mine (x int)"):
         may_not(store, statement)
 
 
-def test_the_board_reads_all_and_adds_what_people_say_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
+def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> None:
     store = opened("board")
     with store.read() as connection:
         for table in t.metadata.sorted_tables:
-            connection.execute(text(f"SELECT count(*) FROM {table.name}"))
-    said = {t.actions, t.verdicts, t.corrections, t.misses}
+            if table not in (t.people, t.audit):
+                connection.execute(text(f"SELECT count(*) FROM {table.name}"))
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
-        may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
-        if table not in said:
-            may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
-    with opened("keeper").write() as connection:
-        insert_alert(store, connection, RUN, an_alert(), targets=[])
-    document = a_document()
-    with opened("keeper").write() as connection:
-        write_intake(store, connection, RUN, admissions=[], documents=[document])
-    alert, by = an_alert(), dict[str, Any](at_ms=1, who="ana")
+        may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
+    keeper, store = opened("keeper"), opened("people")
+    alert, document, by = an_alert(), a_document(), dict[str, Any](at_ms=1, who="ana")
+    with keeper.write() as connection:
+        insert_alert(keeper, connection, RUN, alert, targets=[])
+        write_intake(keeper, connection, RUN, admissions=[], documents=[document])
     with store.write() as connection:
         assert record_action(connection, RUN, Action(incident=alert.incident, what="acknowledge", **by))
         assert record_verdict(connection, RUN, Verdict(alert=alert.id, word="true", **by))
         assert record_correction(connection, Correction(document_id=document.document_id, what="sentiment", value="neutral", **by))
         assert record_miss(connection, RUN, Miss(name="Linlan Bank", moment_ms=1, **by))
+    said = {t.actions, t.verdicts, t.corrections, t.misses}
+    for table in t.metadata.sorted_tables:
+        may_not(store, f"DELETE FROM {table.name}")
+        if table is not t.readers:
+            may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
+        if table not in said | {t.readers, t.audit}:
+            may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+@pytest.mark.parametrize("part", ["board", "worker", "desk", "crawler"])
+def test_who_has_which_password_and_who_did_what_is_nothing_that_a_part_without_people_can_read(
+    opened: Callable[[str], Store], part: str
+) -> None:
+    store = opened(part)
+    for table in ("people", "audit"):
+        may_not(store, f"SELECT * FROM {table}")
+    assert not anybody(store)
+
+
+def test_a_board_with_people_reads_accounts_and_can_neither_change_one_nor_rewrite_what_was_done(opened: Callable[[str], Store]) -> None:
+    with opened("keeper").write() as connection:
+        add_person(opened("keeper"), connection, Person("mei", "analyst", None, 1, 1, None))
+    store = opened("people")
+    assert anybody(store)
+    with store.write() as connection:
+        keep_reader(store, connection, Reader("mei", language="zh"))
+        note(store, connection, Entry(1, "mei", "127.0.0.1", "signed in", ""))
+    for statement in ("UPDATE people SET role = 'admin'", "DELETE FROM people", "INSERT INTO people DEFAULT VALUES"):
+        may_not(store, statement)
+    for part in ("people", "keeper"):
+        for statement in ("UPDATE audit SET who = 'li'", "DELETE FROM audit"):
+            may_not(opened(part), statement)
 
 
 def test_the_crawler_says_what_waits_in_its_spool_and_reads_nothing_else(

@@ -1,6 +1,6 @@
 // Keeps an open page up to date: asks for the page again when the server says that something moved (/live), once a minute, and
 // where nobody says it every five seconds; an unchanged page is a 304 of no bytes. Swaps only the parts that differ. Without this
-// script the page reloads itself.
+// script the page reloads itself, and everything can be done all the same.
 "use strict";
 
 (() => {
@@ -39,6 +39,7 @@
     if (paused || document.hidden) return;
     try {
       const answer = await fetch(location.href, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+      if (answer.redirected) return location.reload(); // the session has ended: the form to sign in comes
       if (answer.status === 200) {
         tag = answer.headers.get("etag");
         swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -46,13 +47,27 @@
         throw new Error(`status ${answer.status}`);
       }
       failed = 0;
-      say("live", "live");
+      say(pulse.dataset.on, "live");
     } catch (error) {
       failed += 1;
-      say(failed > 1 ? "the board does not answer; what you see is old" : "live", failed > 1 ? "lost" : "live");
+      if (failed > 1) say(pulse.dataset.lost, "lost");
+      else say(pulse.dataset.on, "live");
     }
   };
 
+  // j and k go down and up a list, Enter opens what is chosen, as links do. Letters that are being typed are left alone.
+  const step = (event) => {
+    const by = { j: 1, k: -1 }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    const links = [...document.querySelectorAll("[data-keys] tbody th a")];
+    if (!links.length) return;
+    const now = links.indexOf(document.activeElement);
+    links[now < 0 ? 0 : Math.min(Math.max(now + by, 0), links.length - 1)].focus();
+    event.preventDefault();
+  };
+  document.addEventListener("keydown", step);
+
+  if ("still" in document.body.dataset) return;
   // A hidden page does not listen: a browser opens only six connections to one server.
   const listen = () => {
     const wanted = !paused && !document.hidden && window.EventSource;
@@ -75,16 +90,16 @@
   const words = document.createElement("span");
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "pause";
+  button.textContent = pulse.dataset.pause;
   button.addEventListener("click", () => {
     paused = !paused;
-    button.textContent = paused ? "resume" : "pause";
-    if (paused) say("paused", "paused");
+    button.textContent = paused ? pulse.dataset.resume : pulse.dataset.pause;
+    if (paused) say(pulse.dataset.paused, "paused");
     else look();
     listen();
   });
   pulse.append(words, button);
-  say("live", "live");
+  say(pulse.dataset.on, "live");
   listen();
   setInterval(beat, EVERY_MS);
   document.addEventListener("visibilitychange", () => {

@@ -9,10 +9,11 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -150,6 +151,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -171,11 +173,16 @@ class Served:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Ask for a path; header names with `_` for `-`."""
+        return self.ask("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    def ask(self, method: str, path: str, *, headers: Mapping[str, str] = MappingProxyType({}), body: bytes | None = None) -> Answer:
+        """One request as it is, one answer; nothing is followed or remembered."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            link.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            link.request(method, path, body=body, headers=dict(headers))
             answer = link.getresponse()
-            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+            cookies = tuple(value for name, value in answer.getheaders() if name.lower() == "set-cookie")
+            return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read(), cookies)
         finally:
             link.close()
 

@@ -118,7 +118,7 @@ def test_every_window_has_its_figures_for_a_pointer() -> None:
 
 def test_a_picture_is_said_in_one_sentence_and_its_label_is_escaped() -> None:
     cells = [a_cell(0, 10, 1), a_cell(1, 10, 6), a_cell(2, 1, 0, complete=False, exposure=0.4)]
-    assert sentence("Linlan", cells, alerts=2) == (
+    assert sentence("Linlan", cells, alerts=2, clock=Clock("UTC")) == (
         "Linlan: negative share 60 % in the last complete window with documents, between 10 % and 60 % over 3 windows; "
         "21 documents; 1 window with sources missing; 2 alerts"
     )
@@ -153,7 +153,7 @@ def a_source(*, days: tuple[int, ...], was_blind: tuple[tuple[int, int], ...] = 
 def test_blindness_is_hatched_on_the_day_bars_where_it_was() -> None:
     spans = ((10 * DAY_MS, 28 * DAY_MS), (28 * DAY_MS + DAY_MS // 2, 29 * DAY_MS))
     picture = ElementTree.fromstring(
-        daybars(a_source(days=(1, 1, 1), was_blind=spans, blind_since_ms=29 * DAY_MS + DAY_MS // 2), 30 * DAY_MS)
+        daybars(a_source(days=(1, 1, 1), was_blind=spans, blind_since_ms=29 * DAY_MS + DAY_MS // 2), 30 * DAY_MS, Clock("UTC"))
     )
     hatched = [(float(one.get("x", "0")), float(one.get("width", "0"))) for one in picture if "hatch" in (one.get("fill") or "")]
 
@@ -161,7 +161,7 @@ def test_blindness_is_hatched_on_the_day_bars_where_it_was() -> None:
 
 
 def test_day_bars_run_from_the_oldest_to_today() -> None:
-    picture = ElementTree.fromstring(daybars(a_source(days=(30, 0, 10)), 30 * DAY_MS))
+    picture = ElementTree.fromstring(daybars(a_source(days=(30, 0, 10)), 30 * DAY_MS, Clock("UTC")))
     heights = [float(element.get("height", "0")) for element in picture if (element.get("class") or "").startswith("bar")]
     assert heights == [6.0, 0.5, 18.0]
     places = [float(element.get("x", "0")) for element in picture if (element.get("class") or "").startswith("bar")]

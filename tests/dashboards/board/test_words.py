@@ -2,12 +2,11 @@ from typing import get_args
 
 import pytest
 
-from dashboards.board import words
 from dashboards.board.words import TOPIC_TITLES, Clock, duration, parse_duration, parse_moment, safe_link, visible
 from groundswell.errors import UsageError
 from groundswell.lifecycle import State
 from groundswell.names import LANGUAGES, TOPICS
-from groundswell.records import VerdictWord
+from groundswell.records import Act, VerdictWord
 
 UTC = Clock("UTC")
 
@@ -72,9 +71,9 @@ def test_a_web_address_is_a_link_unchanged(url: str) -> None:
     assert safe_link(url) == url
 
 
-def test_states_and_verdicts_have_words_in_both_languages() -> None:
-    for titles, known in ((words.STATE_TITLES, get_args(State)), (words.VERDICT_TITLES, get_args(VerdictWord))):
-        assert set(titles) == set(LANGUAGES)
-        for language in LANGUAGES:
-            assert set(titles[language]) == set(known)
-            assert len(set(titles[language].values())) == len(known)
+@pytest.mark.parametrize("known", [get_args(State), get_args(VerdictWord), get_args(Act)])
+def test_states_verdicts_and_actions_have_words_of_their_own_in_both_languages(known: tuple[str, ...]) -> None:
+    for language in LANGUAGES:
+        said = [Clock("UTC", language).words(word) for word in known]
+        assert len(set(said)) == len(known)
+        assert not [word for word in said if "_" in word or (language == "zh" and word.isascii())]

@@ -9,7 +9,7 @@ from alembic import op
 from groundswell.store.search import create_index, index_all
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0010"
 
 
 def upgrade() -> None:

@@ -1,0 +1,78 @@
+"""The bounds that make guessing a password slow."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+WITHIN_MS: Final = 15 * 60_000
+KEYS_MAX: Final = 20_000
+FAILURES_MAX: Final = {"pair": 5, "address": 30, "name": 60}
+"""Wrong passwords within WITHIN_MS: of one name from one address; from one address; for one name from anywhere.
+
+The last is the largest, so that a stranger cannot keep somebody out with a few guesses.
+"""
+
+
+class Attempts:
+    """Wrong passwords of late, in memory and bounded. Safe for several threads.
+
+    >>> attempts = Attempts(lambda: 0)
+    >>> [attempts.failed("mei", "192.0.2.1") for _ in range(5)][-1], attempts.wait_s("mei", "192.0.2.1")
+    (True, 900)
+    >>> attempts.wait_s("mei", "192.0.2.2"), attempts.wait_s("li", "192.0.2.1")
+    (0, 0)
+    """
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+        self._failures: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
+
+    def wait_s(self, name: str, address: str) -> int:
+        """For how long nothing is checked for this name from this address, in seconds; 0: it is."""
+        with self._lock:
+            now_ms = self._now_ms()
+            waits = [self._recent(key, now_ms)[-FAILURES_MAX[key[0]] :] for key in _keys(name, address)]
+            full = [times[0] + WITHIN_MS - now_ms for times, key in zip(waits, _keys(name, address), strict=True) if _is_full(key, times)]
+            return -(-max(full, default=0) // 1000)
+
+    def failed(self, name: str, address: str) -> bool:
+        """Remember a wrong password; returns whether it was the last one for now."""
+        with self._lock:
+            now_ms, locked = self._now_ms(), False
+            for key in _keys(name, address):
+                times = [*self._recent(key, now_ms), now_ms][-FAILURES_MAX[key[0]] :]
+                self._failures[key] = times
+                self._failures.move_to_end(key)
+                locked |= _is_full(key, times)
+            while len(self._failures) > KEYS_MAX:
+                self._failures.popitem(last=False)
+            return locked
+
+    def succeeded(self, name: str, address: str) -> None:
+        """Forget the wrong ones of this name from this address."""
+        with self._lock:
+            self._failures.pop(_keys(name, address)[0], None)
+
+    def _recent(self, key: tuple[str, str], now_ms: int) -> list[int]:
+        return [ms for ms in self._failures.get(key, []) if now_ms - ms < WITHIN_MS]
+
+
+def _keys(name: str, address: str) -> tuple[tuple[str, str], ...]:
+    network = _network(address)
+    return ("pair", f"{name} {network}"), ("address", network), ("name", name)
+
+
+def _is_full(key: tuple[str, str], times: list[int]) -> bool:
+    return len(times) >= FAILURES_MAX[key[0]]
+
+
+def _network(address: str) -> str:
+    """Whoever has one IPv6 address has all of its /64."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network(f"{found}/64", strict=False)) if found.version == 6 else str(found)

@@ -1,0 +1,96 @@
+"""Forms: how a POST is read, that it was meant, and that whoever sent it may do it. No route takes one any other way."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards.board.door import Visitor
+from groundswell.errors import UsageError
+from groundswell.store.accounts import Role
+
+BODY_BYTES_MAX: Final = 64 * 1024
+FIELDS_MAX: Final = 100
+TOKEN_FIELD: Final = "token"
+
+Form = Mapping[str, str]
+Handler = Callable[[Request, Form], Response]
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who asks; the doorkeeper has found out."""
+    visitor: Visitor = request.scope["visitor"]
+    return visitor
+
+
+def posting(handler: Handler, *, role: Role | None, body_bytes_max: int = BODY_BYTES_MAX) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that takes a form.
+
+    Args:
+        handler: what is done with it, in a thread of its own; its answer should be `see_other`.
+        role: who may; None: anybody, signed in or not.
+        body_bytes_max: the longest form, in bytes.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        visitor = visitor_of(request)
+        form = read_form(await _body(request, body_bytes_max))
+        request.app.state.board.door.check_form(visitor, form.get(TOKEN_FIELD, ""))
+        if role is not None and not visitor.may(role):
+            reason = f"the role {role} is needed for this, and you have {visitor.role or 'none'}; ask whoever runs the board"
+            raise HTTPException(403, reason)
+        return await run_in_threadpool(handler, request, form)
+
+    return endpoint
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The body, and never more of it than the limit."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(413, f"a form has {limit // 1024} KiB at most")
+    return body
+
+
+def read_form(body: bytes) -> Form:
+    """The fields of a form; the last one of a name counts.
+
+    >>> read_form(b"note=a+b&note=c%20d")
+    {'note': 'c d'}
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
+    except ValueError as error:
+        reason = f"form: cannot be read as one of {FIELDS_MAX} fields at most; send it from its page"
+        raise UsageError(reason) from error
+
+
+def see_other(path: str) -> Response:
+    """What answers a form that was taken: look at this page, so that loading it again sends nothing twice."""
+    return RedirectResponse(path, status_code=303)
+
+
+def local_path(text: str, *, otherwise: str) -> str:
+    """A place on this board, from a stranger's word.
+
+    >>> local_path("/alerts/ab?known=then", otherwise="/"), local_path("//evil.example", otherwise="/")
+    ('/alerts/ab?known=then', '/')
+    """
+    ok = (
+        text.startswith("/")
+        and not text.startswith("//")
+        and "\\" not in text
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+    )
+    return text if ok and len(text) <= 2_000 else otherwise

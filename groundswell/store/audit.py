@@ -1,0 +1,53 @@
+"""The audit log: who did what on the board or to its accounts, when and from where. Rows are only ever added."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from groundswell.store import schema as t
+from groundswell.store.store import Store
+
+DETAIL_CHARACTERS_MAX: Final = 500
+UNKNOWN: Final = "(unknown)"
+"""Who it was where nobody of that name has an account: people type passwords into the wrong field."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row."""
+
+    at_ms: int
+    who: str
+    place: str  # the address that asked, or "command line"
+    what: str  # "signed in", "sign-in refused", "acknowledge", ...
+    detail: str
+
+
+def note(store: Store, connection: Connection, entry: Entry) -> None:
+    """Add a row, in the transaction of what it speaks of where there is one.
+
+    Args:
+        store: the store.
+        connection: a writing transaction.
+        entry: the row; its detail is cut to DETAIL_CHARACTERS_MAX.
+    """
+    row = {
+        "at_ms": entry.at_ms,
+        "entry": secrets.token_hex(8),  # two people may do something in the same millisecond
+        "who": entry.who,
+        "place": entry.place,
+        "what": entry.what,
+        "detail": entry.detail[:DETAIL_CHARACTERS_MAX],
+    }
+    store.insert(connection, t.audit, [row], keep=False)
+
+
+def entries(connection: Connection, *, who: str | None = None, limit: int = 100) -> list[Entry]:
+    """The newest rows, newest first."""
+    a = t.audit.c
+    query = select(a.at_ms, a.who, a.place, a.what, a.detail).order_by(a.at_ms.desc(), a.entry).limit(limit)
+    if who is not None:
+        query = query.where(a.who == who)
+    return [Entry(*row) for row in connection.execute(query)]
