@@ -60,7 +60,7 @@ class SurgeDetector:
             HOUR_S: Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
             DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
-        self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
+        self.language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
 
     def obey(self, rules: Rules) -> None:
         """Other rules are in force."""
@@ -111,6 +111,30 @@ class SurgeDetector:
                     window.enter(increment)
         for window in self._windows.values():
             window.leave(tick)
+
+    # --- what the other kinds ask of a day -------------------------------------------------------------------------------
+    @property
+    def day(self) -> Window:
+        """The trailing day."""
+        return self._windows[DAY_S]
+
+    def count_copies(self) -> None:
+        """Count the documents of each story of the day from here on; before the first row."""
+        self.day.copies = {}
+
+    def formed(self, tick: int, seeing: Seeing) -> bool:
+        """Whether it is known what a day is usually like."""
+        return not self._forming(self.day, tick, seeing)
+
+    def breadth(self, tick: int, seeing: Seeing) -> tuple[int, float]:
+        """The day's negative stories, and the p-value of so many."""
+        reading = _Reading(self, self.day, tick, seeing)
+        return reading.statistic, reading.p
+
+    def usual_day(self, index: int, seeing: Seeing) -> float:
+        """Expected negative stories of a calendar day that is seen whole."""
+        self.day.baseline.forget_before(index)
+        return max(self._rate(self.day, index, seeing), self.rules.expected_floor_day)
 
     # --- the test ------------------------------------------------------------------------------------------------------
     def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
@@ -222,17 +246,17 @@ class SurgeDetector:
 
     def _exposures(self, window: Window, tick: int, seeing: Seeing) -> tuple[int, int]:
         """Exposure (ppm) of the window's part in the open calendar period and of its part in the one before."""
-        now, hour = seeing.now(tick, self._language), tick * TICK_MS // HOUR_MS
+        now, hour = seeing.now(tick, self.language), tick * TICK_MS // HOUR_MS
         if window.period_s == HOUR_S:
-            return now, seeing.of_hour(hour - 1, self._language)
+            return now, seeing.of_hour(hour - 1, self.language)
         midnight = hour // 24 * 24
-        today = [seeing.of_hour(h, self._language) for h in range(midnight, hour)] + [now]
-        yesterday = [seeing.of_hour(h, self._language) for h in range(hour - 24, midnight)] or [FULL_PPM]
+        today = [seeing.of_hour(h, self.language) for h in range(midnight, hour)] + [now]
+        yesterday = [seeing.of_hour(h, self.language) for h in range(hour - 24, midnight)] or [FULL_PPM]
         return sum(today) // len(today), sum(yesterday) // len(yesterday)
 
     def _rate(self, window: Window, index: int, seeing: Seeing) -> float:
         slot = index % window.baseline.slots
-        seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
+        seen_ppm, seen_all_ppm = seeing.seen(slot, self.language, daily=window.period_s == DAY_S)
         return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
 
 

@@ -1,6 +1,7 @@
 """Upper tails of counts, exact, through the incomplete beta function (scipy.special)."""
 
-from scipy.special import betainc
+import numpy as np
+from scipy.special import betainc, betaln, gammaln
 
 
 def negative_binomial_tail(count: int, *, mean: float, dispersion: float) -> float:
@@ -26,6 +27,22 @@ def binomial_tail(hits: int, *, trials: int, share: float) -> float:
     if hits <= 0:
         return 1.0
     return float(betainc(hits, trials - hits + 1, share))
+
+
+def beta_binomial_tail(hits: int, *, trials: int, a: float, b: float) -> float:
+    """P(X >= hits) of so many trials whose share is drawn from Beta(a, b).
+
+    That is where a sum of a/(a+b) of the time falls, given the sum of all of it, when both are negative binomial with the same
+    dispersion: the unknown mean cancels out (the negative hypergeometric distribution; Johnson, Kotz and Kemp 1992, 6.2.2).
+
+    >>> round(beta_binomial_tail(2, trials=2, a=1.0, b=1.0), 6)
+    0.333333
+    """
+    if hits <= 0:
+        return 1.0
+    x = np.arange(hits, trials + 1, dtype=np.float64)
+    choose = gammaln(trials + 1) - gammaln(x + 1) - gammaln(trials - x + 1)
+    return float(min(1.0, np.exp(choose + betaln(x + a, trials - x + b) - betaln(a, b)).sum()))
 
 
 def limit_of(p: float, *, mean: float, dispersion: float) -> int:

@@ -57,6 +57,7 @@ class Window:
     stories: Latest = field(default_factory=Latest)
     negative: Latest = field(default_factory=Latest)  # stories with a fresh negative document
     owners: Latest = field(default_factory=Latest)  # of those documents
+    copies: dict[str, int] | None = None  # negative documents of each story, where somebody counts them
     last: tuple[int, int] | None = None  # tick and statistic of the last candidate
     _known_owner: int | None = None  # the last tick with a negative document whose owner is known
     _strongest: deque[tuple[int, Negatives]] = field(default_factory=deque)  # by tick
@@ -81,7 +82,11 @@ class Window:
                 self._known_owner = row.tick
         before = self._strongest.pop()[1] if self._strongest and self._strongest[-1][0] == row.tick else []
         kept = before + row.negatives if before else row.negatives
-        self._strongest.append((row.tick, kept if len(kept) <= EVIDENCE_MAX else strongest(kept)))
+        kept = kept if len(kept) <= EVIDENCE_MAX else strongest(kept)
+        self._strongest.append((row.tick, kept))
+        if self.copies is not None:
+            _count(self.copies, before, -1)
+            _count(self.copies, kept, 1)
 
     def leave(self, tick: int) -> None:
         """As of a tick, what lies a window back has left."""
@@ -89,7 +94,9 @@ class Window:
         for latest in (self.stories, self.negative, self.owners):
             latest.forget_through(through)
         while self._strongest and self._strongest[0][0] <= through:
-            self._strongest.popleft()
+            _, gone = self._strongest.popleft()
+            if self.copies is not None:
+                _count(self.copies, gone, -1)
 
     @property
     def latest_tick(self) -> int | None:
@@ -105,6 +112,15 @@ class Window:
         """Whether any of the negative documents has a known owner."""
         return self._known_owner is not None and self._known_owner > tick - self.ticks
 
+    def negatives_of(self, index: int) -> Negatives:
+        """The negative documents of a calendar period, which is the last that has rows; in the order in which they came."""
+        begin = index * self.ticks
+        return [negative for tick, negatives in self._strongest if tick >= begin for negative in negatives]
+
+    def copies_of(self, story: str) -> Negatives:
+        """The negative documents of a story in the order in which they came."""
+        return [negative for _, negatives in self._strongest for negative in negatives if negative[1] == story]
+
     def evidence(self) -> Negatives:
         """The strongest of the negative documents."""
         return strongest([negative for _, negatives in self._strongest for negative in negatives])
@@ -119,3 +135,14 @@ def strongest(negatives: Negatives) -> Negatives:
     firsts = list(leaders.values())
     rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
     return (firsts + rest)[:EVIDENCE_MAX]
+
+
+def _count(copies: dict[str, int], negatives: Negatives, sign: int) -> None:
+    """Add to the copies, or take away; a story without any goes."""
+    for negative in negatives:
+        story = str(negative[1])
+        count = copies.get(story, 0) + sign
+        if count:
+            copies[story] = count
+        else:
+            del copies[story]

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.desk import DeskState, Incident
-from alerts.dossier import compose
+from alerts.dossier import PEERED, compose
 from groundswell.codec import canonical, decode
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Document, Drop, Position, Score, Stamped
 from groundswell.schedule import MODEL
@@ -44,6 +44,7 @@ from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
 from stream.pipeline import Folded, Opened, arrivals_of, contributions_of, kept_bytes, open_records
+from stream.shells.around import Looker, Memo, nobody
 from stream.shells.isolation import Isolated, OpenBatch, Result, clear_marks, one_result, refusal_of, score_alone
 from stream.shells.versions import ScorersInForce, VersionsInForce
 
@@ -333,6 +334,7 @@ class DeskStage:
         targets: where alerts are sent; empty for every run but live.
         display: a series key in the reader's words.
         in_force: the rules and hashes of each tick; the caller renews it within the transaction that it decides in.
+        sector: the companies that one is compared with.
     """
 
     store: Store
@@ -340,7 +342,9 @@ class DeskStage:
     display: Callable[[str], str]
     in_force: VersionsInForce
     targets: Sequence[str] = ()
+    sector: Callable[[str], Sequence[str]] = nobody
     state: DeskState = field(init=False)
+    memo: Memo = field(default_factory=Memo, init=False)
 
     def __post_init__(self) -> None:
         self.state = DeskState(self.in_force.rules.desk)
@@ -364,12 +368,18 @@ class DeskStage:
         if rules.desk != self.state.rules:  # they may look further back than what was remembered
             self.restore(connection, through_tick=tick - 1)
             self.state.rules = rules.desk
-        decisions, openings = self.state.decide(tick, candidates)
+        look = Looker(connection, self.run, tick, self.in_force, self.memo)
+        around, shifts = look.around(candidates, rules)
+        shifts = [shift for shift in shifts if self.state.to_remind(shift, rules.model_shift.remind_s)]
+        insert_candidates(self.store, connection, self.run, shifts)
+        decisions, openings = self.state.decide(tick, [*candidates, *shifts], around)
         insert_decisions(self.store, connection, self.run, decisions)
-        alerts = []
+        alerts, versions = [], self.in_force.hashes_at(tick)
         for opening in openings:
-            documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.candidates[0].evidence])
-            alert = compose(opening, documents, rules=rules, display=self.display, versions=self.in_force.hashes_at(tick))
+            main = opening.candidates[0]
+            documents = counted_documents(connection, self.run, [str(row[0]) for row in main.evidence])
+            peers = look.peers(main.series, self.sector) if main.kind in PEERED else None
+            alert = compose(opening, documents, rules=rules, display=self.display, versions=versions, peers=peers)
             insert_alert(self.store, connection, self.run, alert, targets=self.targets)
             alerts.append(alert)
         changed = self.state.changed.values()

@@ -24,7 +24,7 @@ def test_the_shipped_rules_load_and_an_hour_must_be_less_likely_than_a_day() -> 
 def test_comments_and_order_do_not_change_the_hash_and_a_number_does(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     bare = tmp_path / "bare.toml"
-    _, *sections = re.split(r"(?m)^(\[[a-z.]+\])$", text)
+    _, *sections = re.split(r"(?m)^(\[[a-z._]+\])$", text)
     pairs = list(zip(sections[::2], sections[1::2], strict=True))
     bare.write_text("\n".join(f"{name}\n" + "\n".join(_settings(body)) for name, body in reversed(pairs)))
 
