@@ -308,7 +308,7 @@ class Fold:
         found = []
         for language, watch in self.blind.items():
             closed = [(row.exposure_ppm, *self._blind_rules(row.hour)) for row in hours if row.language == language]
-            candidate = watch.step(tick, closed, self.seeing) if closed else None
+            candidate = watch.step(tick, closed) if closed else None
             found += [candidate] if candidate else []
         return found
 

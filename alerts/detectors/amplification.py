@@ -34,14 +34,15 @@ class AmplificationDetector:
 
     def step(self, tick: int, rows: Iterable[Increment], seeing: Seeing) -> Iterator[Candidate]:
         """Take a closed tick's rows, behind the surge detector, and yield what they lead to."""
-        copies, least = self.surge.day.copies or {}, self.rules.documents_min
-        largest = max(
-            ((copies.get(str(story), 0), story) for row in rows for _, story, *_ in row.negatives if copies.get(str(story), 0) >= least),
-            default=None,
-        )
-        if largest is None:
+        copies, least = self.surge.day.copies, self.rules.documents_min - 1
+        if not copies:
             return
-        story = str(largest[1])
+        now = {n[1] for row in rows for n in row.negatives if n[0] != n[1] and copies.get(n[1], 0) >= least}
+        if not now:
+            return
+        story = str(max(now, key=lambda name: (copies[name], str(name))))
+        if self._repeats(tick, copies[story] + 1):  # a storm brings hundreds, and each would be looked at again
+            return
         if all(gate.holds for gate in self._gates(story, tick, seeing)):
             candidate = self._candidate(story, tick, seeing)
             self.last = tick, candidate.statistic
@@ -62,8 +63,8 @@ class AmplificationDetector:
     def gates(self, tick: int, seeing: Seeing) -> list[Gate]:
         """What stands between the most copied story of the day and a candidate: every gate; none where nothing is copied."""
         copies = self.surge.day.copies or {}
-        story = max(copies, key=lambda name: (copies[name], name), default="")
-        return list(self._gates(story, tick, seeing)) if copies.get(story, 0) >= 2 else []
+        story = max(copies, key=lambda name: (copies[name], str(name)), default=None)
+        return [] if story is None else list(self._gates(str(story), tick, seeing))
 
     def _gates(self, story: str, tick: int, seeing: Seeing) -> Iterator[Gate]:
         rules = self.rules
@@ -74,7 +75,7 @@ class AmplificationDetector:
         yield Gate("corroboration", owners >= rules.owners_min, f"known owners: {owners}; needed: {rules.owners_min}")
         formed, days = self.surge.formed(tick, seeing), self.surge.rules.forming_days
         yield Gate("forming", formed, f"days of baseline: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
-        repeats = self.last is not None and (tick - self.last[0]) * TICK_MS < rules.repeat_s * 1_000 and count < 2 * self.last[1]
+        repeats = self._repeats(tick, count)
         yield Gate("repeat", not repeats, f"{'much' if repeats else 'nothing like'} the same was found within {rules.repeat_s} s")
         usual, peak = self._usual(tick, seeing)
         p = negative_binomial_tail(count, mean=usual, dispersion=rules.dispersion)
@@ -86,6 +87,10 @@ class AmplificationDetector:
         yield Gate("echo", not broad, said)
         latest = self.surge.day.latest_tick or tick
         yield Gate("news", latest == tick, f"the last of them came {(tick - latest) * TICK_MS / 60_000:.0f} min before; needed: now")
+
+    def _repeats(self, tick: int, count: int) -> bool:
+        """Whether much the same was found a moment ago; `count` may leave out a founder that has left the day."""
+        return self.last is not None and (tick - self.last[0]) * TICK_MS < self.rules.repeat_s * 1_000 and count < 2 * self.last[1]
 
     def _candidate(self, story: str, tick: int, seeing: Seeing) -> Candidate:
         documents: Negatives = self.surge.day.copies_of(story)

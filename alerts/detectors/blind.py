@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from alerts.detectors.surge import FULL_PPM, HOUR_S, Seeing
+from alerts.detectors.surge import FULL_PPM, HOUR_S
 from alerts.rules import BlindRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id, language_series
 from groundswell.records import Candidate
@@ -32,7 +32,7 @@ class BlindWatch:
         self.hours = min(self.hours + 1, HOURS_MAX) if blind and formed else 0
         self.told = self.hours >= (1 if self.told else rules.hours)
 
-    def step(self, tick: int, closed: Iterable[tuple[int, BlindRules, bool]], seeing: Seeing) -> Candidate | None:
+    def step(self, tick: int, closed: Iterable[tuple[int, BlindRules, bool]]) -> Candidate | None:
         """Take the hours that ended by a tick, and say what has changed; while it stays blind, once an hour that it does.
 
         What went blind and sees again within these hours is past: nobody could have been told in time.
@@ -41,15 +41,14 @@ class BlindWatch:
             tick: the first of a new hour.
             closed: the hours that have ended since the last call: exposure (ppm), the rules in force, and whether it was known by
                 then what is usual.
-            seeing: exposure now.
         """
-        before, hours, limit = self.told, self.hours, 0
+        before, hours, limit, exposure_ppm = self.told, self.hours, 0, 0
         for exposure_ppm, rules, formed in closed:
             self.hour(exposure_ppm, rules, formed=formed)
             hours, limit = self.hours or hours, rules.hours
         if not (before or self.told):
             return None
-        return self._candidate(tick, hours=hours, limit=limit, seeing_ppm=seeing.now(tick, self.language), opens=not before)
+        return self._candidate(tick, hours=hours, limit=limit, seeing_ppm=exposure_ppm, opens=not before)
 
     def _candidate(self, tick: int, *, hours: int, limit: int, seeing_ppm: int, opens: bool) -> Candidate:
         series = language_series(self.language)

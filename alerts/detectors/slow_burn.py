@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final, NamedTuple
 
+from scipy.special import chdtri
+
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.gates import Gate
 from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
@@ -84,6 +86,9 @@ class SlowBurnDetector:
         formed = first is not None and first * HOUR_MS <= since_ms and seeing.since_tick * TICK_MS <= since_ms
         read = "at least" if formed else "fewer than"
         yield Gate("forming", formed, f"days read by the model in force: {read} {needed}; needed: {needed}")
+        heard, whole = sum(week.stories > 0 for week in self._weeks(index)), rules.days_before // WEEK
+        said = f"weeks before with any story: {heard} of {whole}; needed: {whole - whole // 4}"
+        yield Gate("known", heard >= whole - whole // 4, said)
         repeats = self.last_tick is not None and (tick - self.last_tick) * TICK_MS < rules.repeat_days * DAY_MS
         yield Gate("repeat", not repeats, f"{'it was' if repeats else 'nothing was'} found within {rules.repeat_days} days")
         _, seen_ppm = seeing.seen(index % 7, self.surge.language, daily=True)
@@ -115,10 +120,14 @@ class SlowBurnDetector:
         )
 
     def _dispersion(self, index: int) -> float:
-        """Of a week's number: variance = mean + dispersion * mean^2; what the weeks before show, never below the rules' least."""
+        """Of a week's number: variance = mean + dispersion * mean^2; as much as the weeks before allow, never below the rules' least.
+
+        A dozen weeks know their variance badly, and one that is taken for too small makes every p-value a lie: so it is the upper end
+        of its interval (chi-squared; 1 of 20 is above it) that counts.
+        """
         counts = [week.negative for week in self._weeks(index)]
-        mean = sum(counts) / len(counts)
-        variance = sum((count - mean) ** 2 for count in counts) / (len(counts) - 1)
+        mean, free = sum(counts) / len(counts), len(counts) - 1
+        variance = sum((count - mean) ** 2 for count in counts) / float(chdtri(free, 0.95))
         seen = (variance - mean) / mean**2 if mean else 0.0
         return max(self.rules.dispersion_min, seen)
 

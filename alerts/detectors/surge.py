@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
-from alerts.detectors.window import Window
+from alerts.detectors.window import Window, fresh_stories
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
@@ -87,9 +87,10 @@ class SurgeDetector:
         """Take a closed tick's rows of this series, and yield what they lead to."""
         negative = {HOUR_S: False, DAY_S: False}
         for row in rows:
+            fresh = fresh_stories(row)
             for period_s, window in self._windows.items():
                 if not (row.daily and period_s == HOUR_S):
-                    window.enter(row)
+                    window.enter(row, fresh)
                     negative[period_s] |= bool(row.negatives)
         for period_s, window in self._windows.items():
             window.leave(tick)

@@ -4,7 +4,7 @@ topic:..., entity:...   surge, and beside it amplification, late, slow_burn
 flag:...                sighting
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,12 +28,11 @@ class Asked(NamedTuple):
     gates: list[Gate]
 
 
-@dataclass
-class Closed:
+class Closed(NamedTuple):
     """What the end of a calendar hour or day has led to."""
 
-    baselines: list[BaselineRow] = field(default_factory=list)
-    candidates: list[Candidate] = field(default_factory=list)
+    baselines: Sequence[BaselineRow] = ()
+    candidates: Sequence[Candidate] = ()
 
 
 @dataclass
@@ -54,10 +53,8 @@ class SeriesWatch:
     def step(self, tick: int, rows: list[Increment], seeing: Seeing) -> list[Candidate]:
         """Take a closed tick's rows of this series, and return what they lead to."""
         found = list(self.surge.step(tick, rows, seeing))
-        for row in rows:
-            if row.negatives:
-                found += self.amplification.step(tick, rows, seeing)
-                break
+        if self.surge.day.copies:
+            found += self.amplification.step(tick, rows, seeing)
         for row in rows:
             if row.stale:
                 found += self.late.step(tick, rows, seeing)
@@ -77,13 +74,11 @@ class SeriesWatch:
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:
         """Close a calendar hour or day, read by one model, in which the series had rows; `tick` is the first after it."""
         row = self.surge.close_period(period_s, index, seeing, reader=reader)
-        closed = Closed([row] if row else [])
-        if period_s == DAY_S:
-            others = (self.amplification.close_day(index, reader=reader), self.late.close_day(index, reader=reader))
-            closed.baselines += [other for other in others if other]
-            if row:
-                closed.candidates += self.slow_burn.close_day(index, row, tick=tick, seeing=seeing)
-        return closed
+        if period_s != DAY_S:
+            return Closed((row,)) if row else Closed()
+        rows = (row, self.amplification.close_day(index, reader=reader), self.late.close_day(index, reader=reader))
+        burning = list(self.slow_burn.close_day(index, row, tick=tick, seeing=seeing)) if row else ()
+        return Closed([each for each in rows if each], burning)
 
     def restore(self, *, baseline: Iterable[BaselineRow], rows: list[Increment], last: Iterable[Candidate], tick: int) -> None:
         """Rebuild from stored rows: those of two horizons, of the last day, and the last candidate of each kind, up to `tick`."""
@@ -139,7 +134,7 @@ class FlagWatch:
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:  # noqa: ARG002
         """See `SeriesWatch`."""
         row = self.sighting.close_period(period_s, index, seeing, reader=reader)
-        return Closed([row] if row else [])
+        return Closed((row,)) if row else Closed()
 
     def restore(self, *, baseline: Iterable[BaselineRow], rows: list[Increment], last: Iterable[Candidate], tick: int) -> None:
         """See `SeriesWatch`."""

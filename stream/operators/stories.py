@@ -100,6 +100,8 @@ class Leaders:
     def _retire(self, known_ms: int) -> None:
         """Forget leaders that are too old or too many; a batch at a time, so that the array moves seldom."""
         too_old = known_ms - LEADER_LIFE_MS
+        if not self.stories or (self.stories[0].founded_ms >= too_old and len(self.stories) < LEADERS_MAX):
+            return  # as for nearly every document
         old = 0
         while old < len(self.stories) and self.stories[old].founded_ms < too_old:
             old += 1

@@ -1,0 +1,71 @@
+"""Blind: a language that is not seen for hours is told, and told again when it is seen; a short gap is not."""
+
+from alerts.detectors.blind import HOURS_MAX, BlindWatch, formed_by
+from alerts.rules import load_rules
+from groundswell.records import Candidate
+from tests import builders as b
+
+RULES = load_rules().blind
+
+
+def hear(watch: BlindWatch, *exposures: float, start: int = 0, formed: bool = True) -> list[Candidate]:
+    """Closed hours, one at a time."""
+    found = [
+        watch.step(b.T0_TICK + (start + n) * b.TICKS_H, [(round(exposure * 1e6), RULES, formed)]) for n, exposure in enumerate(exposures)
+    ]
+    return [candidate for candidate in found if candidate]
+
+
+def test_three_hours_with_less_than_half_of_the_usual_are_told_then_held_then_over() -> None:
+    found = hear(BlindWatch("zh"), 1, 0.4, 0.3, 0.2, 0.6, 0.79, 0.8, 1)
+
+    assert [(c.level, c.ended, c.statistic) for c in found] == [
+        ("open", False, 3),
+        ("hold", False, 4),  # more than half sees again, and that is not enough
+        ("hold", False, 5),
+        ("open", True, 5),
+    ]
+    assert {c.series for c in found} == {"language:zh"}
+    assert [c.exposure_ppm for c in found] == [200_000, 600_000, 790_000, 800_000]
+    assert [c.window_s for c in found] == [3 * 3_600, 4 * 3_600, 5 * 3_600, 5 * 3_600]
+
+
+def test_two_hours_are_not_told() -> None:
+    assert hear(BlindWatch("en"), *([0.1, 0.1, 1] * 10)) == []
+
+
+def test_before_it_is_known_what_is_usual_nothing_is_told() -> None:
+    assert hear(BlindWatch("en"), 0, 0, 0, 0, 0, formed=False) == []
+    assert not formed_by(13 * 24, 0, RULES)
+    assert formed_by(14 * 24, 0, RULES)
+    assert not formed_by(14 * 24, None, RULES)
+
+
+def test_what_went_blind_and_sees_again_before_anybody_could_be_told_is_past() -> None:
+    """Nothing at all was heard for five hours, so the clock stood still; then all is heard at once."""
+    gap = [(0, RULES, True)] * 5 + [(1_000_000, RULES, True)]
+
+    assert BlindWatch("en").step(b.T0_TICK, gap) is None
+
+
+def test_what_is_still_blind_after_such_a_gap_is_told_at_once() -> None:
+    found = BlindWatch("en").step(b.T0_TICK, [(0, RULES, True)] * 5)
+
+    assert found is not None
+    assert (found.level, found.statistic) == ("open", 5)
+
+
+def test_a_watch_that_is_shown_the_hours_again_goes_on_like_the_one_that_lived() -> None:
+    hours = [0.4, 0.4, 0.4, 0.6, 1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.1, 0.1]
+    for border in range(len(hours)):
+        alive, again = BlindWatch("en"), BlindWatch("en")
+        hear(alive, *hours[:border])
+        for exposure in hours[:border]:
+            again.hour(round(exposure * 1e6), RULES, formed=True)
+        assert hear(alive, *hours[border:], start=border) == hear(again, *hours[border:], start=border)
+
+
+def test_hours_are_counted_only_as_far_as_a_restart_can_count_them() -> None:
+    watch = BlindWatch("en")
+
+    assert hear(watch, *[0.0] * (HOURS_MAX + 50))[-1].statistic == HOURS_MAX
