@@ -7,7 +7,7 @@ from alerts.detectors.sighting import corroborated
 from alerts.detectors.tails import binomial_tail, negative_binomial_tail
 from alerts.kinds import MILLI
 from alerts.rules import Rules
-from groundswell.records import Alert, Candidate, Document, LeftOut
+from groundswell.records import Candidate, Document, LeftOut
 
 Row = Sequence[str | int]
 """Of a candidate's evidence: document id, story, owner, whether the owner is known, negative ppm."""
@@ -91,10 +91,3 @@ def largest_stories(main: Candidate) -> list[tuple[str, list[Row]]]:
     for row in main.evidence:
         by_story.setdefault(str(row[1]), []).append(row)
     return sorted(by_story.items(), key=lambda item: (-len(item[1]), item[0]))
-
-
-def alone(alert: Alert) -> bool:
-    """Whether those that it is compared with have not moved half as far as it has."""
-    if alert.peers is None:
-        return False
-    return 2 * (alert.peers.now_ppm - alert.peers.before_ppm) < alert.negative_share_ppm - alert.baseline_share_ppm

@@ -328,6 +328,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     against: list[LeftOut] = []
     peers: Peers | None = None  # None: too few were spoken of
 
+    @property
+    def alone(self) -> bool:
+        """Whether those that it is compared with have not moved half as far as it has."""
+        if self.peers is None:
+            return False
+        return 2 * (self.peers.now_ppm - self.peers.before_ppm) < self.negative_share_ppm - self.baseline_share_ppm
+
 
 class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):
     """A message that is due: alert x target. Attempt stored before the call, result after."""

@@ -1,6 +1,7 @@
 """Amplification: one story with many copies is told as one; many stories, and the usual copies, are not."""
 
 import random
+from itertools import pairwise
 
 from groundswell.records import Candidate
 from tests import builders as b
@@ -43,7 +44,7 @@ def test_it_is_found_again_only_when_it_has_doubled() -> None:
     series = weeks(Series())
     found = copies(series, NOON, 100, story="origin")
 
-    assert [after.statistic >= 2 * before.statistic for before, after in zip(found, found[1:], strict=False)] == [True] * (len(found) - 1)
+    assert [after.statistic >= 2 * before.statistic for before, after in pairwise(found)] == [True] * (len(found) - 1)
     assert 2 <= len(found) <= 4
 
 

@@ -38,7 +38,7 @@ def test_what_would_have_been_a_surge_is_found_with_how_late_it_is() -> None:
     assert (found.kind, found.window_s, found.level) == ("late", 86_400, "open")
     assert found.statistic == found.limit <= 12
     assert abs(found.late_s - 8 * HOUR_S) <= 300  # the place of a document is known to five minutes
-    assert [row[0] for row in found.evidence][0] == f"d{140 + found.statistic:06}"  # the most negative first
+    assert found.evidence[0][0] == f"d{140 + found.statistic:06}"  # the most negative first
 
 
 def test_it_is_told_once_a_day() -> None:
