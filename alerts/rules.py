@@ -93,6 +93,15 @@ class SlowBurnRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seen_min_ppm: int
     repeat_days: int
 
+    def __post_init__(self) -> None:
+        """Refuse what the test cannot be made with."""
+        if self.days < 1 or self.days_before < 21 or self.dispersion_min <= 0:
+            reason = (
+                f"days {self.days}, days_before {self.days_before}, dispersion_min {self.dispersion_min:g}: a slow burn needs a day, three "
+                "whole weeks before it and a dispersion above 0"
+            )
+            raise ValueError(reason)
+
 
 class BlindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When analysts are told that sources are missing; alerts/rules.toml says why."""

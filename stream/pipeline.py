@@ -34,10 +34,10 @@ from types import MappingProxyType
 import msgspec
 
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.blind import BlindWatch, formed_by
+from alerts.detectors.blind import BlindWatch, ClosedHour, formed_by
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.detectors.watch import FlagWatch, SeriesWatch, watch_of
-from alerts.rules import BlindRules, Rules, SurgeRules
+from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
 from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, HOUR_MS, LANGUAGES, TICK_MS, language_series
@@ -256,10 +256,10 @@ class Fold:
     def __post_init__(self) -> None:
         self.seeing = Measured(self.exposure)
         self.blind = {language: BlindWatch(language) for language in LANGUAGES if self.mine(language_series(language))}
+        heard = self.exposure.heard_hours()
         for language, watch in self.blind.items():
             for hour, exposure_ppm in self.exposure.closed_hours(language):
-                rules, formed = self._blind_rules(hour)
-                watch.hour(exposure_ppm, rules, formed=formed)
+                watch.hour(self._seen(hour, exposure_ppm, heard))
 
     def step(self, closed: ClosedTick, into: Folded) -> list[Candidate]:
         """Fold one closed tick; ticks come in order, those without any item may be left out.
@@ -306,16 +306,17 @@ class Fold:
     def _look_around(self, tick: int, hours: list[HourExposure]) -> list[Candidate]:
         """Whether a language has gone blind in the hours that have ended, or sees again."""
         found = []
+        heard = self.exposure.heard_hours(since=hours[0].hour)
         for language, watch in self.blind.items():
-            closed = [(row.exposure_ppm, *self._blind_rules(row.hour)) for row in hours if row.language == language]
-            candidate = watch.step(tick, closed) if closed else None
+            closed = [self._seen(row.hour, row.exposure_ppm, heard) for row in hours if row.language == language]
+            candidate = watch.step(tick, closed)
             found += [candidate] if candidate else []
         return found
 
-    def _blind_rules(self, hour: int) -> tuple[BlindRules, bool]:
-        """The rules that an hour is held against, and whether it was known by then what is usual."""
+    def _seen(self, hour: int, exposure_ppm: int, heard: set[int]) -> ClosedHour:
+        """A closed hour of one language; `heard` are the hours in which anything was."""
         rules = (self.plan.rules_at((hour + 1) * HOUR_MS // TICK_MS) or self.rules).blind
-        return rules, formed_by(hour, self.exposure.first_hour, rules)
+        return ClosedHour(exposure_ppm, hour in heard, rules, formed_by(hour, self.exposure.first_hour, rules))
 
     def turn(self, tick: int) -> None:
         """Go over to what is in force in a tick, behind the periods that ended before it."""

@@ -7,7 +7,7 @@ nobody asks. Here the run goes on and some of its sources are silent: it is anal
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from alerts.detectors.surge import FULL_PPM, HOUR_S
 from alerts.rules import BlindRules
@@ -18,6 +18,15 @@ HOURS_MAX: Final = 999
 """Hours that are counted: fewer than the horizon, so that a restart counts the same."""
 
 
+class ClosedHour(NamedTuple):
+    """An hour that has ended, as a language's watch is shown it."""
+
+    exposure_ppm: int  # of the language
+    heard: bool  # whether anything at all was heard in it, of any language
+    rules: BlindRules  # in force by then
+    formed: bool  # whether it was known by then what is usual
+
+
 @dataclass
 class BlindWatch:
     """One language. All that it remembers follows from the exposures of closed hours."""
@@ -25,32 +34,39 @@ class BlindWatch:
     language: str
     hours: int = 0  # closed hours on end with too little seen, or since it was told
     told: bool = False
+    seen: bool = False  # since the last hour in which nothing was heard
 
-    def hour(self, exposure_ppm: int, rules: BlindRules, *, formed: bool) -> None:
-        """Take a closed hour; hours come in order."""
-        blind = exposure_ppm < (rules.seeing_ppm if self.told else rules.exposure_min_ppm)
-        self.hours = min(self.hours + 1, HOURS_MAX) if blind and formed else 0
+    def hour(self, closed: ClosedHour) -> None:
+        """Take a closed hour; hours come in order.
+
+        One in which nothing at all is heard tells of no language. After it, who has not spoken again yet is missed by all sources
+        alike, until the language has been seen once more: that gap was a condition of the installation.
+        """
+        rules = closed.rules
+        self.seen = closed.heard and (self.seen or closed.exposure_ppm >= rules.seeing_ppm)
+        blind = closed.exposure_ppm < (rules.seeing_ppm if self.told else rules.exposure_min_ppm)
+        self.hours = min(self.hours + 1, HOURS_MAX) if blind and closed.formed and self.seen else 0
         self.told = self.hours >= (1 if self.told else rules.hours)
 
-    def step(self, tick: int, closed: Iterable[tuple[int, BlindRules, bool]]) -> Candidate | None:
+    def step(self, tick: int, closed: Iterable[ClosedHour]) -> Candidate | None:
         """Take the hours that ended by a tick, and say what has changed; while it stays blind, once an hour that it does.
 
         What went blind and sees again within these hours is past: nobody could have been told in time.
 
         Args:
             tick: the first of a new hour.
-            closed: the hours that have ended since the last call: exposure (ppm), the rules in force, and whether it was known by
-                then what is usual.
+            closed: the hours that have ended since the last call.
         """
-        before, hours, limit, exposure_ppm = self.told, self.hours, 0, 0
-        for exposure_ppm, rules, formed in closed:
-            self.hour(exposure_ppm, rules, formed=formed)
-            hours, limit = self.hours or hours, rules.hours
-        if not (before or self.told):
+        before, hours, last = self.told, self.hours, None
+        for each in closed:
+            self.hour(each)
+            last = each
+            hours = self.hours or hours
+        if last is None or not last.heard or not (before or self.told):
             return None
-        return self._candidate(tick, hours=hours, limit=limit, seeing_ppm=exposure_ppm, opens=not before)
+        return self._candidate(tick, hours=hours, last=last, opens=not before)
 
-    def _candidate(self, tick: int, *, hours: int, limit: int, seeing_ppm: int, opens: bool) -> Candidate:
+    def _candidate(self, tick: int, *, hours: int, last: ClosedHour, opens: bool) -> Candidate:
         series = language_series(self.language)
         return Candidate(
             candidate_id=content_id("blind", series, str(tick)),
@@ -60,7 +76,7 @@ class BlindWatch:
             known_until_ms=(tick + 1) * TICK_MS,
             statistic=hours,
             expected_milli=0,
-            limit=limit,
+            limit=last.rules.hours,
             p_ppt=FULL_PPM * FULL_PPM,
             share_p_ppt=FULL_PPM * FULL_PPM,
             by="count",
@@ -68,7 +84,7 @@ class BlindWatch:
             owners=0,
             owners_known=True,
             baseline_share_ppm=0,
-            exposure_ppm=seeing_ppm,
+            exposure_ppm=last.exposure_ppm,
             level="open" if opens or not self.told else "hold",
             evidence=[],
             kind="blind",

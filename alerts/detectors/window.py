@@ -81,11 +81,11 @@ class Window:
 
     def enter(self, row: Increment, fresh: Fresh | None = None) -> None:
         """Count an increment; ticks come in order. Who has several windows reads the row once (`fresh_stories`) and hands it in."""
-        stories, negative = fresh or fresh_stories(row)
-        for story in stories:
-            self.stories.see(story, row.tick)
-        for story in negative:
-            self.negative.see(story, row.tick)
+        stories, against = fresh or fresh_stories(row)
+        for name in stories:
+            self.stories.see(name, row.tick)
+        for name in against:
+            self.negative.see(name, row.tick)
         if not row.negatives:
             return
         for negative in row.negatives:
@@ -141,7 +141,8 @@ class Window:
 
 def fresh_stories(row: Increment) -> Fresh:
     """The stories of an increment that count."""
-    stories, negative = [], []
+    stories: list[str] = []
+    negative: list[str] = []
     for story, owners in row.members.items():
         fresh = against = 0
         for counts in owners.values():

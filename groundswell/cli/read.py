@@ -182,8 +182,8 @@ def _explained(found: Any) -> Iterator[str]:
     for left in alert.against:
         yield f"  without {left.what if left.what == 'comments' else 'its loudest owner'}: {left.statistic}, {_FIRES[left.fires]}"
     if alert.peers:
-        said = "only this one" if alert.alone else "not only this one"
-        yield f"  {alert.peers.of} ({alert.peers.measured}): {alert.peers.before_ppm / 1e6:.0%}, now {alert.peers.now_ppm / 1e6:.0%}: {said}"
+        moved = f"{alert.peers.before_ppm / 1e6:.0%}, now {alert.peers.now_ppm / 1e6:.0%}"
+        yield f"  {alert.peers.of} ({alert.peers.measured}): {moved}: {'only this one' if alert.alone else 'not only this one'}"
     yield "  parts of the excess:"
     for part in alert.parts:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"

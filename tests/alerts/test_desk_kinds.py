@@ -23,7 +23,8 @@ def candidate(kind: AlertKind, tick: int = b.T0_TICK, *, name: str = "a", **give
 
 
 def blind(tick: int, **given: Any) -> Candidate:
-    return candidate("blind", tick, **({"series": "language:zh", "documents": [], "statistic": 3} | given))
+    fields: dict[str, Any] = {"series": "language:zh", "documents": [], "statistic": 3}
+    return candidate("blind", tick, **(fields | given))
 
 
 def decided(desk: DeskState, *candidates: Candidate, around: Around | None = None) -> tuple[list[tuple[str, str]], list[Opening]]:

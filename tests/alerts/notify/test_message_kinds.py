@@ -22,6 +22,7 @@ AMPLIFIED: dict[str, Any] = {"kind": "amplification", "statistic": 46, "expected
 LATE: dict[str, Any] = {"kind": "late", "statistic": 14, "late_s": 17_520, "window_s": DAY_S}
 BURNS: dict[str, Any] = {"kind": "slow_burn", "statistic": 61, "expected_milli": 20_000, "window_s": 7 * DAY_S}
 BLIND: dict[str, Any] = {"kind": "blind", "series": "language:zh", "exposure_ppm": 310_000, "window_s": 5 * 3_600, "statistic": 5}
+SEEN: dict[str, Any] = BLIND | {"ended": True, "exposure_ppm": 920_000}
 MOVED: dict[str, Any] = {"kind": "model_shift", "series": "language:en", "window_s": DAY_S, "negative_share_ppm": 450_000}
 
 
@@ -29,10 +30,10 @@ MOVED: dict[str, Any] = {"kind": "model_shift", "series": "language:en", "window
     ("fields", "subject", "lead"),
     [
         (AMPLIFIED, "[LOW spreading] Linlan Bank: one origin, 46 copies in 24 h (13:26 +08)", "Many copies are not many reports."),
-        (LATE, "[LOW late] Linlan Bank: 14 negative stories, known 4 h 52 min late (13:26 +08)", "known 4 h 52 min after they were published"),
+        (LATE, "[LOW late] Linlan Bank: 14 negative stories, known 4 h 52 min late (13:26 +08)", "known 4 h 52 min after they were"),
         (BURNS, "[LOW slow burn] Linlan Bank: 61 negative stories in 7 days, 3x normal (13:26 +08)", "20 expected: 3x normal."),
         (BLIND, "[LOW blind] All Chinese sources: only 31% of its usual volume is seen (13:26 +08)", "have not reported for 5 h. Silence"),
-        (BLIND | {"ended": True, "exposure_ppm": 920_000}, "[LOW blind] All Chinese sources: seen again after 5 h (13:26 +08)", "seen again, 92%"),
+        (SEEN, "[LOW blind] All Chinese sources: seen again after 5 h (13:26 +08)", "seen again, 92%"),
         (MOVED, "[LOW model] All English sources: negative share 45%, normally 12% (13:26 +08)", "Surges are held while this lasts."),
     ],
     ids=["amplification", "late", "slow_burn", "blind", "seeing again", "model_shift"],
@@ -73,7 +74,14 @@ def test_what_is_told_of_the_instrument_names_no_owners_and_no_limit() -> None:
 @pytest.mark.parametrize(
     ("language", "lines"),
     [
-        ("en", ("without readers' comments 9, would not fire", "without its loudest owner 13, still fires", "peers (9): median negative share 15% -> 17%: only this one")),
+        (
+            "en",
+            (
+                "without readers' comments 9, would not fire",
+                "without its loudest owner 13, still fires",
+                "peers (9): median negative share 15% -> 17%: only this one",
+            ),
+        ),
         ("zh", ("去掉读者评论为9，不再触发", "去掉报道最多的主体为13，仍触发", "同业（9个）负面占比中位数15%→17%：仅此一家")),
     ],
 )  # fmt: skip
