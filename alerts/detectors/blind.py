@@ -34,16 +34,22 @@ class BlindWatch:
     language: str
     hours: int = 0  # closed hours on end with too little seen, or since it was told
     told: bool = False
-    seen: bool = False  # since the last hour in which nothing was heard
+    seen: bool = False  # since the last gap of the whole installation
+    unheard: int = 0  # closed hours on end in which nothing was heard
 
     def hour(self, closed: ClosedHour) -> None:
         """Take a closed hour; hours come in order.
 
-        One in which nothing at all is heard tells of no language. After it, who has not spoken again yet is missed by all sources
-        alike, until the language has been seen once more: that gap was a condition of the installation.
+        One in which nothing at all is heard tells of no language. After as many of them on end as make a language blind, who has not
+        spoken again yet is missed by all sources alike, until the language has been seen once more: that gap was the installation's.
         """
         rules = closed.rules
-        self.seen = closed.heard and (self.seen or closed.exposure_ppm >= rules.seeing_ppm)
+        self.unheard = 0 if closed.heard else min(self.unheard + 1, HOURS_MAX)
+        if self.unheard:
+            if self.unheard >= rules.hours:
+                self.seen, self.hours, self.told = False, 0, False
+            return
+        self.seen |= closed.exposure_ppm >= rules.seeing_ppm
         blind = closed.exposure_ppm < (rules.seeing_ppm if self.told else rules.exposure_min_ppm)
         self.hours = min(self.hours + 1, HOURS_MAX) if blind and closed.formed and self.seen else 0
         self.told = self.hours >= (1 if self.told else rules.hours)
@@ -60,9 +66,8 @@ class BlindWatch:
         before, hours, last = self.told, self.hours, None
         for each in closed:
             self.hour(each)
-            last = each
-            hours = self.hours or hours
-        if last is None or not last.heard or not (before or self.told):
+            last, hours = each, self.hours or hours
+        if last is None or not (self.told or (before and self.seen)):
             return None
         return self._candidate(tick, hours=hours, last=last, opens=not before)
 

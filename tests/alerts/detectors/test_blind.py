@@ -65,6 +65,13 @@ def test_hours_in_which_nothing_at_all_is_heard_are_the_operators_and_count_for_
     assert [c.level for c in hear(watch, 0.9, 0.2, 0.2, 0.2, start=9)] == ["open"]
 
 
+def test_a_quiet_hour_neither_counts_nor_begins_anew() -> None:
+    watch, silent = BlindWatch("en"), hour(0.2, heard=False)
+    found = [watch.step(b.T0_TICK + n * b.TICKS_H, [each]) for n, each in enumerate([hour(1), hour(0.2), silent, hour(0.2), hour(0.2)])]
+
+    assert [candidate.statistic for candidate in found if candidate] == [3]
+
+
 def test_a_watch_that_is_shown_the_hours_again_goes_on_like_the_one_that_lived() -> None:
     hours = [0.9, 0.4, 0.4, 0.4, 0.6, 1, 0.2, 0.2, 0.2, 0.2, 0.9, 0.1, 0.1]
     for border in range(len(hours)):
