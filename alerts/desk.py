@@ -222,6 +222,8 @@ class DeskState:
         """Why a candidate of this kind may not alert now, beside what holds for all; None if it may."""
         if self._moved(candidate):
             return f"model_shift: the figures of {', '.join(sorted(self.around.moved))} have moved with the model"
+        if candidate.ended:
+            return "over: its beginning was not told, or too long ago"
         if candidate.candidate_id in self.around.echoes:
             return f"echo: {candidate.statistic} copies, passed on by readers alone"
         if candidate.kind == "late":

@@ -172,6 +172,10 @@ def test_blindness_is_told_when_it_begins_and_when_it_ends_and_when_it_comes_bac
     assert [(opening.update, opening.candidates[0].ended) for opening in openings] == [(0, False), (1, True), (2, False)]
 
 
+def test_the_end_of_what_was_not_told_is_not_told() -> None:
+    assert decided(DeskState(RULES), blind(b.T0_TICK, ended=True))[0] == [("held", "over")]
+
+
 def test_each_kind_has_its_severity_and_its_title() -> None:
     big = {"statistic": 40, "limit": 12, "expected_milli": 8_000, "stories": 60}
     said = {
