@@ -22,7 +22,7 @@ from alerts.rules import Rules
 from groundswell.names import HOUR_MS, LANGUAGES, TICK_MS, TOPICS, entity_series, language_series, series_kind, topic_series
 from groundswell.records import Candidate, Peers
 from groundswell.schedule import MODEL, PAST_OF
-from groundswell.store.facts import counted_documents
+from groundswell.store.facts import counted_documents, first_tick
 from groundswell.store.history import history_of
 from groundswell.store.shares import sums_of
 from stream.operators.exposure import HORIZON_HOURS
@@ -48,9 +48,10 @@ class _Span(NamedTuple):
 
 @dataclass
 class Memo:
-    """The sums of whole days that a desk asks for again and again; those of one day at a time."""
+    """What a desk asks for again and again: the sums of whole days, those of one day at a time, and where the run begins."""
 
     day: int | None = None
+    first: dict[bool, int] = field(default_factory=dict)  # tick; with the run's history and without it
     sums: dict[tuple[str, tuple[_Span, ...]], Sums] = field(default_factory=dict)
 
     def of_day(self, day: int) -> dict[tuple[str, tuple[_Span, ...]], Sums]:
@@ -144,10 +145,9 @@ class Looker:
         """Recent hours and those before, as far as the model in force has read them: in this run, and in the run that is its past."""
         oldest = self._midnight - HORIZON_HOURS
         history = history_of(self.connection, self.run)
-        if history is not None and not history.counts_at(self.tick, series):
-            oldest = max(oldest, history.before_tick * TICK_MS // HOUR_MS)
+        with_history = history is None or history.counts_at(self.tick, series)
         began_ms = self._model_since_ms()
-        since = oldest if began_ms is None else max(oldest, -(-began_ms // HOUR_MS))
+        since = max(oldest, -(-max(began_ms or 0, self._first_tick(history=with_history) * TICK_MS) // HOUR_MS))
         recent = _Span(self.run, max(since, self._open_hour - RECENT_HOURS), self._open_hour)
         before = [_Span(self.run, since, self._midnight)]
         model = self.in_force.schedule.at(MODEL, self.tick * TICK_MS)
@@ -157,6 +157,14 @@ class Looker:
             until = min(min(end_ms, began_ms) // HOUR_MS, self._midnight)
             before.append(_Span(pasts[-1], max(oldest, -(-start_ms // HOUR_MS)), until))
         return [recent], [span for span in before if span.since < span.until]
+
+    def _first_tick(self, *, history: bool) -> int:
+        """The first tick that was heard; what a desk has once found stays so."""
+        found = self.memo.first.get(history)
+        if found is None:
+            found = first_tick(self.connection, self.run, history=history) or 0
+            self.memo.first[history] = found
+        return found
 
     def _sums(self, spans: list[_Span], series: Iterable[str] = (), *, prefix: str = "") -> Sums:
         """{series: negative stories and stories} of closed hours, those of several runs together."""
