@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alerts.detectors.surge import DAY_S, HOUR_S
-from alerts.rules import load_rules
+from alerts.rules import NEVER, load_rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import SettingsError
 from tests import builders as b
@@ -48,6 +48,7 @@ def test_rules_come_back_from_their_stored_bytes() -> None:
     [
         (("forming_days = 14", "forming_days = 'long'"), r"Expected `int`, got `str` - at `\$\.surge\.forming_days`"),
         (("forming_days = 14", "forming_weeks = 2"), r"unknown field `forming_weeks`|missing required field `forming_days`"),
+        (("days_before = 90", "days_before = 20"), r"a slow burn needs a day, three whole weeks before it .* - at `\$\.slow_burn`"),
         (("[desk]", "[desk"), r"compare with the shipped alerts/rules.toml"),
     ],
 )
@@ -63,3 +64,18 @@ def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, c
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone.toml: cannot be read: No such file or directory; name an existing rules file"):
         load_rules(tmp_path / "gone.toml")
+
+
+def test_rules_without_the_section_of_a_kind_never_find_it_and_are_the_rules_that_they_were(tmp_path: Path) -> None:
+    """A desk's own file, and the rules of a run that was made before there was the kind."""
+    shipped = load_rules()
+    path = tmp_path / "mine.toml"
+    sections = re.split(r"(?m)^(?=\[)", SHIPPED.read_text(encoding="utf-8"))
+    kept = [part for part in sections if not part.startswith(("[amplification]", "[late]", "[slow_burn]", "[blind]", "[model_shift]"))]
+    path.write_text("".join(kept), encoding="utf-8")
+    mine = load_rules(path)
+
+    assert (mine.surge, mine.sighting) == (shipped.surge, shipped.sighting)
+    assert mine.amplification.documents_min == mine.late.stories_min == mine.slow_burn.stories_min == mine.blind.hours == NEVER
+    assert b"amplification" not in canonical(mine)
+    assert decode(canonical(mine), type(mine)) == mine
