@@ -34,11 +34,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def test_hours_of_a_span_are_summed_for_each_series_that_is_named(store: Store) -> None:
     with store.read() as connection:
-        asked = {"since_hour": 10, "until_hour": 12}
-        assert sums_of(connection, "r", **asked, series=["entity:a", "entity:b_c", "entity:x"]) == {
-            "entity:a": (3, 7),
-            "entity:b_c": (0, 2),
-        }
+        found = sums_of(connection, "r", since_hour=10, until_hour=12, series=["entity:a", "entity:b_c", "entity:x"])
+        assert found == {"entity:a": (3, 7), "entity:b_c": (0, 2)}
         assert sums_of(connection, "r", since_hour=11, until_hour=13, series=["entity:a"]) == {"entity:a": (7, 8)}
 
 
