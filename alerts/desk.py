@@ -5,21 +5,24 @@
         only holding?                                           -> held: "hold"
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
+        a gate of its kind in the way?                          -> held, with the gate
         too likely by chance, given what was told so far?       -> held: "chance", where the rules ask (alerts/budget.py)
         else                                                    -> alert
     an incident that was told: has it grown, or become another thing?  -> an update of it, at most three a day
 
-Pure: state in, state out. What the desk knows is what its incident rows say.
+Only kinds of one family meet in an incident (alerts/kinds.py). Pure: state in, state out. What the desk knows is what its incident
+rows say, and what is handed in with a tick (`Around`).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from alerts.budget import Addis
+from alerts.kinds import HELD_BY_SHIFT, family_of
 from alerts.rules import DeskRules
 from groundswell.names import DAY_MS, TICK_MS, content_id, series_kind
 from groundswell.records import Candidate, Decision
@@ -42,6 +45,8 @@ class Told(msgspec.Struct, frozen=True):
     owners: int
     day: int
     today: int  # updates on that day
+    echo: bool = False  # told as one story with its copies, and as nothing else
+    ended: bool = False  # told as over
 
 
 class Incident(msgspec.Struct, kw_only=True):
@@ -54,6 +59,17 @@ class Incident(msgspec.Struct, kw_only=True):
     last_tick: int  # of its last candidate
     alert_tick: int | None = None  # when it was sent, if it was
     told: Told | None = None  # what has been said of it
+    family: str = "event"
+
+
+class Around(NamedTuple):
+    """What is known of a tick beside its candidates."""
+
+    moved: frozenset[str] = frozenset()  # languages whose figures have moved with the model
+    echoes: frozenset[str] = frozenset()  # amplifications (candidate ids) that only readers passed on
+
+
+NOTHING: Final = Around()
 
 
 @dataclass(frozen=True)
@@ -73,10 +89,12 @@ class DeskState:
     incidents: list[Incident] = field(default_factory=list)
     changed: dict[str, Incident] = field(default_factory=dict)  # rows to store with this commit
     stream: Addis = field(default_factory=Addis)  # of all that would be told
+    around: Around = field(default=NOTHING, init=False)  # of the tick that is being decided
 
-    def decide(self, tick: int, candidates: Iterable[Candidate]) -> tuple[list[Decision], list[Opening]]:
+    def decide(self, tick: int, candidates: Iterable[Candidate], around: Around = NOTHING) -> tuple[list[Decision], list[Opening]]:
         """One closed tick: a decision for each candidate, and the incidents that are to be alerted now."""
         self._forget(tick)
+        self.around = around
         ranked = sorted(candidates, key=_least_likely_first)
         decisions: list[Decision] = []
         openings: dict[str, list[Candidate]] = {}
@@ -85,6 +103,11 @@ class DeskState:
             decisions.append(self._decide(candidate, tick, openings, joined))
         by_id = {incident.incident: incident for incident in self.incidents}
         return decisions, [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
+
+    def to_remind(self, shift: Candidate, remind_s: int) -> bool:
+        """Whether it is time again to say that a language's figures have moved: at first, and to keep that incident alive."""
+        mine = [i.last_tick for i in self.incidents if i.family == shift.kind and shift.series in i.series]
+        return all((shift.tick - last_tick) * TICK_MS >= remind_s * 1_000 for last_tick in mine)
 
     def _decide(
         self, candidate: Candidate, tick: int, openings: dict[str, list[Candidate]], joined: dict[str, list[Candidate]]
@@ -116,14 +139,20 @@ class DeskState:
     def _news_of(self, incident: Incident, candidate: Candidate, tick: int) -> str | None:
         """What of a candidate is materially new to those who were told of its incident; None if nothing is."""
         told = incident.told
-        if told is None or candidate.level != "open":
+        if told is None or candidate.level != "open" or self._moved(candidate):
             return None
         if told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day:
             return None
+        if incident.family == "blind" and candidate.ended != told.ended:
+            return "it sees again" if candidate.ended else "blind again"
+        if incident.family != "event" or (candidate.kind == "amplification" and not told.echo):
+            return None
+        if told.echo and candidate.kind != "amplification":
+            return f"more than one origin, {candidate.statistic} stories"
         if candidate.series not in told.series and series_kind(candidate.series) == "flag":
             return f"another risk, {candidate.series}"
         if candidate.statistic >= self.rules.update_growth * told.statistic:
-            return f"{candidate.statistic} stories, {told.statistic} were told"
+            return f"{candidate.statistic} {'copies' if told.echo else 'stories'}, {told.statistic} were told"
         if candidate.owners >= told.owners + self.rules.update_owners:
             return f"{candidate.owners} owners, {told.owners} were told"
         return None
@@ -135,8 +164,12 @@ class DeskState:
         before = [] if told is None else told.series
         today = 0 if told is None else 1 + (told.today if told.day == day else 0)
         series = list(dict.fromkeys([*before, *(candidate.series for candidate in candidates)]))
-        statistic, owners = max(main.statistic, told.statistic if told else 0), max(main.owners, told.owners if told else 0)
-        incident.told = Told(update, series, statistic, owners, day, today)
+        echo = main.kind == "amplification"
+        same = told is not None and told.echo == echo  # copies are no stories: what was told of the ones is no measure of the others
+        statistic, owners = main.statistic, main.owners
+        if told is not None and same:
+            statistic, owners = max(statistic, told.statistic), max(owners, told.owners)
+        incident.told = Told(update, series, statistic, owners, day, today, echo, main.ended)
         return Opening(incident, candidates, update)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
@@ -145,19 +178,22 @@ class DeskState:
         documents = {str(row[0]) for row in candidate.evidence}
         best: tuple[float, Incident] | None = None
         for incident in self.incidents:
-            if tick - incident.last_tick > quiet_ticks:
+            if tick - incident.last_tick > quiet_ticks or incident.family != family_of(candidate.kind):
                 continue
-            shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
-            if _subject(candidate.series) in map(_subject, incident.series):
-                shared = max(shared, self.rules.overlap_min)
+            shared = self._shared(candidate, documents, incident)
             if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
                 best = shared, incident
         return best[1] if best else None
 
+    def _shared(self, candidate: Candidate, documents: set[str], incident: Incident) -> float:
+        """How much of the smaller one's documents both have; at least enough to belong together where they are about the same."""
+        shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
+        same = _subject(candidate.series) in map(_subject, incident.series)
+        return max(shared, self.rules.overlap_min) if same else shared
+
     def _found(self, candidate: Candidate, tick: int) -> Incident:
-        incident = Incident(
-            incident=content_id("incident", candidate.candidate_id), series=[], documents=[], opened_tick=tick, last_tick=tick
-        )
+        name, family = content_id("incident", candidate.candidate_id), family_of(candidate.kind)
+        incident = Incident(incident=name, series=[], documents=[], opened_tick=tick, last_tick=tick, family=family)
         self.incidents.append(incident)
         self.incidents.sort(key=lambda i: (i.opened_tick, i.incident))  # the order in which a restart loads them
         return incident
@@ -173,14 +209,20 @@ class DeskState:
     def _may_alert(self, candidate: Candidate, tick: int) -> tuple[Verdict, str]:
         if candidate.level == "hold":
             return "held", "hold: not improbable enough to open"
-        cooldown_ticks = self.rules.cooldown_s * 1_000 // TICK_MS
-        for other in self.incidents:
-            if other.alert_tick is not None and candidate.series in other.series and tick - other.last_tick <= cooldown_ticks:
+        held = self._gate_of_kind(candidate)
+        if held is not None:
+            return "held", held
+        family, cooldown_ticks = family_of(candidate.kind), self.rules.cooldown_s * 1_000 // TICK_MS
+        of_family = [other for other in self.incidents if other.alert_tick is not None and other.family == family]
+        for other in of_family:
+            if candidate.series in other.series and tick - other.last_tick <= cooldown_ticks and family != "blind":
                 return "held", f"cooldown: {candidate.series} alerted in incident {other.incident}"
-        day = tick * TICK_MS // DAY_MS
-        sent = sum(other.alert_tick is not None and other.alert_tick * TICK_MS // DAY_MS == day for other in self.incidents)
-        if sent >= self.rules.budget_per_day:
-            return "held", f"budget: {sent} alerts today, {self.rules.budget_per_day} allowed"
+        limits = {"event": self.rules.budget_per_day, "late": self.rules.late_per_day, "slow_burn": self.rules.slow_burn_per_day}
+        day, limit = tick * TICK_MS // DAY_MS, limits.get(family)
+        sent = sum(other.alert_tick is not None and other.alert_tick * TICK_MS // DAY_MS == day for other in of_family)
+        if limit is not None and sent >= limit:
+            of = "" if family == "event" else f" of kind {family}"
+            return "held", f"budget: {sent} alerts{of} today, {limit} allowed"
         return self._weigh(candidate)
 
     def _weigh(self, candidate: Candidate) -> tuple[Verdict, str]:
@@ -203,6 +245,28 @@ class DeskState:
             if chance is not None:
                 self.stream.take(chance, found=decision.verdict == "alert")
 
+    def _gate_of_kind(self, candidate: Candidate) -> str | None:
+        """Why a candidate of this kind may not alert now, beside what holds for all; None if it may."""
+        if self._moved(candidate):
+            return f"model_shift: the figures of {', '.join(sorted(self.around.moved))} have moved with the model"
+        if candidate.ended:
+            return "over: its beginning was not told, or too long ago"
+        if candidate.candidate_id in self.around.echoes:
+            return f"echo: {candidate.statistic} copies, passed on by readers alone"
+        if candidate.kind == "late":
+            documents = {str(row[0]) for row in candidate.evidence}
+            for other in self.incidents:
+                told = other.family == "event" and other.alert_tick is not None
+                if told and self._shared(candidate, documents, other) >= self.rules.overlap_min:
+                    return f"told: incident {other.incident} was told in its own time"
+        return None
+
+    def _moved(self, candidate: Candidate) -> bool:
+        """Whether a candidate rests on figures that have moved with the model: of its language, of any for a company's."""
+        if candidate.kind not in HELD_BY_SHIFT or not self.around.moved:
+            return False
+        return series_kind(candidate.series) != "topic" or candidate.series.rsplit(":", 1)[1] in self.around.moved
+
     def _forget(self, tick: int) -> None:
         keep_ticks = self.keep_ticks(self.rules)
         self.incidents = [incident for incident in self.incidents if tick - incident.last_tick <= keep_ticks]
@@ -210,7 +274,7 @@ class DeskState:
     @staticmethod
     def keep_ticks(rules: DeskRules) -> int:
         """How long an incident matters after its last candidate: what a restart has to load."""
-        return max(rules.incident_quiet_s, rules.cooldown_s, DAY_MS // 1_000) * 1_000 // TICK_MS
+        return max(rules.incident_quiet_s, rules.cooldown_s, rules.told_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
 def _subject(series: str) -> str:
@@ -222,10 +286,11 @@ def _subject(series: str) -> str:
     return series if series_kind(series) == "topic" else series.rsplit(":", 1)[1]
 
 
-def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int]:
+def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int, str]:
     """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
     is_topic = series_kind(candidate.series) == "topic"
-    return candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic, candidate.series, candidate.window_s
+    order = candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic
+    return *order, candidate.series, candidate.window_s, candidate.kind
 
 
 def evidence_p_ppt(candidate: Candidate) -> int:
@@ -243,5 +308,14 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
-    """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely."""
-    return sorted(candidates, key=lambda c: (series_kind(c.series) == "topic", evidence_p_ppt(c), -c.statistic, c.series, c.window_s))
+    """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely.
+
+    Where one of them is an echo, what opens as more than that comes before it, and what only holds behind it.
+    """
+    echo = any(candidate.kind == "amplification" for candidate in candidates)
+
+    def rank(c: Candidate) -> tuple[int, bool, int, int, str, int, str]:
+        weight = (1 if c.kind == "amplification" else 2 * (c.level == "hold")) if echo else 0
+        return weight, series_kind(c.series) == "topic", evidence_p_ppt(c), -c.statistic, c.series, c.window_s, c.kind
+
+    return sorted(candidates, key=rank)

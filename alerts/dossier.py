@@ -8,19 +8,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from alerts.against import against_of, largest_stories, without_largest
 from alerts.desk import Opening, evidence_p_ppt
-from alerts.detectors.sighting import corroborated
-from alerts.detectors.surge import DAY_S
-from alerts.detectors.tails import beta_binomial_tail, negative_binomial_tail
+from alerts.kinds import MILLI, severity_of, title_of
 from alerts.rules import Rules
 from groundswell.names import content_id
-from groundswell.records import Alert, Candidate, Document, Part, Quote, Severity
+from groundswell.records import Alert, AlertKind, Candidate, Document, Part, Peers, Quote
 
 EVIDENCE_MAX: Final = 20
 QUOTE_CHARACTERS: Final = 150
 TITLE_CHARACTERS: Final = 300
 PARTS_MAX: Final = 5
-MILLI: Final = 1_000
+SHARED: Final[frozenset[AlertKind]] = frozenset({"surge", "late", "slow_burn", "model_shift"})
+"""Kinds whose statistic is a part of their stories."""
+
+PEERED: Final[frozenset[AlertKind]] = frozenset({"surge", "slow_burn"})
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
@@ -32,6 +34,7 @@ def compose(
     rules: Rules,
     display: Callable[[str], str],
     versions: dict[str, str],
+    peers: Peers | None = None,
 ) -> Alert:
     """The alert of an opening.
 
@@ -41,14 +44,13 @@ def compose(
         rules: those in force.
         display: a series key in the reader's words.
         versions: hashes in force, by kind.
+        peers: what those that it is compared with did meanwhile.
     """
     main = opening.candidates[0]
     rows = [row for row in main.evidence if str(row[0]) in documents]
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
-    without = main.statistic - 1
-    expected = main.expected_milli / MILLI
-    fires = _fires_without(main, without, expected, rules)
-    share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind == "surge" else 0
+    without = without_largest(main, rules)
+    share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind in SHARED else 0
     return Alert(
         id=content_id("alert", opening.incident.incident, str(opening.update), *sorted(str(row[0]) for row in main.evidence)),
         incident=opening.incident.incident,
@@ -58,8 +60,8 @@ def compose(
         all_series=sorted({candidate.series for candidate in opening.candidates}),
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
-        severity=_severity(main),
-        title=_title(main, display),
+        severity=severity_of(main),
+        title=title_of(main, display),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
@@ -72,64 +74,29 @@ def compose(
         negative_share_ppm=share_ppm,
         baseline_share_ppm=main.baseline_share_ppm,
         exposure_ppm=main.exposure_ppm,
-        without_largest=without,
-        without_largest_fires=fires,
+        without_largest=without.statistic,
+        without_largest_fires=without.fires,
         parts=_parts(main, documents),
         evidence=evidence,
-        doubts=_doubts(main, without_fires=fires),
+        doubts=_doubts(main, without_fires=without.fires),
         quiet_days=main.quiet_days,
+        late_s=main.late_s,
+        ended=main.ended,
+        against=against_of(main, documents, rules),
+        peers=peers if main.kind in PEERED else None,
         versions=versions,
     )
 
 
-def _fires_without(main: Candidate, without: int, expected: float, rules: Rules) -> bool:
-    """Whether the alert would have opened without its largest story."""
-    if main.kind == "sighting":
-        _, *rest = largest_stories(main)
-        owners = {row[2] for _, rows in rest for row in rows if row[3]}
-        watched = main.series.rsplit(":", 1)[1] in rules.sighting.watched
-        p = negative_binomial_tail(without, mean=expected, dispersion=rules.surge.dispersion)
-        return (p <= rules.sighting.p_open or watched) and corroborated(without, owners=len(owners), watched=watched, rules=rules.sighting)
-    if main.by == "share":
-        share, dispersion = main.baseline_share_ppm / 1_000_000, main.share_dispersion_ppm / 1_000_000
-        p_share = beta_binomial_tail(without, trials=max(without, main.stories - 1), share=share, dispersion=dispersion)
-        return p_share <= rules.surge.p_share_alone
-    p = negative_binomial_tail(without, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
-    return p <= rules.surge.p_open(main.window_s)
-
-
-def _title(main: Candidate, display: Callable[[str], str]) -> str:
-    span = "a day" if main.window_s == DAY_S else "an hour"
-    if main.kind == "sighting":
-        stories = "1 story" if main.statistic == 1 else f"{main.statistic} stories"
-        return f"{display(main.series)}: {stories} in {span}, the first in {main.quiet_days} days"
-    if main.by == "share":
-        share = 100 * main.statistic / max(1, main.stories)
-        normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"
-        return f"{display(main.series)}: {share:.0f} % of {main.stories} stories in {span} are negative, {normally}"
-    factor = main.statistic * MILLI / max(main.expected_milli, 1)
-    return f"{display(main.series)}: {main.statistic} negative stories in {span}, {factor:.0f}x normal"
-
-
-def _severity(main: Candidate) -> Severity:
-    factor = main.statistic * MILLI / max(main.expected_milli, 1)
-    if main.kind == "sighting":
-        return "high" if main.owners >= 4 or main.statistic >= 2 * main.limit else "medium"
-    if main.statistic >= 2 * main.limit or (factor >= 10 and main.owners >= 5):
-        return "high"
-    return "medium" if main.owners >= 4 or main.statistic > main.limit else "low"
-
-
-def largest_stories(main: Candidate) -> list[tuple[str, list[Sequence[str | int]]]]:
-    """The stories of a candidate with the rows of their documents, in the order in which an alert's parts name them."""
-    by_story: dict[str, list[Sequence[str | int]]] = {}
-    for row in main.evidence:
-        by_story.setdefault(str(row[1]), []).append(row)
-    return sorted(by_story.items(), key=lambda item: (-len(item[1]), item[0]))
-
-
 def _parts(main: Candidate, documents: Mapping[str, Document]) -> list[Part]:
-    """The excess by story: each distinct story is one; the largest are named by their first document, the rest is "other"."""
+    """The excess by story: each distinct story is one; the largest are named by their first document, the rest is "other".
+
+    Of an amplification the documents count, all of one story; what is told of the instrument has no parts.
+    """
+    if main.kind in ("blind", "model_shift"):
+        return []
+    if main.kind == "amplification":
+        return [_origin(main, documents), _expected(main)]
     largest = largest_stories(main)
     named = [(story, rows) for story, rows in largest if str(rows[0][0]) in documents][:PARTS_MAX]
     parts = [
@@ -148,12 +115,24 @@ def _parts(main: Candidate, documents: Mapping[str, Document]) -> list[Part]:
         parts.append(
             Part(name="other", stories=others, documents=len(rest), owners=len({row[2] for row in rest}), excess_milli=others * MILLI)
         )
-    parts.append(Part(name="expected", stories=0, documents=0, owners=0, excess_milli=-main.expected_milli))
-    return parts
+    return [*parts, _expected(main)]
+
+
+def _expected(main: Candidate) -> Part:
+    return Part(name="expected", stories=0, documents=0, owners=0, excess_milli=-main.expected_milli)
+
+
+def _origin(main: Candidate, documents: Mapping[str, Document]) -> Part:
+    """The one story of an amplification, named by the first of its documents that is there."""
+    first = next((documents[str(row[0])] for row in main.evidence if str(row[0]) in documents), None)
+    name = _shown(first)[:TITLE_CHARACTERS] if first else "other"
+    return Part(name=name, stories=1, documents=main.statistic, owners=main.owners, excess_milli=main.statistic * MILLI)
 
 
 def _doubts(main: Candidate, *, without_fires: bool) -> list[str]:
-    doubts = []
+    doubts: list[str] = []
+    if main.kind in ("blind", "model_shift"):
+        return doubts
     if not main.owners_known:
         doubts.append("one platform, authors unknown")
     if not without_fires:

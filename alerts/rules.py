@@ -2,7 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -10,6 +10,9 @@ from alerts import toml_lines
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError, reason_of
 from groundswell.names import content_id
+
+NEVER: Final = 2**31
+FULL_PPM: Final = 1_000_000
 
 
 class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +57,75 @@ class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     forming_days: int
 
 
-class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AmplificationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a single story has many copies; alerts/rules.toml says why."""
+
+    documents_min: int
+    owners_min: int
+    publishers_min: int
+    dispersion: float
+    p_open: float
+    growth: float
+    repeat_s: int
+
+
+class LateRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What older news has to be, to be told although it comes too late; alerts/rules.toml says why."""
+
+    horizon_s: int
+    stories_min: int
+    owners_min: int
+    p_open: float
+    p_share_open: float
+    repeat_s: int
+
+
+class SlowBurnRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a week is worse than the three months before it; alerts/rules.toml says why."""
+
+    days: int
+    days_before: int
+    stories_min: int
+    growth: float
+    share_growth_ppm: int
+    dispersion_min: float
+    p_open: float
+    seen_min_ppm: int
+    repeat_days: int
+
+    def __post_init__(self) -> None:
+        """Refuse what the test cannot be made with."""
+        if self.days < 1 or self.days_before < 21 or self.dispersion_min <= 0:
+            reason = (
+                f"days {self.days}, days_before {self.days_before}, dispersion_min {self.dispersion_min:g}: a slow burn needs a day, three "
+                "whole weeks before it and a dispersion above 0"
+            )
+            raise ValueError(reason)
+
+
+class BlindRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When analysts are told that sources are missing; alerts/rules.toml says why."""
+
+    exposure_min_ppm: int
+    seeing_ppm: int
+    hours: int
+    forming_days: int
+
+
+class ModelShiftRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When it is the model that has moved and not the world; alerts/rules.toml says why."""
+
+    topics_min: int
+    moved_ppm: int
+    stories_min: int
+    p_moved: float
+    after_days: int
+    volume_growth: float
+    pooled_growth_ppm: int
+    remind_s: int
+
+
+class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Budget and life of incidents."""
 
     budget_per_day: int
@@ -65,6 +136,9 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     update_owners: int
     overlap_min: float
     false_share: float = 0.0
+    late_per_day: int = 1
+    slow_burn_per_day: int = 3
+    told_s: int = 259_200
 
 
 class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):
@@ -104,12 +178,17 @@ class RegimeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     handicap_dispersion: float
 
 
-class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that decides whether an analyst hears of something."""
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that decides whether an analyst hears of something. Rules without a kind's section never find it."""
 
     surge: SurgeRules
     sighting: SightingRules
     desk: DeskRules
+    amplification: AmplificationRules = AmplificationRules(NEVER, NEVER, NEVER, 1.0, 0.0, 1.0, 0)
+    late: LateRules = LateRules(0, NEVER, NEVER, 0.0, 0.0, 0)
+    slow_burn: SlowBurnRules = SlowBurnRules(7, 90, NEVER, 1.0, FULL_PPM, 1.0, 0.0, FULL_PPM, 0)
+    blind: BlindRules = BlindRules(0, FULL_PPM, NEVER, 0)
+    model_shift: ModelShiftRules = ModelShiftRules(NEVER, FULL_PPM, NEVER, 0.0, 0, 1.0, FULL_PPM, 0)
     volume: dict[str, BurstRules | RegimeRules] = {}
 
     @property

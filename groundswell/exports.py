@@ -94,6 +94,10 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
             for p in alert.parts
         ],
         "doubts": alert.doubts,
+        "against": [{"without": left.what, "statistic": left.statistic, "fires": left.fires} for left in alert.against],
+        "peers": _peers(alert),
+        "late_s": alert.late_s,
+        "ended": alert.ended,
         "evidence": [
             {
                 "document_id": quote.document_id,
@@ -149,3 +153,11 @@ def document_row(document: Document, score: Score | None, *, outcome: str, phras
         "url": document.url,
         "outcome": outcome,
     }
+
+
+def _peers(alert: Alert) -> dict[str, Any] | None:
+    peers = alert.peers
+    if peers is None:
+        return None
+    shares = {"negative_share_before": peers.before_ppm / 1e6, "negative_share": peers.now_ppm / 1e6}
+    return {"of": peers.of, "measured": peers.measured, **shares, "only_this_one": alert.alone}

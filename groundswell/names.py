@@ -142,6 +142,30 @@ def watch_series(name: str) -> str:
     return f"watch:{name}"
 
 
+def language_series(language: str) -> str:
+    """Key of all that is said in one language: no document counts in it, blindness and a moved model are told of it.
+
+    >>> language_series("zh")
+    'language:zh'
+    """
+    return f"language:{language}"
+
+
+COPIES_OF: Final = "copies of "
+LATE_OF: Final = "late of "
+"""Before a series: its baseline rows of another measure, in the same table. `copies of`: documents of a day's largest negative story,
+and of all of them. `late of`: stories that were known too late, the negative ones and all."""
+
+
+def measured_series(series: str) -> str:
+    """The series that a baseline row is of, whatever it measures.
+
+    >>> measured_series("late of entity:SVB"), measured_series("entity:SVB")
+    ('entity:SVB', 'entity:SVB')
+    """
+    return series.removeprefix(COPIES_OF).removeprefix(LATE_OF)
+
+
 def series_kind(series: str) -> str:
     """What a series is of: the first word of its key.
 

@@ -191,7 +191,7 @@ class Contribution(_Wire, frozen=True, array_like=True):
 
 
 # --- 3. what the fold stage makes of a closed tick -----------------------------------------------------------------------------
-class Increment(msgspec.Struct, frozen=True, kw_only=True):
+class Increment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one closed tick added to one pane of one series. Written once, never updated; panes merge (windows.py)."""
 
     series: str
@@ -200,6 +200,7 @@ class Increment(msgspec.Struct, frozen=True, kw_only=True):
     daily: bool
     members: dict[str, dict[str, list[int]]]  # {story: {owner: counts}}, counts as windows.COUNTS names them
     negatives: list[list[str | int]]  # fresh documents that speak against it: [document_id, story, owner, owner_known 0/1, negative_ppm]
+    stale: list[list[str | int]] = []  # documents that were known too late and found a story: as above, and 0/1: negative
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,7 +221,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     window_s: int  # 3600 or 86400
     tick: int
     known_until_ms: int  # end of the tick
-    statistic: int  # distinct fresh negative stories in the window; sighting: distinct fresh stories with the flag
+    statistic: int  # distinct fresh negative stories in the window; what other kinds count: docs/alerts.md
     expected_milli: int  # expected number, thousandths
     limit: int  # the statistic needed for the rule's error rate
     p_ppt: int  # p-value of the count, in 1e-12
@@ -233,10 +234,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exposure_ppm: int  # share of the usual volume that was seeing
     level: Literal["open", "hold"]  # hysteresis: hold only keeps an open incident alive
     evidence: list[list[str | int]]  # as Increment.negatives, most negative first, one per story first, at most 200
-    kind: Literal["surge", "sighting"] = "surge"
+    kind: AlertKind = "surge"
     quiet_days: int = 0  # sighting: days before it that were heard without one, at most the rules' number
     p_open_ppt: int = 0  # how small the p-value of what turned has to be to open, in 1e-12; 0: no p-value decides that
     share_dispersion_ppm: int = 0  # surge: how far the share of negative lies apart from period to period, beyond chance
+    late_s: int = 0  # late: how long after they were published its stories were known (median)
+    ended: bool = False  # blind: it sees again
 
 
 # --- 4. what the desk decides -------------------------------------------------------------------------------------------------
@@ -276,6 +279,23 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     excess_milli: int
 
 
+class LeftOut(msgspec.Struct, frozen=True, array_like=True):
+    """What would be left of an alert without a part of its evidence."""
+
+    what: Literal["comments", "owner"]  # documents of readers; those of the owner with the most stories
+    statistic: int
+    fires: bool  # whether it would still have opened
+
+
+class Peers(msgspec.Struct, frozen=True, array_like=True):
+    """Negative share of those it is compared with, median of each one's own; over the last 24 closed hours, and before them."""
+
+    of: Literal["sector", "companies", "topics"]  # same sector; companies that were spoken of; other topics of its language
+    measured: int
+    before_ppm: int
+    now_ppm: int
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An argument: statistic, baseline, parts, doubt and evidence. Recomputable to the same bytes; no wall time in it."""
 
@@ -308,6 +328,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     doubts: list[str]
     versions: dict[str, str]  # hashes in force: model, catalogue, rules
     quiet_days: int = 0  # sighting: there was none in so many days before
+    late_s: int = 0  # late: how long after they were published its stories were known (median)
+    ended: bool = False  # blind: it sees again
+    against: list[LeftOut] = []
+    peers: Peers | None = None  # None: too few were spoken of
+
+    @property
+    def alone(self) -> bool:
+        """Whether those that it is compared with have not moved half as far as it has."""
+        if self.peers is None:
+            return False
+        return 2 * (self.peers.now_ppm - self.peers.before_ppm) < self.negative_share_ppm - self.baseline_share_ppm
 
 
 class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,15 @@
       Fold     exposure    who is blind                                        operators/exposure.py
                stories     near-duplicates become one story                    operators/stories.py
                windows     integer increments that merge                       operators/windows.py
-               detect      what is improbable for this series now              alerts/detectors/surge.py
-                           what is said of this company for the first time     alerts/detectors/sighting.py
-      Desk     decide      candidates of all series become incidents           alerts/desk.py
+               watch       all that looks at one series                        alerts/detectors/watch.py
+                 surge          what is improbable for it now                  alerts/detectors/surge.py
+                 amplification  one story, many copies                         alerts/detectors/amplification.py
+                 late           what would have been a surge in its time       alerts/detectors/late.py
+                 slow_burn      a week against three months                    alerts/detectors/slow_burn.py
+                 sighting       said of a company for the first time           alerts/detectors/sighting.py
+               blind       a language of which little is seen                  alerts/detectors/blind.py
+      Desk     shift       the model has moved, not the world                  alerts/detectors/model_shift.py
+               decide      candidates of all series become incidents           alerts/desk.py
                compose     an incident becomes an alert with its evidence      alerts/dossier.py
     -> increments, stories, candidates, alerts, and the outbox that mail and Slack are sent from
 
@@ -28,12 +34,13 @@ from types import MappingProxyType
 import msgspec
 
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.sighting import SightingDetector
+from alerts.detectors.blind import BlindWatch, ClosedHour, formed_by
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
+from alerts.detectors.watch import FlagWatch, SeriesWatch, watch_of
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
-from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS, series_kind
+from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, HOUR_MS, LANGUAGES, TICK_MS, language_series
 from groundswell.records import (
     Admission,
     Arrival,
@@ -220,7 +227,7 @@ class SeriesMemory:
     """What fold remembers of one series."""
 
     leaders: Leaders
-    detector: SurgeDetector | SightingDetector
+    watch: SeriesWatch | FlagWatch
 
 
 @dataclass
@@ -233,6 +240,7 @@ class Fold:
         similarity_min: how alike two texts of one story are; above 1 every copy is a story (only a test wants that).
         make_detector: what watches a topic or a company for surges.
         plan: which model and rules are in force in which tick.
+        mine: which series belong to the partition.
     """
 
     rules: Rules
@@ -240,14 +248,21 @@ class Fold:
     similarity_min: float = SIMILARITY_MIN
     make_detector: Callable[[str, SurgeRules], SurgeDetector] = SurgeDetector
     plan: Plan = field(default_factory=Plan)
+    mine: Callable[[str], bool] = lambda _: True
     series: dict[str, SeriesMemory] = field(default_factory=dict)
     touched: dict[int, set[str]] = field(default_factory=lambda: {HOUR_S: set(), DAY_S: set()})  # in the open hour and day
     last_tick: int | None = None
     seeing: Measured = field(init=False)  # exposure, of the model in force
+    blind: dict[str, BlindWatch] = field(init=False)  # by language
     readers: frozenset[str] | None = field(default=None, init=False)  # whose baseline rows count; None: all
 
     def __post_init__(self) -> None:
         self.seeing = Measured(self.exposure)
+        self.blind = {language: BlindWatch(language) for language in LANGUAGES if self.mine(language_series(language))}
+        heard = self.exposure.heard_hours()
+        for language, watch in self.blind.items():
+            for hour, exposure_ppm in self.exposure.closed_hours(language):
+                watch.hour(self._seen(hour, exposure_ppm, heard))
 
     def step(self, closed: ClosedTick, into: Folded) -> list[Candidate]:
         """Fold one closed tick; ticks come in order, those without any item may be left out.
@@ -256,8 +271,7 @@ class Fold:
             The candidates of this tick (also added to `into`).
         """
         tick = closed.tick
-        self.open_tick(tick, closed.arrivals, into)
-        found: list[Candidate] = []
+        found = self.open_tick(tick, closed.arrivals, into)
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
         for series, contributions in groupby(in_series, key=lambda c: c.series):
             memory = self.memory_of(series)
@@ -280,8 +294,7 @@ class Fold:
         Returns:
             The candidates of this tick (also added to `into`).
         """
-        self.open_tick(tick, arrivals, into)
-        found: list[Candidate] = []
+        found = self.open_tick(tick, arrivals, into)
         for series, mine in groupby(sorted(rows, key=lambda row: row.series), key=lambda row: row.series):
             found += self._watch(series, tick, list(mine))
         into.candidates += found
@@ -290,19 +303,41 @@ class Fold:
 
     def _watch(self, series: str, tick: int, rows: list[Increment]) -> list[Candidate]:
         """Show a tick's rows of one series to its detector."""
-        found = list(self.memory_of(series).detector.step(tick, rows, self.seeing))
+        found = self.memory_of(series).watch.step(tick, rows, self.seeing)
         for names in self.touched.values():
             names.add(series)
         return found
 
-    def open_tick(self, tick: int, arrivals: Iterable[Arrival], into: Folded) -> None:
-        """What a tick means before any of its documents: hours and days that have ended, and who was heard. `explain` does the same."""
+    def open_tick(self, tick: int, arrivals: Iterable[Arrival], into: Folded) -> list[Candidate]:
+        """What a tick means before any of its documents: hours and days that have ended, and who was heard. `explain` does the same.
+
+        Returns:
+            What they lead to.
+        """
+        hours: list[HourExposure] = []
         for heard, exposures in self.exposure.roll(tick):
             into.source_hours += heard
-            into.exposures += exposures
-        self._close_periods(tick, into)
+            hours += exposures
+        into.exposures += hours
+        found = self._close_periods(tick, into)
         self.turn(tick)
         into.blind_spans += self.exposure.hear(tick, arrivals)
+        return found + self._look_around(tick, hours) if hours else found
+
+    def _look_around(self, tick: int, hours: list[HourExposure]) -> list[Candidate]:
+        """Whether a language has gone blind in the hours that have ended, or sees again."""
+        found = []
+        heard = self.exposure.heard_hours(since=hours[0].hour)
+        for language, watch in self.blind.items():
+            closed = [self._seen(row.hour, row.exposure_ppm, heard) for row in hours if row.language == language]
+            candidate = watch.step(tick, closed)
+            found += [candidate] if candidate else []
+        return found
+
+    def _seen(self, hour: int, exposure_ppm: int, heard: set[int]) -> ClosedHour:
+        """A closed hour of one language; `heard` are the hours in which anything was."""
+        rules = (self.plan.rules_at((hour + 1) * HOUR_MS // TICK_MS) or self.rules).blind
+        return ClosedHour(exposure_ppm, hour in heard, rules, formed_by(hour, self.exposure.first_hour, rules))
 
     def turn(self, tick: int) -> None:
         """Go over to what is in force in a tick, behind the periods that ended before it."""
@@ -313,29 +348,31 @@ class Fold:
         if (rules, readers) != (self.rules, self.readers):
             self.rules, self.readers = rules, readers
             for memory in self.series.values():
-                memory.detector.obey(rules)
-                memory.detector.use(readers)
+                memory.watch.obey(rules)
+                memory.watch.use(readers)
 
     def memory_of(self, series: str) -> SeriesMemory:
         """The memory of a series, empty when it is new."""
         memory = self.series.get(series)
         if memory is None:
-            of_risk = series_kind(series) == "flag"
-            detector = SightingDetector(series, self.rules) if of_risk else self.make_detector(series, self.rules.surge)
-            detector.use(self.readers)
-            memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), detector)
+            watch = watch_of(series, self.rules, self.make_detector)
+            watch.use(self.readers)
+            memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), watch)
         return memory
 
-    def _close_periods(self, tick: int, into: Folded) -> None:
+    def _close_periods(self, tick: int, into: Folded) -> list[Candidate]:
         """Close the calendar hour and day that ended since the last tick, for the series that had rows in it."""
+        found: list[Candidate] = []
         if self.last_tick is None:
-            return
+            return found
         for period_s, names in self.touched.items():
             period_ticks = period_s * 1_000 // TICK_MS
             before = self.last_tick // period_ticks
             if tick // period_ticks > before:
                 reader = self.plan.reader_of(before * period_s * 1_000, (before + 1) * period_s * 1_000)
-                closing = (self.series[series].detector for series in sorted(names))
-                rows = (detector.close_period(period_s, before, self.seeing, reader=reader) for detector in closing)
-                into.baselines += [row for row in rows if row is not None]
+                for series in sorted(names):
+                    closed = self.series[series].watch.close_period(period_s, before, self.seeing, tick=tick, reader=reader)
+                    into.baselines += closed.baselines
+                    found += closed.candidates
                 names.clear()
+        return found

@@ -137,7 +137,7 @@ def rules(**surge: Any) -> Rules:
 
 def easy_rules() -> Rules:
     """Rules so low that a small random archive leads to candidates, held ones and alerts."""
-    return rules(
+    easy = rules(
         forming_days=3,
         p_open_hour=1e-2,
         p_open_day=1e-2,
@@ -152,6 +152,14 @@ def easy_rules() -> Rules:
         one_platform_factor_min=2.0,
         repeat_s=600,
         hold_s=14_400,
+    )
+    replace = msgspec.structs.replace
+    return replace(
+        easy,
+        amplification=replace(easy.amplification, documents_min=2, owners_min=1, publishers_min=1, p_open=0.5, growth=1.0, repeat_s=7_200),
+        late=replace(easy.late, stories_min=2, owners_min=1, p_open=0.5, p_share_open=0.9, repeat_s=7_200),
+        slow_burn=replace(easy.slow_burn, days=2, days_before=21, stories_min=3, growth=1.0, share_growth_ppm=0, p_open=0.5, repeat_days=3),
+        blind=replace(easy.blind, exposure_min_ppm=900_000, seeing_ppm=950_000, hours=1, forming_days=3),
     )
 
 

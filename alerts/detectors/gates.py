@@ -9,6 +9,6 @@ from typing import NamedTuple
 class Gate(NamedTuple):
     """One condition."""
 
-    name: str  # "stories", "forming", "repeat", "blind", "improbable", "corroboration", "opens", "listed", "news"
+    name: str  # "stories", "forming", "repeat", "blind", "improbable", "corroboration", "opens", "news", ...: docs/alerts.md lists them
     holds: bool
     said: str  # the numbers: what there was, and what it takes

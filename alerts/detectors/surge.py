@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
 from alerts.detectors.tails import beta_binomial_tail, limit_of, negative_binomial_tail
-from alerts.detectors.window import Window
+from alerts.detectors.window import Window, fresh_stories
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
@@ -60,7 +60,7 @@ class SurgeDetector:
             HOUR_S: Window(HOUR_S, Baseline(slots=168, horizon=24 * HORIZON_DAYS)),
             DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
-        self._language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
+        self.language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
 
     def obey(self, rules: Rules) -> None:
         """Other rules are in force."""
@@ -87,9 +87,10 @@ class SurgeDetector:
         """Take a closed tick's rows of this series, and yield what they lead to."""
         negative = {HOUR_S: False, DAY_S: False}
         for row in rows:
+            fresh = fresh_stories(row)
             for period_s, window in self._windows.items():
                 if not (row.daily and period_s == HOUR_S):
-                    window.enter(row)
+                    window.enter(row, fresh)
                     negative[period_s] |= bool(row.negatives)
         for period_s, window in self._windows.items():
             window.leave(tick)
@@ -111,6 +112,30 @@ class SurgeDetector:
                     window.enter(increment)
         for window in self._windows.values():
             window.leave(tick)
+
+    # --- what the other kinds ask of a day -------------------------------------------------------------------------------
+    @property
+    def day(self) -> Window:
+        """The trailing day."""
+        return self._windows[DAY_S]
+
+    def count_copies(self) -> None:
+        """Count the documents of each story of the day from here on; before the first row."""
+        self.day.copies = {}
+
+    def formed(self, tick: int, seeing: Seeing) -> bool:
+        """Whether it is known what a day is usually like."""
+        return not self._forming(self.day, tick, seeing)
+
+    def breadth(self, tick: int, seeing: Seeing) -> tuple[int, float]:
+        """The day's negative stories, and the p-value of so many."""
+        reading = _Reading(self, self.day, tick, seeing)
+        return reading.statistic, reading.p
+
+    def usual_day(self, index: int, seeing: Seeing) -> float:
+        """Expected negative stories of a calendar day that is seen whole."""
+        self.day.baseline.forget_before(index)
+        return max(self._rate(self.day, index, seeing), self.rules.expected_floor_day)
 
     # --- the test ------------------------------------------------------------------------------------------------------
     def gates(self, period_s: int, tick: int, seeing: Seeing) -> list[Gate]:
@@ -225,17 +250,17 @@ class SurgeDetector:
 
     def _exposures(self, window: Window, tick: int, seeing: Seeing) -> tuple[int, int]:
         """Exposure (ppm) of the window's part in the open calendar period and of its part in the one before."""
-        now, hour = seeing.now(tick, self._language), tick * TICK_MS // HOUR_MS
+        now, hour = seeing.now(tick, self.language), tick * TICK_MS // HOUR_MS
         if window.period_s == HOUR_S:
-            return now, seeing.of_hour(hour - 1, self._language)
+            return now, seeing.of_hour(hour - 1, self.language)
         midnight = hour // 24 * 24
-        today = [seeing.of_hour(h, self._language) for h in range(midnight, hour)] + [now]
-        yesterday = [seeing.of_hour(h, self._language) for h in range(hour - 24, midnight)] or [FULL_PPM]
+        today = [seeing.of_hour(h, self.language) for h in range(midnight, hour)] + [now]
+        yesterday = [seeing.of_hour(h, self.language) for h in range(hour - 24, midnight)] or [FULL_PPM]
         return sum(today) // len(today), sum(yesterday) // len(yesterday)
 
     def _rate(self, window: Window, index: int, seeing: Seeing) -> float:
         slot = index % window.baseline.slots
-        seen_ppm, seen_all_ppm = seeing.seen(slot, self._language, daily=window.period_s == DAY_S)
+        seen_ppm, seen_all_ppm = seeing.seen(slot, self.language, daily=window.period_s == DAY_S)
         return window.baseline.rate(slot, seen_ppm=seen_ppm, seen_all_ppm=seen_all_ppm)
 
 

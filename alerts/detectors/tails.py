@@ -1,7 +1,7 @@
 """Upper tails of counts, exact, through the beta functions of scipy.special."""
 
 import numpy as np
-from scipy.special import betainc, betaln
+from scipy.special import betainc, betaln, gammaln
 
 LEAST_DISPERSION = 1e-6
 """Below it the beta functions lose more digits than the dispersion changes."""
@@ -44,15 +44,26 @@ def beta_binomial_tail(hits: int, *, trials: int, share: float, dispersion: floa
     >>> round(beta_binomial_tail(2, trials=2, share=0.5, dispersion=1 / 3), 6)  # uniform: 0, 1 and 2 hits are equally likely
     0.333333
     """
+    if dispersion < LEAST_DISPERSION:
+        return 1.0 if hits <= 0 else binomial_tail(hits, trials=trials, share=share)
+    both = 1 / dispersion - 1
+    return negative_hypergeometric_tail(hits, trials=trials, a=share * both, b=(1 - share) * both)
+
+
+def negative_hypergeometric_tail(hits: int, *, trials: int, a: float, b: float) -> float:
+    """P(X >= hits) of so many trials whose share is drawn from Beta(a, b).
+
+    That is where a sum of a/(a+b) of the time falls, given the sum of all of it, when both are negative binomial with the same
+    dispersion: the unknown mean cancels out (the negative hypergeometric distribution; Johnson, Kotz and Kemp 1992, 6.2.2).
+
+    >>> round(negative_hypergeometric_tail(2, trials=2, a=1.0, b=1.0), 6)
+    0.333333
+    """
     if hits <= 0:
         return 1.0
-    if dispersion < LEAST_DISPERSION:
-        return binomial_tail(hits, trials=trials, share=share)
-    both = 1 / dispersion - 1
-    a, b = share * both, (1 - share) * both
-    k = np.arange(hits, trials + 1)
-    choices = -betaln(trials - k + 1, k + 1) - np.log(trials + 1)
-    return float(np.exp(choices + betaln(k + a, trials - k + b) - betaln(a, b)).sum())
+    x = np.arange(hits, trials + 1, dtype=np.float64)
+    choose = gammaln(trials + 1) - gammaln(x + 1) - gammaln(trials - x + 1)
+    return float(min(1.0, np.exp(choose + betaln(x + a, trials - x + b) - betaln(a, b)).sum()))
 
 
 def limit_of(p: float, *, mean: float, dispersion: float) -> int:

@@ -16,7 +16,13 @@ from groundswell.windows import FRESH, FRESH_NEGATIVE
 EVIDENCE_MAX: Final = 200
 """Documents of a candidate's evidence. What is not among the strongest so many of its tick is not among those of the window either."""
 
+NEVER: Final = 2**62
+
 Negatives = list[list[str | int]]
+
+
+Fresh = tuple[list[str], list[str]]
+"""Stories with a fresh document, and those with a fresh negative one."""
 
 
 class Latest:
@@ -24,6 +30,7 @@ class Latest:
 
     def __init__(self) -> None:
         self._ticks: OrderedDict[str, int] = OrderedDict()
+        self._oldest = NEVER  # no key is older; nearly every tick there is nothing to forget, and that has to cost nothing
 
     def __len__(self) -> int:
         return len(self._ticks)
@@ -32,11 +39,16 @@ class Latest:
         """A tick has the key; ticks come in order."""
         self._ticks[key] = tick
         self._ticks.move_to_end(key)
+        if tick < self._oldest:
+            self._oldest = tick
 
     def forget_through(self, tick: int) -> None:
         """Let go of keys whose last tick is not after this one."""
-        while self._ticks and next(iter(self._ticks.values())) <= tick:
+        if tick < self._oldest:
+            return
+        while self._ticks and (oldest := next(iter(self._ticks.values()))) <= tick:
             self._ticks.popitem(last=False)
+        self._oldest = oldest if self._ticks else NEVER
 
     def since(self, tick: int) -> int:
         """How many keys were seen at or after a tick."""
@@ -57,6 +69,7 @@ class Window:
     stories: Latest = field(default_factory=Latest)
     negative: Latest = field(default_factory=Latest)  # stories with a fresh negative document
     owners: Latest = field(default_factory=Latest)  # of those documents
+    copies: dict[str | int, int] | None = None  # negative documents of each story beside the one that founded it; where they are asked for
     last: tuple[int, int] | None = None  # tick and statistic of the last candidate
     _known_owner: int | None = None  # the last tick with a negative document whose owner is known
     _strongest: deque[tuple[int, Negatives]] = field(default_factory=deque)  # by tick
@@ -66,13 +79,13 @@ class Window:
         """Length in ticks."""
         return self.period_s * 1_000 // TICK_MS
 
-    def enter(self, row: Increment) -> None:
-        """Count an increment; ticks come in order."""
-        for story, owners in row.members.items():
-            if any(counts[FRESH] for counts in owners.values()):
-                self.stories.see(story, row.tick)
-                if any(counts[FRESH_NEGATIVE] for counts in owners.values()):
-                    self.negative.see(story, row.tick)
+    def enter(self, row: Increment, fresh: Fresh | None = None) -> None:
+        """Count an increment; ticks come in order. Who has several windows reads the row once (`fresh_stories`) and hands it in."""
+        stories, against = fresh or fresh_stories(row)
+        for name in stories:
+            self.stories.see(name, row.tick)
+        for name in against:
+            self.negative.see(name, row.tick)
         if not row.negatives:
             return
         for negative in row.negatives:
@@ -81,7 +94,12 @@ class Window:
                 self._known_owner = row.tick
         before = self._strongest.pop()[1] if self._strongest and self._strongest[-1][0] == row.tick else []
         kept = before + row.negatives if before else row.negatives
-        self._strongest.append((row.tick, kept if len(kept) <= EVIDENCE_MAX else strongest(kept)))
+        kept = kept if len(kept) <= EVIDENCE_MAX else strongest(kept)
+        self._strongest.append((row.tick, kept))
+        if self.copies is not None:
+            if before:
+                _count(self.copies, before, -1)
+            _count(self.copies, kept, 1)
 
     def leave(self, tick: int) -> None:
         """As of a tick, what lies a window back has left."""
@@ -89,7 +107,9 @@ class Window:
         for latest in (self.stories, self.negative, self.owners):
             latest.forget_through(through)
         while self._strongest and self._strongest[0][0] <= through:
-            self._strongest.popleft()
+            _, gone = self._strongest.popleft()
+            if self.copies is not None:
+                _count(self.copies, gone, -1)
 
     @property
     def latest_tick(self) -> int | None:
@@ -105,9 +125,34 @@ class Window:
         """Whether any of the negative documents has a known owner."""
         return self._known_owner is not None and self._known_owner > tick - self.ticks
 
+    def negatives_of(self, index: int) -> Negatives:
+        """The negative documents of a calendar period, which is the last that has rows; in the order in which they came."""
+        begin = index * self.ticks
+        return [negative for tick, negatives in self._strongest if tick >= begin for negative in negatives]
+
+    def copies_of(self, story: str) -> Negatives:
+        """The negative documents of a story in the order in which they came."""
+        return [negative for _, negatives in self._strongest for negative in negatives if negative[1] == story]
+
     def evidence(self) -> Negatives:
         """The strongest of the negative documents."""
         return strongest([negative for _, negatives in self._strongest for negative in negatives])
+
+
+def fresh_stories(row: Increment) -> Fresh:
+    """The stories of an increment that count."""
+    stories: list[str] = []
+    negative: list[str] = []
+    for story, owners in row.members.items():
+        fresh = against = 0
+        for counts in owners.values():
+            fresh += counts[FRESH]
+            against += counts[FRESH_NEGATIVE]
+        if fresh:
+            stories.append(story)
+            if against:
+                negative.append(story)
+    return stories, negative
 
 
 def strongest(negatives: Negatives) -> Negatives:
@@ -119,3 +164,14 @@ def strongest(negatives: Negatives) -> Negatives:
     firsts = list(leaders.values())
     rest = [negative for negative in ordered if leaders[str(negative[1])] is not negative]
     return (firsts + rest)[:EVIDENCE_MAX]
+
+
+def _count(copies: dict[str | int, int], negatives: Negatives, sign: int) -> None:
+    """Add to the copies, or take away; a story without any goes."""
+    for document_id, story, *_ in negatives:
+        if document_id != story:
+            count = copies.get(story, 0) + sign
+            if count:
+                copies[story] = count
+            else:
+                del copies[story]

@@ -40,7 +40,7 @@ WHO_MIN: Final = 10  # a name is cut, never to less than this
 
 PARTS_SHOWN, DOUBTS_SHOWN, QUOTES_SHOWN, SERIES_SHOWN = 4, 5, 3, 3
 NAME_CHARS, PART_CHARS, DOUBT_CHARS, QUOTE_CHARS = 80, 70, 200, 150
-COUNTED_KINDS: Final = frozenset({"surge", "amplification", "sighting", "slow_burn", "late"})  # decided by counting stories
+COUNTED_KINDS: Final = frozenset({"surge", "sighting", "slow_burn", "late"})  # decided by counting stories
 COLOURS: Final = {"low": "#7a869a", "medium": "#c77700", "high": "#b3261e"}
 
 _RESENT_PLACE = "<!-- resent -->"  # in mail.html.j2
@@ -115,6 +115,11 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     without: int
     without_fires: bool
     quiet_days: int
+    lateness_min: int  # late: minutes from publication to being known
+    ended: bool  # blind: it sees again
+    against: list[tuple[str, int, bool]]  # what is left out, what is left, whether it still fires
+    peers: tuple[str, int, str, str] | None  # whose, how many, share before and now
+    alone: bool  # they have not moved with it
 
 
 def render(
@@ -242,6 +247,11 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         without=alert.without_largest,
         without_fires=alert.without_largest_fires,
         quiet_days=alert.quiet_days,
+        lateness_min=alert.late_s // 60,
+        ended=alert.ended,
+        against=[(left.what, left.statistic, left.fires) for left in alert.against],
+        peers=(peers.of, peers.measured, _percent(peers.before_ppm), _percent(peers.now_ppm)) if (peers := alert.peers) else None,
+        alone=alert.alone,
     )
 
 
@@ -297,6 +307,8 @@ def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -
     if kind == "topic":
         topic, _, language = rest.rpartition(":")
         return clean(str(phrases.topic(topic, language)), limit=NAME_CHARS)
+    if kind == "language":
+        return clean(str(phrases.all_of(rest)), limit=NAME_CHARS)
     if kind == "flag" and ":" in rest:
         company = rest.partition(":")[2]
         return _series_name(f"entity:{company}", phrases, entity_name) + _risk(series, phrases)
@@ -313,7 +325,9 @@ def _say(alert: Alert, facts: _Facts, *, zone: tzinfo, phrases: Any) -> dict[str
     """The message's sentences in one language: plain text, not yet escaped for anything."""
     room = SUBJECT_MAX - len(RESENT) - 1 - len(_line(phrases.subject(facts, "")))
     written = [d for d in alert.doubts if not _RESTATED.fullmatch(d)][:DOUBTS_SHOWN]
-    doubts = [_line(phrases.without(facts)), _line(phrases.seeing(facts)), *(clean(d, limit=DOUBT_CHARS) for d in written)]
+    left_out = [_line(phrases.left_out(facts, *left)) for left in facts.against]
+    seen = [_line(phrases.peers(facts)), _line(phrases.seeing(facts))]
+    doubts = [_line(phrases.without(facts)), *left_out, *seen, *(clean(d, limit=DOUBT_CHARS) for d in written)]
     details = [_line(getattr(phrases, name)(facts)) for name in ("test", "also", "until")]
     return {
         "labels": phrases.labels,

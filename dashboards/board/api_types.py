@@ -1,6 +1,6 @@
 """What the API's answers are made of: one type for each row, which the description is written from and a test reads every answer by."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -32,6 +32,27 @@ class SeriesRow(_Row, frozen=True):
     complete: int
     exposure: float | None
     known_basis: KnownBasis
+    corrected_share: float | None  # of a topic, for the model's measured errors
+    corrected_low: float | None
+    corrected_high: float | None
+
+
+class LeftOut(_Row, frozen=True):
+    """What would be left of an alert without a part of its evidence."""
+
+    without: Literal["comments", "owner"]
+    statistic: int
+    fires: bool
+
+
+class Peers(_Row, frozen=True):
+    """What others did in the same days: medians over those that were spoken of enough."""
+
+    of: Literal["sector", "companies", "topics"]
+    measured: int
+    negative_share_before: float
+    negative_share: float
+    only_this_one: bool
 
 
 class Part(_Row, frozen=True):
@@ -90,6 +111,10 @@ class AlertRow(_Row, frozen=True):
     without_largest_fires: bool
     parts: list[Part]
     doubts: list[str]
+    against: list[LeftOut]
+    peers: Peers | None
+    late_s: int
+    ended: bool
     evidence: list[Evidence]
     versions: dict[str, str]
 

@@ -113,22 +113,38 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
         sys.exit(1)
 
 
+_FIRES = {True: "still fires", False: "would not fire"}
+_COUNTED = {
+    "sighting": "fresh stories of this risk",
+    "amplification": "documents of one story",
+    "late": "negative stories that were known too late",
+    "blind": "hours with too little seen",
+    "model_shift": "negative stories of all topics",
+}
+
+
 def _explained(found: Any) -> Iterator[str]:
     alert = found.alert
-    window = "day" if alert.window_s * 1000 == DAY_MS else "hour"
+    days = alert.window_s * 1000 // DAY_MS
+    window = {0: "hour", 1: "day"}.get(days, f"{days} days")
     yield f"{alert.title}"
     yield f"alert {alert.id}   run {found.run}   known until {iso(alert.known_until_ms)}   severity {alert.severity}"
     yield ""
     expected = f"{alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
-    what = "fresh stories of this risk" if alert.kind == "sighting" else "fresh negative stories"
+    what = _COUNTED.get(alert.kind, "fresh negative stories")
     yield f"  {alert.statistic} {what} in the {window} that ends there; {expected}"
     yield f"  p = {alert.p_ppt / 1e12:.2g} (negative binomial); owners {alert.owners}; exposure {alert.exposure_ppm / 1e6:.0%}"
     if alert.kind == "sighting":
         yield f"  the first in {alert.quiet_days} days"
     else:
         yield f"  negative share {alert.negative_share_ppm / 1e6:.0%}, normally {alert.baseline_share_ppm / 1e6:.0%}"
-    fires = "still fires" if alert.without_largest_fires else "would not fire"
+    fires = _FIRES[alert.without_largest_fires]
     yield f"  without its largest story: {alert.without_largest}, {fires}"
+    for left in alert.against:
+        yield f"  without {left.what if left.what == 'comments' else 'its loudest owner'}: {left.statistic}, {_FIRES[left.fires]}"
+    if alert.peers:
+        moved = f"{alert.peers.before_ppm / 1e6:.0%}, now {alert.peers.now_ppm / 1e6:.0%}"
+        yield f"  {alert.peers.of} ({alert.peers.measured}): {moved}: {'only this one' if alert.alone else 'not only this one'}"
     yield "  parts of the excess:"
     for part in alert.parts:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"

@@ -62,7 +62,7 @@ def rehearse(
     to_ms = o.time_ms(end, name="--to", end=True) if end else None
     holdout_ms = o.time_ms(holdout, name="--holdout") if holdout else None
     events = _events(incidents) if incidents else []
-    done = play(store, name, chosen, display=o.display(), from_ms=from_ms, to_ms=to_ms)
+    done = play(store, name, chosen, display=o.display(), sector=o.catalogue().peers, from_ms=from_ms, to_ms=to_ms)
     if keep:
         from stream.shells.keep import keep as make_run
 

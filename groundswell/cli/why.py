@@ -61,6 +61,9 @@ def told(found: "WhyNot", name: str) -> Iterator[str]:
 def _gates(reading: "Reading", shown: str) -> Iterator[str]:
     stopped = reading.stopped_by
     verdict = f"stopped at {stopped.name}" if stopped else "every gate holds"
-    yield f"{shown}, the {'day' if reading.window_s * 1_000 == DAY_MS else 'hour'} before: {verdict}"
+    days, hours = divmod(reading.window_s * 1_000, DAY_MS)
+    window = "hour" if hours else "day" if days == 1 else f"{days} days"
+    kind = "" if reading.kind == "surge" else f" ({reading.kind.replace('_', ' ')})"
+    yield f"{shown}, the {window} before{kind}: {verdict}"
     for gate in reading.gates:
         yield f"  {'holds' if gate.holds else 'STOPS'}  {gate.name.ljust(14)} {gate.said}"

@@ -13,7 +13,14 @@ from groundswell.store import schema as t
 from groundswell.store.store import Store
 
 DECIDED = ("candidate_id", "tick", "incident", "verdict", "reason")
-IncrementBody = tuple[dict[str, dict[str, list[int]]], list[list[str | int]]]
+
+
+class IncrementBody(msgspec.Struct, array_like=True):
+    """The body of an increment's row; without anything stale it has two parts."""
+
+    members: dict[str, dict[str, list[int]]]
+    negatives: list[list[str | int]]
+    stale: list[list[str | int]] = []
 
 
 def insert_increments(store: Store, connection: Connection, run: str, rows: Iterable[Increment]) -> None:
@@ -24,12 +31,16 @@ def insert_increments(store: Store, connection: Connection, run: str, rows: Iter
         [
             {
                 "run": run, "series": row.series, "tick": row.tick, "pane": row.pane, "daily": row.daily,
-                "documents": _total(row, 0), "negative": _total(row, 1), "body": canonical((row.members, row.negatives)),
+                "documents": _total(row, 0), "negative": _total(row, 1), "body": _body(row),
             }
             for row in rows
         ],
         keep=False,
     )  # fmt: skip
+
+
+def _body(row: Increment) -> bytes:
+    return canonical((row.members, row.negatives, row.stale) if row.stale else (row.members, row.negatives))
 
 
 def _total(row: Increment, place: int) -> int:
@@ -97,8 +108,8 @@ def load_increments(
 
 def increment_of(series: str, tick: int, pane: int, *, daily: bool, body: bytes) -> Increment:
     """An increment from its row."""
-    members, negatives = msgspec.json.decode(body, type=IncrementBody)
-    return Increment(series=series, tick=tick, pane=pane, daily=daily, members=members, negatives=negatives)
+    found = msgspec.json.decode(body, type=IncrementBody)
+    return Increment(series=series, tick=tick, pane=pane, daily=daily, members=found.members, negatives=found.negatives, stale=found.stale)
 
 
 def load_stories(connection: Connection, run: str, *, since_ms: int, through_tick: int, series: Iterable[str] | None = None) -> list[Story]:

@@ -150,7 +150,7 @@ increments = Table(
     _key("daily", Boolean),
     _int("documents"),
     _int("negative"),
-    Column("body", LargeBinary, nullable=False),  # [members, negatives] of Increment
+    Column("body", LargeBinary, nullable=False),  # [members, negatives] of Increment, and what was stale
 )
 Index("increments_tick", increments.c.run, increments.c.tick)
 

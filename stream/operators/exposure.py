@@ -194,6 +194,16 @@ class Exposure:
         """(hour, exposure in ppm) of the closed hours within the horizon, ascending."""
         return self._closed.get(language, ())
 
+    def heard_hours(self, *, since: int = 0) -> set[int]:
+        """The closed hours within the horizon, from one on, in which anything was heard."""
+        hours: set[int] = set()
+        for volume in self._volumes.values():
+            for hour, _ in reversed(volume.hours):
+                if hour < since:
+                    break
+                hours.add(hour)
+        return hours
+
     def blind(self, tick: int) -> dict[str, int]:
         """{source: last tick heard} of the sources that are blind at a tick."""
         return {name: s.last_tick for name, s in sorted(self._sources.items()) if s.is_blind(tick)}

@@ -15,9 +15,9 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         tick: the closed tick.
         placed: its contributions to the series, each with its story.
     """
-    panes: dict[tuple[str, int, bool], tuple[Members, list[list[str | int]]]] = defaultdict(lambda: ({}, []))
+    panes: dict[tuple[str, int, bool], tuple[Members, list[list[str | int]], list[list[str | int]]]] = defaultdict(lambda: ({}, [], []))
     for contribution, story in placed:
-        members, negatives = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
+        members, negatives, stale = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
         # A default told without any tone is no good news; that a lawsuit was dismissed is.
@@ -31,7 +31,10 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
             negatives.append(
                 [contribution.document_id, story, contribution.owner, int(contribution.owner_known), contribution.negative_ppm]
             )
+        elif not contribution.fresh and contribution.document_id == story:
+            known, ppm = int(contribution.owner_known), contribution.negative_ppm
+            stale.append([contribution.document_id, story, contribution.owner, known, ppm, int(is_negative)])
     return [
-        Increment(series=series, tick=tick, pane=pane, daily=daily, members=members, negatives=negatives)
-        for (series, pane, daily), (members, negatives) in sorted(panes.items(), key=lambda kv: kv[0])
+        Increment(series=series, tick=tick, pane=pane, daily=daily, members=members, negatives=negatives, stale=stale)
+        for (series, pane, daily), (members, negatives, stale) in sorted(panes.items(), key=lambda kv: kv[0])
     ]

@@ -51,7 +51,7 @@ class DeskWorker:
 
     def __post_init__(self) -> None:
         i = self.instruments
-        self._stage = DeskStage(self.store, self.run, i.display, i.in_force(self.run), self.targets)
+        self._stage = DeskStage(self.store, self.run, i.display, i.in_force(self.run), self.targets, i.sector)
         self._claim = claim(self.store, self.run, ROLE_DESK, owner=self.owner)
         if self._claim.closed_tick != NEVER_TICK:
             with self.store.read() as connection:

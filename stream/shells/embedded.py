@@ -68,7 +68,7 @@ class EmbeddedPipeline:
         scorers = made.scorers(self.store, self.run)
         self._intake = IntakeStage(self.store, self.run, made.scorer, scorers=scorers, open_batch=self.open_batch or raw_records)
         self._in_force = made.in_force(self.run)
-        self._desk = DeskStage(self.store, self.run, made.display, self._in_force, self.targets)
+        self._desk = DeskStage(self.store, self.run, made.display, self._in_force, self.targets, made.sector)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._claims: dict[str, Claim] = {
             role: claim(self.store, self.run, role, owner=owner, log_id=self.log.log_id) for role in (ROLE_SCORE, ROLE_FOLD, ROLE_DESK)
@@ -132,9 +132,10 @@ class EmbeddedPipeline:
             self._move(connection, last_tick, time_ms)  # first: a zombie must meet the fence, not the new owner's rows
             self._in_force.renew(connection)  # behind the fence nothing can come into force for a tick that is folded here
             self._fold.plan = self._in_force.plan()
-            for tick in closed:
-                alerts += self._desk.decide(connection, tick.tick, self._fold.step(tick, folded))
-            store_folded(self.store, connection, self.run, folded)
+            found = [(tick.tick, self._fold.step(tick, folded)) for tick in closed]
+            store_folded(self.store, connection, self.run, folded)  # first: the desk looks at what is stored
+            for tick, candidates in found:
+                alerts += self._desk.decide(connection, tick, candidates)
         self.alerts_seen += len(alerts)
         if self.metrics:
             seconds = time.monotonic() - began_s

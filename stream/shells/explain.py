@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import msgspec
 from sqlalchemy import Connection, select
 
+from alerts.against import largest_stories
 from alerts.desk import Incident, Opening, main_first
-from alerts.dossier import EVIDENCE_MAX, compose, largest_stories
+from alerts.dossier import EVIDENCE_MAX, PEERED, compose
 from alerts.rules import Rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import NotFoundError
@@ -27,6 +28,7 @@ from groundswell.store.query import alert_bytes
 from groundswell.store.removals import removed_texts
 from groundswell.store.store import Store
 from stream.pipeline import Folded
+from stream.shells.around import Looker
 from stream.shells.instruments import Instruments
 from stream.shells.rebuild import rebuild_fold
 from stream.shells.versions import VersionsInForce
@@ -61,7 +63,10 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         alert = decode(stored, Alert)
         rules = _rules_in_force(connection, alert)
         tick = alert.opened_ms // TICK_MS - 1
-        candidates = _candidates(connection, run, alert, rules, tick=tick)
+        in_force = VersionsInForce(run, rules)
+        in_force.renew(connection)
+        in_force.keep_rules()
+        candidates = _candidates(connection, in_force, alert, tick=tick)
         differences = _check_candidates(connection, run, alert, candidates, tick=tick)
         candidates = _of_incident(connection, run, alert, candidates)
         incident = connection.execute(
@@ -73,7 +78,9 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
             documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
             removed = removed_texts(connection, documents)
             documents = _in_the_alerts_words(alert, candidates[0], documents, removed)
-            again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions)
+            look = Looker(connection, run, tick, in_force)
+            peers = look.peers(candidates[0].series, instruments.sector) if alert.kind in PEERED else None
+            again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions, peers=peers)
             recomputed = canonical(again)
             differences += _fields_that_differ(stored, recomputed)
     if alert.versions.get("catalogue") != instruments.versions.get("catalogue"):
@@ -115,34 +122,35 @@ def _rules_in_force(connection: Connection, alert: Alert) -> Rules:
     return decode(content, Rules)
 
 
-def _candidates(connection: Connection, run: str, alert: Alert, rules: Rules, *, tick: int) -> list[Candidate]:
+def _candidates(connection: Connection, in_force: VersionsInForce, alert: Alert, *, tick: int) -> list[Candidate]:
     """What the detectors say of the alert's series at its tick, as fold did: without a history that the run was given later."""
-    past = history_of(connection, run)
+    if alert.kind == "model_shift":  # the desk's own finding
+        found_again = Looker(connection, in_force.run, tick, in_force).shift(alert.series.rsplit(":", 1)[1], in_force.rules)
+        return [found_again] if found_again else []
+    past = history_of(connection, in_force.run)
     with_past = [series for series in alert.all_series if past is None or past.counts_at(tick, series)]
     found: list[Candidate] = []
     for all_series, history in ((with_past, True), ([series for series in alert.all_series if series not in with_past], False)):
         if all_series:
-            found += _detected(connection, run, all_series, rules, tick=tick, history=history)
+            found += _detected(connection, in_force, all_series, tick=tick, history=history)
     return main_first(found)
 
 
-def _detected(connection: Connection, run: str, all_series: list[str], rules: Rules, *, tick: int, history: bool) -> list[Candidate]:
+def _detected(connection: Connection, in_force: VersionsInForce, all_series: list[str], *, tick: int, history: bool) -> list[Candidate]:
     """Candidates of some series at a tick, from a memory rebuilt as of the tick before."""
+    run = in_force.run
     before = tick_before(connection, run, tick, history=history)
     if before is None:
         return []
-    in_force = VersionsInForce(run, rules)
-    in_force.renew(connection)
-    in_force.keep_rules()
     fold = rebuild_fold(connection, run, in_force=in_force, through_tick=before, series=all_series, history=history)
     heard_now = arrivals_between(connection, run, since_tick=tick, through_tick=tick, history=history)
-    fold.open_tick(tick, [Arrival(source, language, 0, documents) for source, language, documents in heard_now], Folded())
+    arrivals = [Arrival(source, language, 0, documents) for source, language, documents in heard_now]
+    found = [candidate for candidate in fold.open_tick(tick, arrivals, Folded()) if candidate.series in all_series]
     rows = load_increments(connection, run, since_tick=tick, through_tick=tick, series=all_series)
-    found: list[Candidate] = []
     for series in all_series:
         mine = [row for row in rows if row.series == series]
         if mine:
-            found += fold.memory_of(series).detector.step(tick, mine, fold.seeing)
+            found += fold.memory_of(series).watch.step(tick, mine, fold.seeing)
     return found
 
 

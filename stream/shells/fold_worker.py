@@ -106,11 +106,11 @@ class FoldPartition:
             DependencyError: the store is away.
         """
         taken = claim(store, run, ROLE_FOLD, part=partition, owner=owner, log_id=log_id)
-        fold, in_force = Fold(rules), VersionsInForce(run, rules)
+        mine = series_of(partition, partitions)
+        fold, in_force = Fold(rules, mine=mine), VersionsInForce(run, rules)
         with store.read() as connection:
             in_force.renew(connection)
             if taken.closed_tick != NEVER_TICK:
-                mine = series_of(partition, partitions)
                 fold = rebuild_fold(connection, run, in_force=in_force, through_tick=taken.closed_tick, mine=mine)
         return cls(store, taken, fold, in_force, hours, raw_partitions)
 

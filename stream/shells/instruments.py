@@ -25,6 +25,7 @@ from models.registry import Use, current_scorer, registry_at
 from models.scorer import Scorer
 from models.taxonomy import FLAG_NAMES, TOPIC_NAMES
 from stream.operators.stories import digest
+from stream.shells.around import nobody
 from stream.shells.reload import Models
 from stream.shells.versions import ScorersInForce, VersionsInForce, content_of_rules, manifest_of_model
 
@@ -40,6 +41,7 @@ class Instruments:
     models: Models | None = None  # brings other models to a live run; None where none can be promoted
     content: bytes = b"{}"  # what the model's version holds: which bundles it is made of
     errors: tuple[str, bytes] | None = None  # hash and content of what models were measured to get wrong
+    sector: Callable[[str], Sequence[str]] = nobody  # the companies that one is compared with
 
     @property
     def contents(self) -> dict[str, tuple[str, bytes]]:
@@ -114,7 +116,11 @@ def load_instruments(
         models=known(now_ms=lambda: SystemClock().now_ms() + AHEAD_MS) if registry and chosen_use == "auto" and not bundles else None,
         content=content,
         errors=load_matrices(errors),
+        sector=catalogue.peers,
     )
+
+
+LANGUAGE_NAMES = {"en": "All English sources", "zh": "All Chinese sources"}
 
 
 def display(series: str, catalogue: Catalogue) -> str:
@@ -122,6 +128,8 @@ def display(series: str, catalogue: Catalogue) -> str:
     kind, _, rest = series.partition(":")
     if kind == "entity":
         return catalogue.name(rest) if rest in catalogue.entities else rest
+    if kind == "language":
+        return LANGUAGE_NAMES.get(rest, rest)
     if kind == "flag":
         flag, _, company = rest.partition(":")
         return f"{display(f'entity:{company}', catalogue)}, {FLAG_NAMES[flag]['en'] if flag in FLAG_NAMES else flag}"

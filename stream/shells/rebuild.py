@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, DAY_TICKS, HORIZON_DAYS, HOUR_S
-from groundswell.names import TICK_MS
+from alerts.rules import Rules
+from groundswell.names import TICK_MS, measured_series, series_kind
 from groundswell.records import Candidate
 from groundswell.store import facts
 from groundswell.store import schema as t
@@ -55,7 +56,7 @@ def rebuild_fold(
     only = None if series is None else sorted(series)
     begin = NEVER_TICK if history else _own_begin(connection, run)
     exposure = rebuild_exposure(connection, run, through_tick=through_tick, history=history)
-    fold = Fold(rules=in_force.rules, exposure=exposure, last_tick=through_tick, plan=in_force.plan())
+    fold = Fold(rules=in_force.rules, exposure=exposure, last_tick=through_tick, plan=in_force.plan(), mine=mine)
     fold.turn(through_tick)
     founded = defaultdict(list)
     since_ms = max(tick_end_ms(through_tick) - LEADER_LIFE_MS - TICK_MS, begin * TICK_MS)
@@ -65,22 +66,27 @@ def rebuild_fold(
     since_tick = max(through_tick - DAY_TICKS + 1, begin)
     for row in load_increments(connection, run, since_tick=since_tick, through_tick=through_tick, series=only):
         increments[row.series].append(row)
-    hold_s = max(max(r.surge.hold_s, r.surge.repeat_s, (r.sighting.quiet_days + 1) * DAY_S) for r in in_force.every_rules())
-    hold_ticks = hold_s * 1_000 // TICK_MS
-    last: dict[str, dict[int, Candidate]] = defaultdict(dict)
+    hold_ticks = max(remembered_s(rules) for rules in in_force.every_rules()) * 1_000 // TICK_MS
+    last: dict[str, dict[tuple[str, int], Candidate]] = defaultdict(dict)
     for candidate in load_candidates(connection, run, since_tick=through_tick - hold_ticks - 1, through_tick=through_tick, series=only):
-        last[candidate.series][candidate.window_s] = candidate
+        last[candidate.series][candidate.kind, candidate.window_s] = candidate
     baseline = _baselines(connection, run, in_force, through_tick=through_tick, begin=begin)
     wanted = set(only) if only is not None else {*founded, *increments, *baseline, *last}
-    for name in sorted(name for name in wanted if mine(name)):
+    for name in sorted(name for name in wanted if mine(name) and series_kind(name) != "language"):
         memory = fold.memory_of(name)
         memory.leaders = Leaders(founded[name][-LEADERS_MAX:])
-        memory.detector.restore(baseline=baseline[name], rows=increments[name], last=last[name].values(), tick=through_tick)
+        memory.watch.restore(baseline=baseline[name], rows=increments[name], last=last[name].values(), tick=through_tick)
         for period_s in (HOUR_S, DAY_S):
             opened = through_tick // (period_s * 1_000 // TICK_MS)
             if any(row.tick // (period_s * 1_000 // TICK_MS) == opened for row in increments[name]):
                 fold.touched[period_s].add(name)
     return fold
+
+
+def remembered_s(rules: Rules) -> int:
+    """How long a candidate still matters to the detector that found it."""
+    days = max(rules.sighting.quiet_days + 1, rules.slow_burn.repeat_days)
+    return max(rules.surge.hold_s, rules.surge.repeat_s, rules.amplification.repeat_s, rules.late.repeat_s, days * DAY_S)
 
 
 def _own_begin(connection: Connection, run: str) -> int:
@@ -138,5 +144,5 @@ def _baselines(
                     found.append(BaselineRow(row.series, period_s, row.period, row.negative, row.stories, past_reader(past)))
     baseline: dict[str, list[BaselineRow]] = defaultdict(list)
     for each in sorted(found, key=lambda row: (row.index, row.reader)):
-        baseline[each.series].append(each)
+        baseline[measured_series(each.series)].append(each)
     return baseline

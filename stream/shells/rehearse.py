@@ -8,7 +8,7 @@ again. That those rows come out as stored is checked on the way. With the run's 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,8 +29,9 @@ from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
 from stream.pipeline import Fold, Folded
+from stream.shells.around import nobody
 from stream.shells.rebuild import rebuild_fold
-from stream.shells.stages import DeskStage
+from stream.shells.stages import DeskStage, Judged
 from stream.shells.versions import VersionsInForce
 
 DAY_TICKS: Final = DAY_MS // TICK_MS
@@ -85,7 +86,14 @@ class Rehearsal:
 
 
 def rehearse(
-    store: Store, run: str, rules: Rules, *, display: Callable[[str], str], from_ms: int | None = None, to_ms: int | None = None
+    store: Store,
+    run: str,
+    rules: Rules,
+    *,
+    display: Callable[[str], str],
+    sector: Callable[[str], Sequence[str]] = nobody,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
 ) -> Rehearsal:
     """Rehearse rules over `[from, to)` of a run, in known time.
 
@@ -94,6 +102,7 @@ def rehearse(
         run: whose increments, arrivals and documents.
         rules: to be rehearsed.
         display: a series key in the reader's words.
+        sector: the companies that one is compared with.
         from_ms: since when they are in force; None: since the run's first tick.
         to_ms: None: the run's end, or as far as it has come.
 
@@ -110,16 +119,17 @@ def rehearse(
         plain = PlainRules(span.first, max(span.since, span.first + forming_ticks))
         done = Rehearsal(run, span, rules, in_force, plain)
         fold = _fold_before(connection, run, in_force, span)
-        desk = _Desk(DeskStage(store, run, display, in_force), done.incidents)
+        desk = _Desk(DeskStage(store, run, display, in_force, sector=sector), done.incidents)
         _before(connection, run, span, desk, plain)
         folded = Folded()
         for tick, arrivals, rows in _ticks(connection, run, span.since, span.through):
             done.documents += sum(arrival.documents for arrival in arrivals)
             plain.step(tick, rows)
             found = fold.replay(tick, arrivals, rows, folded)
-            decisions, alerts = desk.judge(connection, tick, found)
-            done.decisions += decisions
-            done.alerts += alerts
+            judged = desk.judge(connection, tick, found)
+            done.decisions += judged.decisions
+            done.alerts += judged.alerts
+            folded.candidates += judged.shifts
         done.candidates = folded.candidates
         done.periods, done.unlike = _compare(connection, run, folded)
     return done
@@ -169,18 +179,18 @@ class _Desk:
     stage: DeskStage
     incidents: dict[str, Incident]
 
-    def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Alert]]:
+    def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> Judged:
         if not candidates:
-            return [], []
+            return Judged([], [])
         self._obey(tick)
         judged = self.stage.judge(connection, tick, candidates)
         self._keep()
         return judged
 
-    def decide(self, tick: int, candidates: list[Candidate]) -> None:
+    def decide(self, connection: Connection, tick: int, candidates: list[Candidate]) -> None:
         """The same of a tick before the span: what is remembered of it counts, not what was said."""
         self._obey(tick)
-        self.stage.weigh(tick, candidates)
+        self.stage.weigh(connection, tick, [candidate for candidate in candidates if candidate.kind != "model_shift"])
         self._keep()
 
     def _obey(self, tick: int) -> None:
@@ -204,7 +214,7 @@ def _before(connection: Connection, run: str, span: Span, desk: _Desk, plain: Pl
     for candidate in load_candidates(connection, run, since_tick=span.first, through_tick=span.since - 1):
         by_tick[candidate.tick].append(candidate)
     for tick, candidates in sorted(by_tick.items()):
-        desk.decide(tick, candidates)
+        desk.decide(connection, tick, candidates)
     for tick, _, rows in _ticks(connection, run, max(span.first, span.since - LEARN_TICKS), span.since - 1, arrivals=False):
         plain.step(tick, rows)
 

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from alerts.desk import CHANCE, OPENED, DeskState, Incident, Opening
-from alerts.dossier import compose
+from alerts.dossier import PEERED, compose
 from groundswell.codec import canonical, decode
 from groundswell.records import Admission, Alert, Arrival, Candidate, Contribution, Decision, Document, Drop, Position, Score, Stamped
 from groundswell.schedule import MODEL
@@ -45,6 +45,7 @@ from models.scorer import Scorer
 from stream.operators.admit import StampClock
 from stream.operators.identify import identify
 from stream.pipeline import Folded, Opened, arrivals_of, contributions_of, kept_bytes, open_records
+from stream.shells.around import Looker, Memo, nobody
 from stream.shells.isolation import Isolated, OpenBatch, Result, clear_marks, one_result, refusal_of, score_alone
 from stream.shells.versions import ScorersInForce, VersionsInForce
 
@@ -329,6 +330,15 @@ def store_folded(store: Store, connection: Connection, run: str, folded: Folded)
 
 
 @dataclass
+class Judged:
+    """What the desk makes of one tick."""
+
+    decisions: list[Decision]
+    shifts: list[Candidate]  # findings of the desk's own: that a language's figures have moved with the model
+    alerts: list[Alert] = field(default_factory=list)
+
+
+@dataclass
 class DeskStage:
     """Candidates of closed ticks in, stored decisions and alerts out.
 
@@ -336,6 +346,7 @@ class DeskStage:
         targets: where alerts are sent; empty for every run but live.
         display: a series key in the reader's words.
         in_force: the rules and hashes of each tick; the caller renews it within the transaction that it decides in.
+        sector: the companies that one is compared with.
     """
 
     store: Store
@@ -343,7 +354,9 @@ class DeskStage:
     display: Callable[[str], str]
     in_force: VersionsInForce
     targets: Sequence[str] = ()
+    sector: Callable[[str], Sequence[str]] = nobody
     state: DeskState = field(init=False)
+    memo: Memo = field(default_factory=Memo, init=False)
 
     def __post_init__(self) -> None:
         self.state = DeskState(self.in_force.rules.desk)
@@ -369,27 +382,36 @@ class DeskStage:
         if rules.desk != self.state.rules:  # they may look further back than what was remembered
             self.restore(connection, through_tick=tick - 1)
             self.state.rules = rules.desk
-        decisions, alerts = self.judge(connection, tick, candidates)
-        insert_decisions(self.store, connection, self.run, decisions)
-        for alert in alerts:
+        judged = self.judge(connection, tick, candidates)
+        insert_candidates(self.store, connection, self.run, judged.shifts)
+        insert_decisions(self.store, connection, self.run, judged.decisions)
+        for alert in judged.alerts:
             insert_alert(self.store, connection, self.run, alert, targets=self.targets)
         upsert_incidents(self.store, connection, self.run, self.state.changed.values())
         self.state.changed = {}
-        return alerts
+        return judged.alerts
 
-    def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Alert]]:
-        """What is decided of a closed tick's candidates, and the alerts that it leads to. Reads documents, stores nothing."""
-        decisions, openings = self.weigh(tick, candidates)
+    def judge(self, connection: Connection, tick: int, candidates: list[Candidate]) -> Judged:
+        """What is decided of a closed tick's candidates, and the alerts that it leads to. Reads the store, and writes nothing."""
+        judged, openings, look = self._weigh(connection, tick, candidates)
         rules, versions = self.in_force.rules_at(tick), self.in_force.hashes_at(tick)
-        alerts = []
         for opening in openings:
-            documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.candidates[0].evidence])
-            alerts.append(compose(opening, documents, rules=rules, display=self.display, versions=versions))
-        return decisions, alerts
+            main = opening.candidates[0]
+            documents = counted_documents(connection, self.run, [str(row[0]) for row in main.evidence])
+            peers = look.peers(main.series, self.sector) if main.kind in PEERED else None
+            judged.alerts.append(compose(opening, documents, rules=rules, display=self.display, versions=versions, peers=peers))
+        return judged
 
-    def weigh(self, tick: int, candidates: list[Candidate]) -> tuple[list[Decision], list[Opening]]:
-        """The first half of `judge`: what is decided, and what is to be told; nothing is written of it yet."""
-        return self.state.decide(tick, candidates)
+    def weigh(self, connection: Connection, tick: int, candidates: list[Candidate]) -> Judged:
+        """What is decided, without a word of what would be told."""
+        return self._weigh(connection, tick, candidates)[0]
+
+    def _weigh(self, connection: Connection, tick: int, candidates: list[Candidate]) -> tuple[Judged, list[Opening], Looker]:
+        look, rules = Looker(connection, self.run, tick, self.in_force, self.memo), self.in_force.rules_at(tick)
+        around, shifts = look.around(candidates, rules)
+        shifts = [shift for shift in shifts if self.state.to_remind(shift, rules.model_shift.remind_s)]
+        decisions, openings = self.state.decide(tick, [*candidates, *shifts], around)
+        return Judged(decisions, shifts), openings, look
 
 
 def upsert_incidents(store: Store, connection: Connection, run: str, incidents: Iterable[Incident]) -> None:

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S
+from alerts.detectors.surge import DAY_TICKS
 from alerts.rules import Rules
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError
 from groundswell.names import LANGUAGES, TICK_MS, entity_series, flag_series, series_kind, topic_series
-from groundswell.records import Alert, Candidate, Decision
+from groundswell.records import Alert, AlertKind, Candidate, Decision
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates
 from groundswell.store.facts import tick_before
@@ -40,6 +40,7 @@ class Reading(NamedTuple):
     series: str
     window_s: int
     gates: list[Gate]
+    kind: AlertKind = "surge"
 
     @property
     def stopped_by(self) -> Gate | None:
@@ -65,7 +66,7 @@ def series_named(name: str, catalogue: Catalogue) -> list[str]:
     Raises:
         NotFoundError: nothing is called so.
     """
-    if ":" in name and series_kind(name) in ("entity", "topic", "flag"):
+    if ":" in name and series_kind(name) in ("entity", "topic", "flag", "language"):
         return [name]
     companies = [name] if name in catalogue.entities else list(dict.fromkeys(m.entity_id for m in catalogue.find(name)))
     if companies:
@@ -99,11 +100,10 @@ def why_not(connection: Connection, run: str, series: Sequence[str], *, at_ms: i
     in_force.renew(connection)
     fold = rebuild_fold(connection, run, in_force=in_force, through_tick=tick, series=series)
     readings = [
-        Reading(key, window_s, gates)
+        Reading(key, asked.window_s, asked.gates, asked.kind)
         for key in series
         if key in fold.series
-        for window_s in (HOUR_S, DAY_S)
-        if (gates := fold.memory_of(key).detector.gates(window_s, tick, fold.seeing))
+        for asked in fold.memory_of(key).watch.gates(tick, fold.seeing)
     ]
     since = tick - DAY_TICKS
     return WhyNot(

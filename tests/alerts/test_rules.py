@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alerts.detectors.surge import DAY_S, HOUR_S
-from alerts.rules import load_rules
+from alerts.rules import NEVER, load_rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import SettingsError
 from tests import builders as b
@@ -24,7 +24,7 @@ def test_the_shipped_rules_load_and_an_hour_must_be_less_likely_than_a_day() -> 
 def test_comments_and_order_do_not_change_the_hash_and_a_number_does(tmp_path: Path) -> None:
     text = SHIPPED.read_text(encoding="utf-8")
     bare = tmp_path / "bare.toml"
-    _, *sections = re.split(r"(?m)^(\[[a-z.]+\])$", text)
+    _, *sections = re.split(r"(?m)^(\[[a-z._]+\])$", text)
     pairs = list(zip(sections[::2], sections[1::2], strict=True))
     bare.write_text("\n".join(f"{name}\n" + "\n".join(_settings(body)) for name, body in reversed(pairs)))
 
@@ -57,6 +57,7 @@ def test_rules_come_back_from_their_stored_bytes() -> None:
         (("rest_s = 86_400", "rests = 86_400"), r"mine\.toml:\d+: volume\.nab\.rests: there is no such key, did you mean 'rest_s'\?"),
         (('channel = "burst"', 'channel = "bust"'), r"mine\.toml:\d+: .*: Invalid value 'bust'"),
         (("season_prior_s = { hour", "season_prior_s = { minute"), r"Invalid enum value 'minute'"),
+        (("days_before = 90", "days_before = 20"), r"slow_burn: .*a slow burn needs a day, three whole weeks before it"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
@@ -71,3 +72,18 @@ def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, c
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone.toml: cannot be read: No such file or directory; name an existing rules file"):
         load_rules(tmp_path / "gone.toml")
+
+
+def test_rules_without_the_section_of_a_kind_never_find_it_and_are_the_rules_that_they_were(tmp_path: Path) -> None:
+    """A desk's own file, and the rules of a run that was made before there was the kind."""
+    shipped = load_rules()
+    path = tmp_path / "mine.toml"
+    sections = re.split(r"(?m)^(?=\[)", SHIPPED.read_text(encoding="utf-8"))
+    kept = [part for part in sections if not part.startswith(("[amplification]", "[late]", "[slow_burn]", "[blind]", "[model_shift]"))]
+    path.write_text("".join(kept), encoding="utf-8")
+    mine = load_rules(path)
+
+    assert (mine.surge, mine.sighting) == (shipped.surge, shipped.sighting)
+    assert mine.amplification.documents_min == mine.late.stories_min == mine.slow_burn.stories_min == mine.blind.hours == NEVER
+    assert b"amplification" not in canonical(mine)
+    assert decode(canonical(mine), type(mine)) == mine

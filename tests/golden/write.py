@@ -15,8 +15,10 @@ from groundswell.records import (
     Envelope,
     Heartbeat,
     Increment,
+    LeftOut,
     Mention,
     Part,
+    Peers,
     Quote,
     RawDocument,
     Score,
@@ -162,6 +164,22 @@ RECORDS: Final[dict[str, msgspec.Struct]] = {
     ),
 }
 
+LATER: Final[dict[str, msgspec.Struct]] = {
+    "increment_stale": msgspec.structs.replace(
+        RECORDS["increment"], negatives=[], stale=[["00000000000000d1", "00000000000000d1", "ab12", 1, 900_000, 1]]
+    ),
+    "candidate_late": msgspec.structs.replace(RECORDS["candidate"], kind="late", window_s=86_400, late_s=17_520),
+    "candidate_blind": msgspec.structs.replace(RECORDS["candidate"], kind="blind", series="language:zh", evidence=[], ended=True),
+    "alert_against": msgspec.structs.replace(
+        RECORDS["alert"],
+        kind="late",
+        late_s=17_520,
+        against=[LeftOut("comments", 5, fires=True), LeftOut("owner", 3, fires=False)],
+        peers=Peers("sector", 9, 150_000, 170_000),
+    ),
+}
+
+RECORDS.update(LATER)
 GOLDEN: Final[dict[str, Any]] = {
     **RECORDS,
     "envelope": Envelope(records=[msgspec.Raw(encode(RECORDS["raw_document"])), msgspec.Raw(encode(RECORDS["heartbeat"]))]),

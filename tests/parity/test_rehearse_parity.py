@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -75,7 +76,7 @@ def would_send(done: Rehearsal) -> list[bytes]:
     return [canonical(alert) for alert in sorted(done.alerts, key=order)]
 
 
-def ask(store: Store, rules: Rules, **span: int) -> Rehearsal:
+def ask(store: Store, rules: Rules, **span: Any) -> Rehearsal:
     return rehearse(store, RUN, rules, display=an_instrument(rules).display, **span)
 
 

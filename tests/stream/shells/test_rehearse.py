@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -43,7 +44,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def ask(store: Store, run: str = RUN, **span: int) -> Rehearsal:
+def ask(store: Store, run: str = RUN, **span: Any) -> Rehearsal:
     return rehearse(store, run, STRICT, display=str, **span)
 
 

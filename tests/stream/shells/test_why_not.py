@@ -69,21 +69,21 @@ def test_where_there_was_no_candidate_a_gate_says_why(store: Store) -> None:
     """The gates are the detector's own: they all hold only where it has found something, and there the last one says so."""
     with store.read() as connection:
         found = load_candidates(connection, RUN, since_tick=0, through_tick=2**40)
-    found_at = {(candidate.series, candidate.window_s, candidate.tick) for candidate in found}
+    found_at = {(candidate.kind, candidate.series, candidate.window_s, candidate.tick) for candidate in found}
     series = sorted({candidate.series for candidate in found})
     stopped = set()
     for day in range(12):
         for hour in range(0, 24, 3):
             answer = asked(store, *series, at_ms=b.T0_MS + DAY_MS // 2 + day * DAY_MS + hour * DAY_MS // 24)
             for reading in answer.readings:
-                assert reading.stopped_by or (reading.series, reading.window_s, answer.tick) in found_at
+                assert reading.stopped_by or (reading.kind, reading.series, reading.window_s, answer.tick) in found_at
                 stopped.add(reading.stopped_by.name if reading.stopped_by else "")
     assert len(stopped) >= 3
 
 
 def test_each_gate_says_its_numbers(store: Store) -> None:
     alert = alerts(store)[0]
-    readings = asked(store, alert.series, at_ms=alert.opened_ms + TICK_MS).readings
+    readings = [r for r in asked(store, alert.series, at_ms=alert.opened_ms + TICK_MS).readings if r.kind == "surge"]
 
     assert readings
     for reading in readings:
