@@ -6,19 +6,17 @@ secret may also be read from a file of its own: `<key>_file` or GROUNDSWELL_<SEC
 carries what is said of it in docs/settings.md and in deploy/settings.example.toml (groundswell/settings_pages.py).
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from groundswell.errors import reason_of
 from groundswell.masking import MASK, mask_url, passwords_of_url
-from groundswell.settings_grafana import Grafana, grafana_rules
-from groundswell.settings_rules import Rule, board_rules
+from groundswell.settings_grafana import Grafana
+from groundswell.settings_rules import rules_of
 from groundswell.settings_sources import PREFIX, fail, file_of, from_environment, from_file
 
 __all__ = [
@@ -425,56 +423,11 @@ def _checked(setting: Setting, value: Any, *, place: str, strict: bool) -> Any:
         fail(f"{place}: {setting.key}: {reason_of(error)}, got {shown}; {step}", error)
 
 
-# --- values that must fit together -------------------------------------------------------------------------------------------
-_BACKENDS: Final = ("sqlite", "postgresql", "postgres")
-_BROKER: Final = re.compile(r"([^\s:,]+|\[[0-9A-Fa-f:]+\]):\d{1,5}")
-
-
 def _check_together(settings: Settings, known: Mapping[str, Setting], origins: Mapping[str, str]) -> None:
-    board, mail, slack, url = settings.board, settings.mail, settings.slack, settings.store.url
-    backend = url.partition("://")[0].partition("+")[0]
-    rules: tuple[Rule, ...] = (
-        ("store.url", bool(url) and ("://" not in url or backend in _BACKENDS), "must be a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"),
-        *_kafka_rules(settings.kafka),
-        *grafana_rules(settings.grafana, _is_web),
-        ("board.base_url", _is_web(board.base_url), "must begin with http:// or https:// and name a host"),
-        *board_rules(board),
-        ("slack.webhook_url", not slack.webhook_url or _is_web(slack.webhook_url), "must be the https:// address that Slack gives"),
-        ("mail.sender", not mail.host or "@" in mail.sender, "must be an address where mail.host is set"),
-        ("mail.recipients", not mail.host or bool(mail.recipients), "must name at least one address where mail.host is set"),
-        ("mail.recipients", all("@" in address for address in mail.recipients), "must be addresses with an @"),
-        ("mail.username", bool(mail.username) == bool(mail.password), "must be given together with mail.password, or neither"),
-        ("mail.tls", not mail.password or mail.tls != "none", "must be starttls or tls where mail.password is set"),
-    )  # fmt: skip
-    for key, holds, rule in rules:
+    for key, holds, rule in rules_of(settings):
         if not holds:
             place = origins[key].removeprefix("environment ") + ": " if key in origins else ""
             fail(f"{place}{key}: {rule}, got {_value(settings, known[key])!r}; {known[key].variable} or the file sets it")
-
-
-def _kafka_rules(kafka: Kafka) -> tuple[Rule, ...]:
-    brokers = [part.strip() for part in kafka.bootstrap.split(",")] if kafka.bootstrap else []
-    login, tls = kafka.security_protocol.startswith("SASL"), kafka.security_protocol.endswith("SSL")
-    has_login, needed = bool(kafka.sasl_username and kafka.sasl_password), "kafka.sasl_username and kafka.sasl_password"
-    no_tls, no_login = "must be SSL or SASL_SSL where kafka.{} is set", "must begin with SASL_ where kafka.{} is set"
-    return (
-        ("kafka.bootstrap", all(_BROKER.fullmatch(broker) for broker in brokers), "must be HOST:PORT, several separated by commas"),
-        ("kafka.security_protocol", not login or has_login, f"asks for {needed}; set both, or PLAINTEXT or SSL"),
-        ("kafka.security_protocol", login or not kafka.sasl_username, no_login.format("sasl_username")),
-        ("kafka.security_protocol", login or not kafka.sasl_password, no_login.format("sasl_password")),
-        ("kafka.security_protocol", tls or not kafka.tls_ca_file, no_tls.format("tls_ca_file")),
-        ("kafka.security_protocol", tls or not kafka.tls_cert_file, no_tls.format("tls_cert_file")),
-        ("kafka.tls_key_file", not kafka.tls_key_file or bool(kafka.tls_cert_file), "must be given together with kafka.tls_cert_file"),
-        ("kafka.tls_check_hostname", tls or kafka.tls_check_hostname, "matters only where kafka.security_protocol is SSL or SASL_SSL"),
-    )  # fmt: skip
-
-
-def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
 
 
 # --- showing -------------------------------------------------------------------------------------------------------------
