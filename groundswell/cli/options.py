@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from groundswell.settings import Settings
     from groundswell.store.store import Store
     from models.entities import Catalogue
+    from models.scorer import Scorer
     from stream.shells.instruments import Instruments
 
 __all__ = [
-    "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "listing_options", "live_log", "moment_ms",
-    "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
+    "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "linear", "listing_options", "live_log",
+    "moment_ms", "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,6 +109,13 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
         device=chosen.models.device,
         bundles=dict.fromkeys(found.languages, found.name) if found else None,
     )
+
+
+def linear() -> "Scorer":
+    """The linear models that ship, for a second reading."""
+    from models.registry import current_scorer, registry_at
+
+    return current_scorer(registry_at(None), finder=catalogue().find, digest=lambda _: b"", use="linear")
 
 
 def live_log(run: str) -> "LocalLog | None":

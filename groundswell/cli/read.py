@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +13,7 @@ from groundswell.names import DAY_MS, TICK_MS
 
 if TYPE_CHECKING:
     from groundswell.store.judged import Before
+    from stream.shells.second_reading import Reading
 
 
 @click.command()
@@ -93,11 +94,13 @@ def alerts(start: str | None, end: str | None, form: str, output: str | None, ru
 def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) -> None:
     """Make an alert again from stored rows and compare every byte; ID may be shortened.
 
-    Exit code 1 when the bytes differ; what differs is named.
+    Below the proof: what other models make of its stories (those that have read them, and the linear one now), and how alerts of its
+    rule were judged. Exit code 1 when the bytes differ; what differs is named.
     """
     from groundswell.store.judged import what_was_before
     from groundswell.store.query import alert_bytes
     from stream.shells.explain import explain as recompute
+    from stream.shells.second_reading import second_readings
 
     store = o.open_store(store_url)
     with store.read() as connection:
@@ -108,7 +111,8 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
     else:
         with store.read() as connection:
             before = what_was_before(connection, name, found.alert)
-        click.echo("\n".join([*_explained(found), *_before(before)]))
+            readings = second_readings(connection, name, found.alert, found.candidates[0], linear=o.linear()) if found.candidates else []
+        click.echo("\n".join([*_explained(found), *_read_again(readings), *_before(before)]))
     if not found.same:
         sys.exit(1)
 
@@ -158,6 +162,14 @@ def _explained(found: Any) -> Iterator[str]:
     verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
     yield verdict
     yield from (f"  {difference}" for difference in found.differences)
+
+
+def _read_again(readings: Iterable["Reading"]) -> Iterator[str]:
+    """Also no part of the proof: other models, now."""
+    for number, reading in enumerate(readings):
+        if not number:
+            yield ""
+        yield f"  read by {reading.model}: {reading.negative} of {reading.stories} stories are negative"
 
 
 def _before(before: "Before") -> Iterator[str]:
