@@ -70,8 +70,8 @@ def put_into_outbox(store: Store) -> None:
     """What a live run would send of its first alert."""
     with store.write() as connection:
         first = alerts_of(connection, demo.RUN)[0].id
-        row = {"run": demo.RUN, "alert_id": first, "target": "console", "state": "due", "attempts": 0, "next_ms": 0}
-        store.insert(connection, t.outbox, [row | {"reason": None, "provider_id": None}])
+        row = {"run": demo.RUN, "alert_id": first, "target": "console", "state": "due", "attempts": 0, "next_ms": 0, "how": "now"}
+        store.insert(connection, t.outbox, [row | dict.fromkeys(("reason", "provider_id", "digest", "shown"))])
 
 
 def values(metrics: Metrics) -> dict[tuple[str, str], float]:
