@@ -83,7 +83,7 @@ def test_a_period_that_was_held_out_is_not_warned_of(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["typo.toml"], r"owner_min: there is no such key; the nearest is owners_min"),
+        (["typo.toml"], r"owner_min: there is no such key, did you mean 'owners_min'?"),
         (["shipped", "--incidents", "gone.csv"], "gone.csv: cannot be read"),
         (["shipped", "--run", "demo", "--from", "2030-01-01"], "nothing of it lies in the span"),
     ],
