@@ -152,7 +152,7 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
     span: dict[str, int] = {"start_ms": chosen.start_ms, "end_ms": chosen.end_ms}
     cells = series_grid(connection, run, [key], window_ms=chosen.window_ms, **span)[key]
     alerts = [alert for alert in alerts_of(connection, run, **span) if key in alert.all_series]
-    title = words.visible(state.display(key))
+    title = clock.series(key, state.display)
     drawn = charts.Marks(alerts=alerts, known_ms=until_ms, forming=forming_span(connection, run, forming_ms=FORMING_MS))
     label = charts.sentence(title, cells, alerts=len(alerts), clock=clock)
     return SeriesShown(

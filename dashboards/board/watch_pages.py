@@ -107,5 +107,5 @@ def _limits(content: bytes) -> list[tuple[str, list[tuple[str, str]]]]:
     found: dict[str, Any] = msgspec.json.decode(content)
     sections = [(name, sorted(values.items())) for name, values in sorted(found.items()) if isinstance(values, dict)]
     plain = sorted((name, value) for name, value in found.items() if not isinstance(value, dict))
-    shown = [("general", plain), *sections] if plain else sections
+    shown = [("", plain), *sections] if plain else sections
     return [(name, [(each, msgspec.json.encode(value).decode()) for each, value in values]) for name, values in shown]

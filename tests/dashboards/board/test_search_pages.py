@@ -54,7 +54,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_result_shows_its_words_marked_its_mood_its_companies_and_no_script(board: Served) -> None:
     page = board.get("/search?q=missed+company:Linlan").text
     assert "Linlan Bank &lt;b&gt;<mark>missed</mark>&lt;/b&gt; a payment." in page
-    assert 'class="mood negative">negative</span>, P(negative) 90 %' in page
+    assert 'class="mood negative">negative</span> · P(negative) 90 %' in page
     assert '<a href="/series?key=entity%3ALinlanBank"><bdi>Linlan Bank</bdi></a>' in page
     assert "<script>alert" not in page
     assert "javascript:" not in page
