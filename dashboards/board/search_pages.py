@@ -15,6 +15,7 @@ from dashboards.board import charts, words
 from dashboards.board.pages import FORMING_MS, range_asked
 from dashboards.board.shell import BoardState, clock_of, page, state_of
 from dashboards.board.trust import Watch
+from dashboards.board.watch_forms import may_change
 from groundswell.errors import UsageError
 from groundswell.exports import QUOTE_CHARACTERS
 from groundswell.names import entity_series
@@ -54,7 +55,7 @@ def search(request: Request) -> Response:
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         values: dict[str, Any] = {"q": asked, "found": None, "refused": None, "more": None, "read": "", "example": EXAMPLE}
-        values |= {"fields": [f"{name}:" for name in (*FIELDS, *TIMES)]}
+        values |= {"fields": [f"{name}:" for name in (*FIELDS, *TIMES)], "may_save": may_change(request, watch)}
         try:
             query = with_companies(parse(asked, zone=clock_of(request).zone), state.companies)
             found = search_page(connection, watch.run, query, limit=PAGE, below=_below(request))

@@ -79,6 +79,10 @@ BEGIN
             ('groundswell_people', 'SELECT', ARRAY['people']),
             ('groundswell_people', 'SELECT, INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),
+            -- What is watched is changed on the board. The lock on a row asks for a right to change one column of it, the least of them.
+            ('groundswell_people', 'INSERT', ARRAY['versions', 'in_force']),
+            ('groundswell_people', 'UPDATE (manifest, model_id)', ARRAY['runs']),
+            ('groundswell_people', 'UPDATE (owner)', ARRAY['progress']),
             ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
             ('groundswell_keeper', 'INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),

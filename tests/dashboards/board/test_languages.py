@@ -13,6 +13,7 @@ from jinja2 import nodes
 
 from dashboards.board import door, shell, words
 from dashboards.board.inbox import FILTERS
+from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
 from groundswell.names import HOUR_MS, SENTIMENTS
@@ -61,7 +62,7 @@ STORED: Final = {
     *get_args(Severity), *get_args(AlertKind), *get_args(Act), *get_args(VerdictWord), *get_args(Corrected), *get_args(State),
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
-    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was",
+    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 
