@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from groundswell.lifecycle import State
 from groundswell.records import AlertKind, Kind, KnownBasis, Outcome, Sentiment, Severity
 
 Time = str
@@ -98,9 +99,11 @@ class AlertRow(_Row, frozen=True):
 
 
 class IncidentRow(_Row, frozen=True):
-    """One incident with what its newest alert says."""
+    """One incident with what its newest alert says, how it stands, and who has it."""
 
     incident: str
+    state: State
+    holder: str | None
     opened_at: Time
     last_alert_at: Time
     alerts: int
