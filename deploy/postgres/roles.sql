@@ -76,6 +76,8 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
+            -- A press of a button in Slack comes to the desk.
+            ('groundswell_desk', 'INSERT', ARRAY['actions', 'verdicts']),
             ('groundswell_people', 'SELECT', ARRAY['people']),
             ('groundswell_people', 'SELECT, INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),

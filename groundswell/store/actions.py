@@ -5,7 +5,7 @@ one row. What follows from the rows, the state of an incident, is in groundswell
 """
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final, NamedTuple, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, union_all
@@ -126,6 +126,22 @@ def record_miss(connection: Connection, run: str, miss: Miss) -> bool:
         raise UsageError(reason)
     row = msgspec.structs.asdict(miss) | {"run": run, "miss_id": _hash(msgspec.structs.replace(miss, gate=""))}
     return _insert_once(connection, t.misses, row)
+
+
+def record_press(connection: Connection, run: str, *, who: str, what: str, alert_id: str, at_ms: int) -> bool:
+    """Store what somebody did by a button under a message: "acknowledge", or a word of a verdict.
+
+    Returns:
+        Whether this is new.
+
+    Raises:
+        NotFoundError: the run has no such alert.
+        UsageError: no word that a button may have.
+    """
+    if what != "acknowledge":
+        return record_verdict(connection, run, Verdict(alert=alert_id, at_ms=at_ms, who=who, word=cast("VerdictWord", what)))
+    named = incident_named(connection, alert_id, run=run)
+    return record_action(connection, run, Action(incident=named.incident, at_ms=at_ms, who=who, what="acknowledge"))
 
 
 def _check_action(action: Action) -> None:

@@ -19,7 +19,7 @@ from groundswell.names import LIVE_RUN, ROLE_FOLD, TICK_MS
 from groundswell.records import Action, Correction, Miss, Verdict
 from groundswell.store import schema as t
 from groundswell.store.accounts import Person, Reader, add_person, anybody, keep_reader
-from groundswell.store.actions import record_action, record_correction, record_miss, record_verdict
+from groundswell.store.actions import record_action, record_correction, record_miss, record_press, record_verdict
 from groundswell.store.audit import Entry, note
 from groundswell.store.conditions import open_conditions
 from groundswell.store.derived import insert_alert
@@ -140,6 +140,17 @@ def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: C
             may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
         if table not in said | {t.readers, t.audit, t.versions, t.in_force}:
             may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+def test_a_desk_adds_what_was_pressed_in_slack_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
+    keeper, store, alert = opened("keeper"), opened("desk"), an_alert()
+    with keeper.write() as connection:
+        insert_alert(keeper, connection, RUN, alert, targets=[])
+    with store.write() as connection:
+        for what in ("acknowledge", "true"):
+            assert record_press(connection, RUN, who="slack:U1", what=what, alert_id=alert.id, at_ms=1)
+    for statement in ("UPDATE actions SET who = 'ana'", "DELETE FROM verdicts", "INSERT INTO corrections DEFAULT VALUES"):
+        may_not(store, statement)
 
 
 def test_a_board_with_people_changes_what_is_watched_and_nothing_else_of_a_run(opened: Callable[[str], Store]) -> None:
