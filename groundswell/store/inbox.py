@@ -16,7 +16,7 @@ from groundswell.schedule import RULES, Schedule
 from groundswell.store import schema as t
 from groundswell.store.actions import actions_of, said_by, verdicts_of
 from groundswell.store.progress import NEVER_TICK, progress_of
-from groundswell.store.query import alerts_of, closed_ms
+from groundswell.store.query import alerts_of, alerts_of_incident, closed_ms
 from groundswell.store.versions import contents_of, read_schedule
 
 
@@ -69,7 +69,7 @@ def incident_row(connection: Connection, run: str, incident: str, *, now_ms: int
 def _rows(connection: Connection, run: str, only: str | None, *, now_ms: int, known_ms: int | None) -> list[IncidentRow]:
     until_ms = decided_ms(connection, run) if known_ms is None else known_ms
     by_incident: dict[str, list[Alert]] = defaultdict(list)
-    for alert in alerts_of(connection, run, incident=only):
+    for alert in alerts_of(connection, run) if only is None else alerts_of_incident(connection, run, only):
         if alert.opened_ms <= until_ms:
             by_incident[alert.incident].append(alert)
     if not by_incident:

@@ -195,18 +195,25 @@ def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | N
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------------
-def alerts_of(
-    connection: Connection, run: str, *, start_ms: int | None = None, end_ms: int | None = None, incident: str | None = None
-) -> list[Alert]:
-    """Alerts opened in `[start, end)`, of one incident or of all, oldest first."""
+def alerts_of(connection: Connection, run: str, *, start_ms: int | None = None, end_ms: int | None = None) -> list[Alert]:
+    """Alerts opened in `[start, end)`, oldest first."""
     row = t.alerts.c
     statement = select(row.body).where(row.run == run)
     if start_ms is not None:
         statement = statement.where(row.opened_ms >= start_ms)
     if end_ms is not None:
         statement = statement.where(row.opened_ms < end_ms)
-    if incident is not None:
-        statement = statement.where(row.incident == incident)
+    return _alerts(connection, statement)
+
+
+def alerts_of_incident(connection: Connection, run: str, incident: str) -> list[Alert]:
+    """The alerts of one incident, oldest first."""
+    row = t.alerts.c
+    return _alerts(connection, select(row.body).where(row.run == run, row.incident == incident))
+
+
+def _alerts(connection: Connection, statement: Select[bytes]) -> list[Alert]:
+    row = t.alerts.c
     return [decode(body, Alert) for (body,) in connection.execute(statement.order_by(row.opened_ms, row.id))]
 
 

@@ -1,6 +1,6 @@
 """What people do and say is kept as they said it: on SQLite and on PostgreSQL alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -108,12 +108,14 @@ def test_a_correction_is_of_the_newest_text_of_its_document_and_belongs_to_no_ru
 def test_whatever_people_do_or_say_makes_another_page(store: Store, connection: Connection) -> None:
     write_intake(store, connection, RUN, admissions=[], documents=[a_document(document_id="d1")])
     seen = [a.rows_said(connection, RUN)]
-    for record in (
+    correction = Correction(document_id="d1", at_ms=NOW, who="ana", what="topic", value="debt_credit")
+    records: list[Callable[[], bool]] = [
         lambda: a.record_action(connection, RUN, acknowledge()),
         lambda: a.record_verdict(connection, RUN, verdict("true")),
         lambda: a.record_miss(connection, RUN, Miss(name="SVB", moment_ms=1, at_ms=NOW, who="ana")),
-        lambda: a.record_correction(connection, Correction(document_id="d1", at_ms=NOW, who="ana", what="topic", value="debt_credit")),
-    ):
+        lambda: a.record_correction(connection, correction),
+    ]
+    for record in records:
         assert record()
         seen.append(a.rows_said(connection, RUN))
     assert seen == [0, 1, 2, 3, 4]
