@@ -124,6 +124,7 @@ class SeriesShown:
     start_ms: int
     end_ms: int
     window_ms: int
+    span: str | None  # of the links, if it is one of them
     most: int
     documents: int
     negative: int
@@ -165,6 +166,7 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
         start_ms=chosen.start_ms,
         end_ms=chosen.end_ms,
         window_ms=chosen.window_ms,
+        span=None if request.query_params.get("window") else chosen.span,
         most=max(cell.documents for cell in cells),
         documents=sum(cell.documents for cell in cells),
         negative=sum(cell.negative for cell in cells),

@@ -53,7 +53,7 @@ def save(request: Request, form: Form) -> Response:
 def companies(request: Request, form: Form) -> Response:
     """Companies of a table as CSV: what can be read of it is taken, each other line is named with its reason."""
     taken, refused = read_companies(StringIO(form.get("table", ""), newline=""), ids_of=state_of(request).companies)
-    said = f"{len(taken)} companies taken, {len(refused)} lines not"
+    said = f"taken {len(taken)}, not taken {len(refused)}"
     return _change(request, lambda watches: watches.watching(taken), WATCHED, said, refused=refused)
 
 

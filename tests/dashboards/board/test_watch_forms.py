@@ -69,7 +69,7 @@ def test_the_same_search_saved_twice_is_one_version_and_both_are_in_the_audit_lo
 def test_of_a_pasted_table_what_can_be_read_is_taken_and_every_other_line_is_named_with_its_reason(office: Office) -> None:
     mei = office.browser("mei")
     said = follow(mei, mei.post("/watchlist/companies", {"table": TABLE}))
-    assert "1 companies taken, 2 lines not" in said
+    assert "taken 1, not taken 2" in said
     assert said.index("line 3: company 'Nobody'") < said.index("line 4: weight 'many'")
     assert watched(office)[0].companies == [WatchedCompany(company="LinlanBank", weight=0.08, owner="Moss")]
     assert [what for _, what, _ in audited(office)] == ["companies watched", "line not taken", "line not taken"]
