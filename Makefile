@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.groundswell-setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs kafka stack faults fuzz replays lock
+.PHONY: help setup demo test check bench docs kafka stack faults fuzz replays lock pictures
 
 help:  ## print these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ bench: setup  ## side-by-side benchmarks, printed as ratios
 
 docs: setup  ## rebuild the generated pages (docs/cli.md, docs/settings.md)
 	$(BIN)/python -m docs.generate
+
+pictures: setup  ## take the pictures of docs/images anew, from the demo (needs Chromium)
+	$(BIN)/python -m docs.pictures
 
 kafka: setup  ## start one KRaft node on loopback for development
 	deploy/kafka/start.sh

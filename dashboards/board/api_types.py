@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from groundswell.lifecycle import State
 from groundswell.records import AlertKind, Kind, KnownBasis, Outcome, Sentiment, Severity
 
 Time = str
@@ -29,6 +30,9 @@ class SeriesRow(_Row, frozen=True):
     negative_share: float | None
     low: float | None
     high: float | None
+    corrected_share: float | None
+    corrected_low: float | None
+    corrected_high: float | None
     complete: int
     exposure: float | None
     known_basis: KnownBasis
@@ -120,9 +124,11 @@ class AlertRow(_Row, frozen=True):
 
 
 class IncidentRow(_Row, frozen=True):
-    """One incident with what its newest alert says."""
+    """One incident with what its newest alert says, how it stands, and who has it."""
 
     incident: str
+    state: State
+    holder: str | None
     opened_at: Time
     last_alert_at: Time
     alerts: int

@@ -17,7 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, search_pages, show, views, watch_pages
+from dashboards.board import acts, api, inbox, login, me, search_pages, show, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import posting
 from dashboards.board.live import Live
@@ -112,6 +112,7 @@ def create_app(
             Route("/api/sources.json", views.sources_twin),
             *search_pages.routes(),
             *watch_pages.routes(),
+            *watch_forms.routes(),
             *api.routes(),
             *(live or Live()).routes(),
             Route("/healthz", views.healthz),

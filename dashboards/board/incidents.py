@@ -14,7 +14,7 @@ from groundswell.exports import iso
 from groundswell.records import Action, Alert, Correction, Verdict
 from groundswell.store.accounts import Reader
 from groundswell.store.actions import corrections_of, verdicts_of
-from groundswell.store.inbox import IncidentRow, inbox
+from groundswell.store.inbox import IncidentRow, incident_row
 
 ORDER: Final = ("reopened", "open", "acknowledged", "forming", "resolved")
 SEVERITIES: Final = ("high", "medium", "low")
@@ -26,11 +26,9 @@ def incident_of(connection: Connection, run: str, alert: Alert, *, now_ms: int) 
     Raises:
         NotFoundError: the alert belongs to none.
     """
-    for row in inbox(connection, run, now_ms=now_ms):
-        if row.incident == alert.incident:
-            return row
-    for row in inbox(connection, run, now_ms=now_ms, known_ms=alert.opened_ms):
-        if row.incident == alert.incident:
+    for known_ms in (None, alert.opened_ms):
+        row = incident_row(connection, run, alert.incident, now_ms=now_ms, known_ms=known_ms)
+        if row is not None:
             return row
     reason = f"incident {alert.incident!r} of alert {alert.id!r}: it is not stored; `groundswell alerts` lists what is"
     raise NotFoundError(reason)

@@ -15,6 +15,7 @@ from dashboards.board import charts, words
 from dashboards.board.pages import FORMING_MS, range_asked
 from dashboards.board.shell import BoardState, clock_of, page, state_of
 from dashboards.board.trust import Watch
+from dashboards.board.watch_forms import may_change
 from groundswell.errors import UsageError
 from groundswell.exports import QUOTE_CHARACTERS
 from groundswell.names import entity_series
@@ -54,7 +55,7 @@ def search(request: Request) -> Response:
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         values: dict[str, Any] = {"q": asked, "found": None, "refused": None, "more": None, "read": "", "example": EXAMPLE}
-        values |= {"fields": [f"{name}:" for name in (*FIELDS, *TIMES)]}
+        values |= {"fields": [f"{name}:" for name in (*FIELDS, *TIMES)], "may_save": may_change(request, watch)}
         try:
             query = with_companies(parse(asked, zone=clock_of(request).zone), state.companies)
             found = search_page(connection, watch.run, query, limit=PAGE, below=_below(request))
@@ -123,6 +124,7 @@ class SeriesShown:
     start_ms: int
     end_ms: int
     window_ms: int
+    span: str | None  # of the links, if it is one of them
     most: int
     documents: int
     negative: int
@@ -152,7 +154,7 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
     span: dict[str, int] = {"start_ms": chosen.start_ms, "end_ms": chosen.end_ms}
     cells = series_grid(connection, run, [key], window_ms=chosen.window_ms, **span)[key]
     alerts = [alert for alert in alerts_of(connection, run, **span) if key in alert.all_series]
-    title = words.visible(state.display(key))
+    title = clock.series(key, state.display)
     drawn = charts.Marks(alerts=alerts, known_ms=until_ms, forming=forming_span(connection, run, forming_ms=FORMING_MS))
     label = charts.sentence(title, cells, alerts=len(alerts), clock=clock)
     return SeriesShown(
@@ -164,6 +166,7 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
         start_ms=chosen.start_ms,
         end_ms=chosen.end_ms,
         window_ms=chosen.window_ms,
+        span=None if request.query_params.get("window") else chosen.span,
         most=max(cell.documents for cell in cells),
         documents=sum(cell.documents for cell in cells),
         negative=sum(cell.negative for cell in cells),

@@ -20,6 +20,7 @@ from groundswell.store.health import SourceHealth, SourceWatch, run_kind, source
 from groundswell.store.progress import progress_of
 from groundswell.store.query import Balance, closed_ms, settled_balance, total
 from groundswell.store.times import HeldBack, held_back
+from groundswell.store.versions import read_schedule
 
 SAID_ALREADY = ("behind", "balance")
 """Kinds of conditions that the first line finds out by itself."""
@@ -81,8 +82,9 @@ class Watch:
         score = [(claim.epoch, claim.revision) for claim in progress_of(connection, self.run, ROLE_SCORE)]
         held = [(condition.kind, condition.subject) for condition in open_conditions(connection)]
         waits, canary, said = _held_back(connection, self.run), last_canary(connection, self.run), rows_said(connection, self.run)
-        known = closed_ms(connection, self.run), score, held, waits and waits.partition, canary and canary.due_ms, self._log_end(), said
-        return ":".join(map(str, (self.run, *known)))
+        versions = len(read_schedule(connection, self.run).rows)
+        known = closed_ms(connection, self.run), score, held, waits and waits.partition, canary and canary.due_ms, self._log_end()
+        return ":".join(map(str, (self.run, *known, said, versions)))
 
     def _log_end(self) -> int | None:
         return self._log.last_known_ms() if self._log else None

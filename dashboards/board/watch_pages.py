@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from dashboards.board.shell import page
 from dashboards.board.trust import Watch
+from dashboards.board.watch_forms import may_change, recorded
 from groundswell.names import DAY_MS, entity_series, watch_series
 from groundswell.schedule import RULES, InForce, Schedule
 from groundswell.store.grid import Cell, series_grid
@@ -47,7 +48,11 @@ def watchlist(request: Request) -> Response:
         watches, rows = newest_watches(connection, watch.run)
         until, schedule = closed_ms(connection, watch.run), read_schedule(connection, watch.run)
         rules = schedule.hashes(until or 0).get(RULES)
+        done, refused = recorded(request, connection)
         return {
+            "may_change": may_change(request, watch),
+            "done": done,
+            "refused": refused,
             "searches": _searches(connection, watch.run, watches, until),
             "companies": _companies(connection, watch.run, watches, until),
             "more": max(0, len(watches.companies) - SHOWN_MAX),
@@ -107,5 +112,5 @@ def _limits(content: bytes) -> list[tuple[str, list[tuple[str, str]]]]:
     found: dict[str, Any] = msgspec.json.decode(content)
     sections = [(name, sorted(values.items())) for name, values in sorted(found.items()) if isinstance(values, dict)]
     plain = sorted((name, value) for name, value in found.items() if not isinstance(value, dict))
-    shown = [("general", plain), *sections] if plain else sections
+    shown = [("", plain), *sections] if plain else sections
     return [(name, [(each, msgspec.json.encode(value).decode()) for each, value in values]) for name, values in shown]

@@ -133,6 +133,8 @@ class Clock:
         topic, _, language = rest.rpartition(":")
         if kind == "topic" and topic in TOPIC_TITLES and self.language != "en":
             return self.say("{topic}, {language}", topic=self.words(TOPIC_TITLES[topic]), language=self.words(LANGUAGE_TITLES[language]))
+        if kind == "watch":
+            return self.say("Watch: {name}", name=visible(rest))
         return visible(display(series))
 
 

@@ -14,7 +14,8 @@ ALTER ROLE migrator SET role = groundswell_owner;
 CREATE ROLE crawler LOGIN PASSWORD :'crawler' IN ROLE groundswell_crawler;
 CREATE ROLE worker LOGIN PASSWORD :'worker' IN ROLE groundswell_worker;
 CREATE ROLE desk LOGIN PASSWORD :'desk' IN ROLE groundswell_desk;
-CREATE ROLE board LOGIN PASSWORD :'board' IN ROLE groundswell_board;
+-- The board of a whole installation has people: it reads their accounts, and adds what they do and say.
+CREATE ROLE board LOGIN PASSWORD :'board' IN ROLE groundswell_people;
 -- Grafana: the statements of its dashboards only read, and end when they take too long.
 CREATE ROLE reader LOGIN PASSWORD :'reader' IN ROLE groundswell_board;
 ALTER ROLE reader SET default_transaction_read_only = on;

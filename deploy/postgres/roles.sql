@@ -76,9 +76,15 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
             ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
+            -- A press of a button in Slack comes to the desk.
+            ('groundswell_desk', 'INSERT', ARRAY['actions', 'verdicts']),
             ('groundswell_people', 'SELECT', ARRAY['people']),
             ('groundswell_people', 'SELECT, INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),
+            -- What is watched is changed on the board. The lock on a row asks for a right to change one column of it, the least of them.
+            ('groundswell_people', 'INSERT', ARRAY['versions', 'in_force']),
+            ('groundswell_people', 'UPDATE (manifest, model_id)', ARRAY['runs']),
+            ('groundswell_people', 'UPDATE (owner)', ARRAY['progress']),
             ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
             ('groundswell_keeper', 'INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),

@@ -1,14 +1,20 @@
 """From settings and the routes file to channels: who is told where. Used by the commands that send."""
 
+import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from groundswell.cli import options as o
 from groundswell.errors import SettingsError
 from groundswell.names import LIVE_RUN, ROUTES_TARGET
+
+LEAVE_S: Final = 5.0
+"""How long a process that ends waits for Slack to say goodbye."""
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +61,7 @@ def sender(settings: "Settings", store: "Store", *, link: "Link | None" = None) 
     from groundswell.store.actions import acknowledged, quieted
     from groundswell.store.inbox import state_of
     from stream.shells.sender import Fixed, Sender
-    from stream.shells.voice import Voice
+    from stream.shells.voice import TAKEN, Voice
 
     clock = SystemClock()
 
@@ -64,8 +70,20 @@ def sender(settings: "Settings", store: "Store", *, link: "Link | None" = None) 
         return None if state in ("forming", "open") else state
 
     routes = routes_file(settings, store) if settings.routes.path else Fixed(settings_notifiers(settings))
-    voice = Voice(settings.board.base_url, o.company_names(), link)
+    voice = Voice(settings.board.base_url, o.company_names(), link, TAKEN | {"settings"})
     return Sender(store, LIVE_RUN, routes, voice, clock.now_ms, acknowledged, quieted, done)
+
+
+def reader_links(settings: "Settings") -> "Link":
+    """Makes a reader's own links: one act on one alert, or the page of their settings, which asks who they are.
+
+    Raises:
+        DependencyError: the board's secret cannot be kept.
+    """
+    from groundswell.links import links_of
+
+    make, me = links_of(settings).make, f"{settings.board.base_url.rstrip('/')}/me"
+    return lambda reader, alert_id, act: me if act == "settings" else make(reader, alert_id, act)
 
 
 def routes_file(settings: "Settings", store: "Store") -> "RoutesFile":
@@ -124,6 +142,38 @@ def slack_buttons(settings: "Settings", act: "Act") -> "SlackButtons | None":
     from alerts.notify.slack_buttons import SlackButtons
 
     return SlackButtons(settings.slack.app_token, act) if settings.slack.app_token else None
+
+
+def presses(store: "Store", now_ms: Callable[[], int]) -> "Act":
+    """What records a press of a button under a message of the live run."""
+    from groundswell.store.actions import record_press
+
+    def record(who: str, what: str, alert_id: str) -> None:
+        with store.write() as connection:
+            record_press(connection, LIVE_RUN, who=who, what=what, alert_id=alert_id, at_ms=now_ms())
+
+    async def act(who: str, what: str, alert_id: str) -> None:
+        await asyncio.to_thread(record, who, what, alert_id)
+
+    return act
+
+
+@contextlib.contextmanager
+def heard(buttons: "SlackButtons | None") -> Iterator[None]:
+    """Listen to the buttons from a thread of its own while the context lasts: whatever becomes of it, alerts are decided and sent."""
+    if buttons is None:
+        yield
+        return
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    thread = threading.Thread(target=loop.run_until_complete, args=(buttons.run(stop),), name="buttons", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(LEAVE_S)
+        if not thread.is_alive():
+            loop.close()
 
 
 def _hooks() -> dict[str, Callable[[str, str, str | None], "Notifier"]]:

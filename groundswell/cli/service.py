@@ -46,7 +46,8 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     settings, probes = _service_settings(), Probes()
     store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings, probes)
     log_path = Path(settings.data.dir) / "live.log"
-    notifiers, sender = channels.settings_notifiers(settings), channels.sender(settings, store)
+    notifiers, sender = channels.settings_notifiers(settings), channels.sender(settings, store, link=channels.reader_links(settings))
+    buttons = channels.slack_buttons(settings, channels.presses(store, clock.now_ms))
 
     async def work() -> None:
         from ingest.fetch import Fetcher
@@ -79,7 +80,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     if not no_board:
         url = serve_board(settings, port=port, store=store, run=LIVE_RUN, log_path=log_path, display=instruments.display)
         click.echo(f"Board:  {url}")
-    with _announced(settings, "run"):
+    with channels.heard(buttons), _announced(settings, "run"):
         asyncio.run(work())
 
 
@@ -191,7 +192,10 @@ def desk(run_name: str, store_url: str | None) -> None:
     settings, probes = _service_settings(), Probes()
     store, live, metrics = o.open_store(store_url), run_name == LIVE_RUN, _metrics(settings, probes)
     notifiers = channels.settings_notifiers(settings) if live else {}
-    sender = channels.sender(settings, store) if live else None
+    # Without a secret that is set, the board could not read the links of a desk on another machine.
+    link = channels.reader_links(settings) if settings.board.secret else None
+    sender = channels.sender(settings, store, link=link) if live else None
+    buttons = channels.slack_buttons(settings, channels.presses(store, SystemClock().now_ms)) if live else None
     targets = channels.alert_targets(settings) if live else ()
     instruments = o.instruments()
     in_force = instruments.in_force(run_name)
@@ -201,7 +205,7 @@ def desk(run_name: str, store_url: str | None) -> None:
         signal.signal(number, lambda *_: stopped.set())
     found = DeskWorker(store, run_name, instruments, f"{os.uname().nodename}:{os.getpid()}", targets)
     probes.is_ready()
-    with _announced(settings, "desk", run=run_name), asyncio.Runner() as runner:
+    with channels.heard(buttons), _announced(settings, "desk", run=run_name), asyncio.Runner() as runner:
         while not stopped.is_set():
             probes.beat()
             began_s = time.monotonic()

@@ -8,7 +8,6 @@ import click
 
 from groundswell.cli import options as o
 from groundswell.exports import iso
-from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,13 +85,11 @@ def remove(names: tuple[str, ...], store_url: str | None) -> None:
 
 def _change(store_url: str | None, change: "Callable[[Watches], Watches]") -> None:
     from groundswell.clock import SystemClock
-    from groundswell.store.watches import newest_watches, put_watches
+    from groundswell.store.watches import change_watches
 
     store = o.open_store(store_url)
-    with store.read() as connection:
-        before, _ = newest_watches(connection, LIVE_RUN)
-    watches = change(before)
-    rows = put_watches(store, watches, now_ms=SystemClock().now_ms())
+    with store.write() as connection:
+        watches, rows = change_watches(store, connection, change, now_ms=SystemClock().now_ms())
     for row in rows:
         click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
     if not rows:

@@ -5,10 +5,10 @@ one row. What follows from the rows, the state of an incident, is in groundswell
 """
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final, NamedTuple, TypeVar, get_args
+from typing import Any, Final, NamedTuple, TypeVar, cast, get_args
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Table, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from groundswell.codec import canonical, decode
@@ -16,11 +16,12 @@ from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 from groundswell.lifecycle import Hush, Said, hush_of, in_order, life_of
 from groundswell.names import SENTIMENTS, TOPICS, content_id
-from groundswell.records import Act, Action, Alert, Correction, Miss, Verdict, VerdictWord
+from groundswell.records import Act, Action, Alert, Corrected, Correction, Miss, Verdict, VerdictWord
 from groundswell.store import schema as t
 
 ACTS: Final[tuple[Act, ...]] = get_args(Act)
 WORDS: Final[tuple[VerdictWord, ...]] = get_args(VerdictWord)
+CORRECTED: Final[tuple[Corrected, ...]] = get_args(Corrected)
 NAME_MAX: Final = 200
 NOTE_MAX: Final = 2_000
 
@@ -87,9 +88,12 @@ def record_correction(connection: Connection, correction: Correction) -> bool:
 
     Raises:
         NotFoundError: no document of that id, or no such version of it, was ever read.
-        UsageError: the value is none that the correction can have.
+        UsageError: no such thing can be corrected, or the value is none that the correction can have.
     """
     _check_said(correction.who, correction.note)
+    if correction.what not in CORRECTED:
+        reason = f"correction of {correction.what!r}: it is one of {', '.join(CORRECTED)}"
+        raise UsageError(reason)
     known = {"sentiment": SENTIMENTS, "topic": TOPICS}.get(correction.what)
     if not correction.value or (known is not None and correction.value not in known):
         rule = f"one of {', '.join(known)}" if known else "the id of the company that the text is not about"
@@ -122,6 +126,22 @@ def record_miss(connection: Connection, run: str, miss: Miss) -> bool:
         raise UsageError(reason)
     row = msgspec.structs.asdict(miss) | {"run": run, "miss_id": _hash(msgspec.structs.replace(miss, gate=""))}
     return _insert_once(connection, t.misses, row)
+
+
+def record_press(connection: Connection, run: str, *, who: str, what: str, alert_id: str, at_ms: int) -> bool:
+    """Store what somebody did by a button under a message: "acknowledge", or a word of a verdict.
+
+    Returns:
+        Whether this is new.
+
+    Raises:
+        NotFoundError: the run has no such alert.
+        UsageError: no word that a button may have.
+    """
+    if what != "acknowledge":
+        return record_verdict(connection, run, Verdict(alert=alert_id, at_ms=at_ms, who=who, word=cast("VerdictWord", what)))
+    named = incident_named(connection, alert_id, run=run)
+    return record_action(connection, run, Action(incident=named.incident, at_ms=at_ms, who=who, what="acknowledge"))
 
 
 def _check_action(action: Action) -> None:
@@ -227,9 +247,10 @@ def _read(connection: Connection, table: Table, kind: type[R], wanted: Iterable[
 
 
 def rows_said(connection: Connection, run: str) -> int:
-    """How many actions and verdicts there are: it grows with whatever a page could say anew of them."""
-    counts = [select(func.count()).select_from(table).where(table.c.run == run).scalar_subquery() for table in (t.actions, t.verdicts)]
-    return int(connection.execute(select(counts[0] + counts[1])).scalar_one())
+    """How much people have done and said: it grows with whatever a page of the run could say anew. A correction is of every run."""
+    counts = [select(func.count()).select_from(table).where(table.c.run == run) for table in (t.actions, t.verdicts, t.misses)]
+    counts.append(select(func.count()).select_from(t.corrections))
+    return sum(connection.execute(union_all(*counts)).scalars())
 
 
 def said_of(connection: Connection, run: str, incident: str) -> list[Said]:

@@ -44,10 +44,12 @@ def note(store: Store, connection: Connection, entry: Entry) -> None:
     store.insert(connection, t.audit, [row], keep=False)
 
 
-def entries(connection: Connection, *, who: str | None = None, limit: int = 100) -> list[Entry]:
-    """The newest rows, newest first."""
+def entries(connection: Connection, *, who: str | None = None, at_ms: int | None = None, limit: int = 100) -> list[Entry]:
+    """The newest rows, newest first; those of one person, those of one moment."""
     a = t.audit.c
     query = select(a.at_ms, a.who, a.place, a.what, a.detail).order_by(a.at_ms.desc(), a.entry).limit(limit)
     if who is not None:
         query = query.where(a.who == who)
+    if at_ms is not None:
+        query = query.where(a.at_ms == at_ms)
     return [Entry(*row) for row in connection.execute(query)]

@@ -16,7 +16,7 @@ from groundswell.schedule import RULES, Schedule
 from groundswell.store import schema as t
 from groundswell.store.actions import actions_of, said_by, verdicts_of
 from groundswell.store.progress import NEVER_TICK, progress_of
-from groundswell.store.query import alerts_of, closed_ms
+from groundswell.store.query import alerts_of, alerts_of_incident, closed_ms
 from groundswell.store.versions import contents_of, read_schedule
 
 
@@ -57,17 +57,30 @@ def inbox(connection: Connection, run: str, *, now_ms: int, known_ms: int | None
         now_ms: wall time: what people did later is left out.
         known_ms: known time: alerts that were opened later are left out; by default as far as the desk has decided.
     """
+    found = _rows(connection, run, None, now_ms=now_ms, known_ms=known_ms)
+    return sorted(found, key=lambda row: (row.life.is_over, -row.newest.opened_ms, row.incident))
+
+
+def incident_row(connection: Connection, run: str, incident: str, *, now_ms: int, known_ms: int | None = None) -> IncidentRow | None:
+    """One incident as `inbox` has it, read by itself; None if nobody was told of it."""
+    return next(iter(_rows(connection, run, incident, now_ms=now_ms, known_ms=known_ms)), None)
+
+
+def _rows(connection: Connection, run: str, only: str | None, *, now_ms: int, known_ms: int | None) -> list[IncidentRow]:
     until_ms = decided_ms(connection, run) if known_ms is None else known_ms
     by_incident: dict[str, list[Alert]] = defaultdict(list)
-    for alert in alerts_of(connection, run):
+    for alert in alerts_of(connection, run) if only is None else alerts_of_incident(connection, run, only):
         if alert.opened_ms <= until_ms:
             by_incident[alert.incident].append(alert)
+    if not by_incident:
+        return []
     actions: dict[str, list[Action]] = defaultdict(list)
-    for action in actions_of(connection, run, before_ms=now_ms + 1):
+    for action in actions_of(connection, run, only, before_ms=now_ms + 1):
         actions[action.incident].append(action)
-    words = words_of(verdicts_of(connection, run, before_ms=now_ms + 1))
-    spans, rules = _spans(connection, run), _QuietTimes(connection, run)
-    found = [
+    judged = None if only is None else [alert.id for alert in by_incident[only]]
+    words = words_of(verdicts_of(connection, run, alerts=judged, before_ms=now_ms + 1))
+    spans, rules = _spans(connection, run, only), _QuietTimes(connection, run)
+    return [
         IncidentRow(
             incident,
             life=_life(alerts, actions[incident], spans.get(incident), rules=rules, known_ms=until_ms),
@@ -78,7 +91,6 @@ def inbox(connection: Connection, run: str, *, now_ms: int, known_ms: int | None
         )
         for incident, alerts in by_incident.items()
     ]
-    return sorted(found, key=lambda row: (row.life.is_over, -row.newest.opened_ms, row.incident))
 
 
 def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | None, *, rules: "_QuietTimes", known_ms: int) -> Life:
@@ -93,8 +105,8 @@ def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | No
 
 def state_of(connection: Connection, run: str, incident: str, *, now_ms: int) -> State:
     """The state of one incident now; one that nobody was told of is forming."""
-    found = (row.life.state for row in inbox(connection, run, now_ms=now_ms) if row.incident == incident)
-    return next(found, "forming")
+    row = incident_row(connection, run, incident, now_ms=now_ms)
+    return "forming" if row is None else row.life.state
 
 
 def last_done_ms(connection: Connection, run: str, who: str) -> int | None:
@@ -121,14 +133,15 @@ class _Founded(msgspec.Struct):
     opened_tick: int
 
 
-def _spans(connection: Connection, run: str) -> dict[str, tuple[int, int]]:
+def _spans(connection: Connection, run: str, only: str | None) -> dict[str, tuple[int, int]]:
     """{incident: known time of its first and its last candidate}.
 
     The last one of all serves every moment: the desk takes a candidate that comes after the quiet time for another incident, so wherever
     a later one belongs to this incident, it was not over before.
     """
     i = t.incidents.c
-    rows = connection.execute(select(i.incident, i.last_tick, i.body).where(i.run == run))
+    wanted = [i.run == run] + ([i.incident == only] if only is not None else [])
+    rows = connection.execute(select(i.incident, i.last_tick, i.body).where(*wanted))
     return {name: ((decode(body, _Founded).opened_tick + 1) * TICK_MS, (last + 1) * TICK_MS) for name, last, body in rows}
 
 

@@ -203,6 +203,17 @@ def alerts_of(connection: Connection, run: str, *, start_ms: int | None = None, 
         statement = statement.where(row.opened_ms >= start_ms)
     if end_ms is not None:
         statement = statement.where(row.opened_ms < end_ms)
+    return _alerts(connection, statement)
+
+
+def alerts_of_incident(connection: Connection, run: str, incident: str) -> list[Alert]:
+    """The alerts of one incident, oldest first."""
+    row = t.alerts.c
+    return _alerts(connection, select(row.body).where(row.run == run, row.incident == incident))
+
+
+def _alerts(connection: Connection, statement: Select[bytes]) -> list[Alert]:
+    row = t.alerts.c
     return [decode(body, Alert) for (body,) in connection.execute(statement.order_by(row.opened_ms, row.id))]
 
 

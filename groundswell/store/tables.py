@@ -10,11 +10,13 @@ from sqlalchemy import Connection
 
 from groundswell.errors import UsageError
 from groundswell.exports import alert_row, document_row, iso
+from groundswell.lifecycle import FOR_EVER_MS
 from groundswell.records import Alert
 from groundswell.search import Query, sought
 from groundswell.store.basis import basis_of_alerts, basis_of_run
 from groundswell.store.health import SourceHealth, SourceWatch, source_health
-from groundswell.store.query import SeriesWindow, alerts_of, closed_ms, series_like, series_windows, span_of, unmeasured_series
+from groundswell.store.inbox import IncidentRow, inbox
+from groundswell.store.query import SeriesWindow, closed_ms, series_like, series_windows, span_of, unmeasured_series
 from groundswell.store.removals import removed_of_alerts
 from groundswell.store.results import PAGE, search_page
 
@@ -27,7 +29,8 @@ SERIES_COLUMNS: Final = [
 ]  # fmt: skip
 ALERT_COLUMNS: Final = ["id", "opened_at", "kind", "severity", "series", "title", "statistic", "expected", "owners"]
 INCIDENT_COLUMNS: Final = [
-    "incident", "opened_at", "last_alert_at", "alerts", "kind", "severity", "series", "title", "statistic", "owners", "last_alert",
+    "incident", "state", "holder", "opened_at", "last_alert_at", "alerts", "kind", "severity", "series", "title", "statistic", "owners",
+    "last_alert",
 ]  # fmt: skip
 SOURCE_COLUMNS: Final = [
     "source", "state", "since", "why", "last_known", "documents_24h", "documents_7d", "silence_usual_s", "silence_allowed_s", "last_poll",
@@ -109,27 +112,35 @@ def alert_rows(connection: Connection, run: str, alerts: Sequence[Alert]) -> lis
 
 
 def incident_rows(connection: Connection, run: str, *, start_ms: int | None = None, end_ms: int | None = None) -> list[Row]:
-    """Incidents that led to an alert opened in `[start, end)`, the one with the newest alert first; each says what its newest says."""
-    by_incident: dict[str, list[Alert]] = {}
-    for alert in alerts_of(connection, run, start_ms=start_ms, end_ms=end_ms):
-        by_incident.setdefault(alert.incident, []).append(alert)
-    rows = [
-        {
-            "incident": incident,
-            "opened_at": iso(alerts[0].opened_ms),
-            "last_alert_at": iso(alerts[-1].opened_ms),
-            "alerts": len(alerts),
-            "kind": alerts[-1].kind,
-            "severity": alerts[-1].severity,
-            "series": alerts[-1].series,
-            "title": alerts[-1].title,
-            "statistic": alerts[-1].statistic,
-            "owners": alerts[-1].owners,
-            "last_alert": alerts[-1].id,
-        }
-        for incident, alerts in by_incident.items()
-    ]
+    """Incidents that led to an alert opened in `[start, end)`, the one with the newest alert first.
+
+    Each says what its newest alert of that span says, and how the incident stands and who has it after all that people have done.
+    """
+    rows = []
+    for one in inbox(connection, run, now_ms=FOR_EVER_MS):
+        alerts = [a for a in one.alerts if (start_ms is None or a.opened_ms >= start_ms) and (end_ms is None or a.opened_ms < end_ms)]
+        if alerts:
+            rows.append(_incident_row(one, alerts))
     return sorted(rows, key=lambda row: (row["last_alert_at"], row["incident"]), reverse=True)
+
+
+def _incident_row(one: IncidentRow, alerts: list[Alert]) -> Row:
+    newest = alerts[-1]
+    return {
+        "incident": one.incident,
+        "state": one.life.state,
+        "holder": one.holder,
+        "opened_at": iso(alerts[0].opened_ms),
+        "last_alert_at": iso(newest.opened_ms),
+        "alerts": len(alerts),
+        "kind": newest.kind,
+        "severity": newest.severity,
+        "series": newest.series,
+        "title": newest.title,
+        "statistic": newest.statistic,
+        "owners": newest.owners,
+        "last_alert": newest.id,
+    }
 
 
 def source_rows(connection: Connection, run: str, *, watch: SourceWatch | None = None) -> list[Row]:

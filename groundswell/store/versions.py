@@ -113,26 +113,54 @@ def put_in_force(
         DependencyError: the store is away; nothing was changed.
     """
     with store.write() as connection:
-        # The progress first: whoever commits holds a row of it, so no commit is under way, and the schedule cannot change meanwhile.
-        p, r = t.progress.c, t.runs.c
-        locked = select(p.time_ms).where(p.run == run).order_by(p.role.desc(), p.part).with_for_update()
-        reached_ms = max(connection.execute(locked).scalars(), default=0)
-        body = connection.execute(select(r.manifest).where(r.run == run).with_for_update()).scalar_one_or_none()
-        if body is None:
-            reason = f"run {run!r}: it is not stored; `groundswell runs list` prints the runs"
-            raise NotFoundError(reason)
-        schedule = read_schedule(connection, run)
-        wanted = {kind: given for kind, given in contents.items() if not _is_last(schedule, kind, given[0])}
-        if not wanted:
-            return []
-        last_ms = max((row.effective_ms for row in schedule.rows), default=-TICK_MS)
-        effective_ms = max(-(-now_ms // TICK_MS) * TICK_MS, (reached_ms // TICK_MS + 1) * TICK_MS, last_ms + TICK_MS)
-        keep_contents(store, connection, wanted)
-        rows = [InForce(effective_ms, kind, name) for kind, (name, _) in sorted(wanted.items())]
-        store.insert(connection, t.in_force, [{"run": run} | row._asdict() for row in rows], keep=False)
-        if fence is not None:
+        rows = add_versions(store, connection, run, contents, now_ms=now_ms, manifest=manifest)
+        if rows and fence is not None:
+            p = t.progress.c
             connection.execute(update(t.progress).where(p.run == run).values(epoch=p.epoch + 1, revision=0, owner=fence))
-        _tell(connection, run, msgspec.json.decode(body), rows, manifest or {})
+    return rows
+
+
+def hold_schedule(connection: Connection, run: str) -> tuple[int, bytes]:
+    """Let nobody commit work of a run, or change its versions, until the transaction ends.
+
+    Returns:
+        The known time that the run has come to, and its manifest.
+
+    Raises:
+        NotFoundError: no such run.
+    """
+    # The progress first: whoever commits holds a row of it, so no commit is under way, and the schedule cannot change meanwhile.
+    p, r = t.progress.c, t.runs.c
+    locked = select(p.time_ms).where(p.run == run).order_by(p.role.desc(), p.part).with_for_update()
+    reached_ms = max(connection.execute(locked).scalars(), default=0)
+    body = connection.execute(select(r.manifest).where(r.run == run).with_for_update()).scalar_one_or_none()
+    if body is None:
+        reason = f"run {run!r}: it is not stored; `groundswell runs list` prints the runs"
+        raise NotFoundError(reason)
+    return reached_ms, bytes(body)
+
+
+def add_versions(
+    store: Store,
+    connection: Connection,
+    run: str,
+    contents: Mapping[str, tuple[str, bytes]],
+    *,
+    now_ms: int,
+    manifest: Mapping[str, Any] | None = None,
+) -> list[InForce]:
+    """`put_in_force` within the caller's transaction, which must write nothing else of the run."""
+    reached_ms, body = hold_schedule(connection, run)
+    schedule = read_schedule(connection, run)
+    wanted = {kind: given for kind, given in contents.items() if not _is_last(schedule, kind, given[0])}
+    if not wanted:
+        return []
+    last_ms = max((row.effective_ms for row in schedule.rows), default=-TICK_MS)
+    effective_ms = max(-(-now_ms // TICK_MS) * TICK_MS, (reached_ms // TICK_MS + 1) * TICK_MS, last_ms + TICK_MS)
+    keep_contents(store, connection, wanted)
+    rows = [InForce(effective_ms, kind, name) for kind, (name, _) in sorted(wanted.items())]
+    store.insert(connection, t.in_force, [{"run": run} | row._asdict() for row in rows], keep=False)
+    _tell(connection, run, msgspec.json.decode(body), rows, manifest or {})
     return rows
 
 

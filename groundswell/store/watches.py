@@ -1,4 +1,6 @@
-"""What a run watches, as it is stored: the versions of one kind (groundswell/store/versions.py), read and replaced."""
+"""What a run watches, as it is stored: the versions of one kind (groundswell/store/versions.py), read and changed."""
+
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
@@ -6,7 +8,7 @@ from groundswell.codec import canonical, decode
 from groundswell.names import LIVE_RUN
 from groundswell.schedule import WATCHES, InForce
 from groundswell.store.store import Store
-from groundswell.store.versions import AHEAD_MS, content_of, put_in_force, read_schedule
+from groundswell.store.versions import AHEAD_MS, add_versions, content_of, hold_schedule, read_schedule
 from groundswell.watches import NOTHING, Watches
 
 
@@ -20,14 +22,28 @@ def newest_watches(connection: Connection, run: str) -> tuple[Watches, list[InFo
     return (decode(content_of(connection, WATCHES, rows[-1].hash), Watches) if rows else NOTHING), rows
 
 
-def put_watches(store: Store, watches: Watches, *, now_ms: int) -> list[InForce]:
-    """Let the live run watch this, a little ahead: from one tick on for every worker.
+def change_watches(
+    store: Store, connection: Connection, change: Callable[[Watches], Watches], *, now_ms: int
+) -> tuple[Watches, list[InForce]]:
+    """Change what the live run watches, a little ahead: from one tick on for every worker.
+
+    Args:
+        store: the store.
+        connection: a writing transaction; until it ends nobody else changes the list, so that no change is lost.
+        change: from the newest version to the one that is wanted.
+        now_ms: the wall time.
 
     Returns:
-        The new version; nothing where it is the newest already.
+        What is watched then, and its version; no version where that is the newest already.
 
     Raises:
         NotFoundError: there is no live run yet.
-        DependencyError: the store is away; nothing was changed.
+        UsageError: as `change` says.
     """
-    return put_in_force(store, LIVE_RUN, {WATCHES: (watches.hash, canonical(watches))}, now_ms=now_ms + AHEAD_MS)
+    hold_schedule(connection, LIVE_RUN)
+    before, _ = newest_watches(connection, LIVE_RUN)
+    watches = change(before)
+    if watches.hash == before.hash:
+        return before, []
+    content = {WATCHES: (watches.hash, canonical(watches))}
+    return watches, add_versions(store, connection, LIVE_RUN, content, now_ms=now_ms + AHEAD_MS)

@@ -207,10 +207,10 @@ async def test_an_open_page_asks_when_it_is_told_to_and_not_by_the_clock(tmp_pat
     async with a_board(tmp_path) as (board, pass_time), a_tab(tmp_path / "profile") as tab:
         await tab.ask("Page.addScriptToEvaluateOnNewDocument", source="window.setInterval = () => 0;")
         await tab.open(f"{board.url}/")
-        assert f"{board.url}/live" in tab.requests
         waiting = asyncio.create_task(tab.value(CHANGED))
         pass_time(END_MS + HOUR_MS)
         assert await waiting
+        assert f"{board.url}/live" in tab.requests
 
 
 async def test_an_open_page_asks_by_the_clock_where_nobody_tells(tmp_path: Path) -> None:

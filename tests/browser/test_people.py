@@ -10,7 +10,10 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from groundswell.names import LIVE_RUN
 from groundswell.store.actions import actions_of, verdicts_of
+from groundswell.store.watches import newest_watches
+from groundswell.watches import NOTHING
 from tests.alerts.alert_factory import a_quote
 from tests.browser.test_board import CHROMIUM, Tab, a_tab
 from tests.dashboards.board.board_store import EN, END_MS, HOSTILE, an_opened_alert
@@ -33,7 +36,10 @@ OTHER: Final = an_opened_alert(
     opened_ms=END_MS - 3_600_000,
     evidence=[],
 )
-PAGES: Final = ("/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/sources", "/me", "/nowhere")
+PAGES: Final = (
+    "/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/search?q=headline", "/series?key=entity:LinlanBank", "/watchlist",
+    "/sources", "/me", "/nowhere",
+)  # fmt: skip
 SIGNED_OUT: Final = ("/login", "LINK")
 
 
@@ -64,8 +70,8 @@ class Sitting:
 
 
 @asynccontextmanager
-async def a_sitting(folder: Path) -> AsyncIterator[Sitting]:
-    with an_office(folder, alerts=[ALERT, OTHER]) as office:
+async def a_sitting(folder: Path, *, run: str = "r") -> AsyncIterator[Sitting]:
+    with an_office(folder, run=run, alerts=[ALERT, OTHER]) as office:
         async with a_tab(folder / "profile") as tab:
             yield Sitting(office, tab)
 
@@ -101,7 +107,7 @@ def looks() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("scheme", "language"), list(looks()))
 async def test_axe_finds_nothing_serious_and_the_console_is_silent_on_any_page(tmp_path: Path, scheme: str, language: str) -> None:
-    async with a_sitting(tmp_path) as sitting:
+    async with a_sitting(tmp_path, run=LIVE_RUN) as sitting:
         tab = sitting.tab
         await tab.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         found: dict[str, list[dict[str, Any]]] = {}
@@ -145,6 +151,32 @@ async def test_everything_is_done_by_forms_without_a_script_and_the_page_says_th
             assert [(said.word, said.who) for said in verdicts_of(connection, "r")] == [("old_news", "mei")]
 
 
+async def test_a_search_is_saved_where_it_was_made_a_table_is_pasted_and_both_are_removed_by_a_button(tmp_path: Path) -> None:
+    async with a_sitting(tmp_path, run=LIVE_RUN) as sitting:
+        tab, office = sitting.tab, sitting.office
+        await sitting.sign_in()
+        await sitting.open("/search?q=headline")
+        await sitting.press(
+            "document.querySelector('[action=\"/watchlist/save\"] [name=name]').value = 'queues';"
+            "document.querySelector('[action=\"/watchlist/save\"] button').click()"
+        )
+        assert await tab.value("document.querySelector('.done').textContent.includes('search saved')")
+        office.clock.advance(1_000)
+        await sitting.press(
+            "document.querySelector('[name=table]').value = 'company,weight,owner\\nLinlanBank,0.08,Moss\\nHarbourTrust,many,';"
+            "document.querySelector('[action=\"/watchlist/companies\"] button').click()"
+        )
+        assert "line 3: weight 'many'" in await tab.value("document.querySelector('main ul.doubt').textContent")
+        assert await tab.value("[...document.querySelectorAll('[form=end]')].map((one) => one.value).join()") == "queues,LinlanBank"
+        for _ in range(2):
+            office.clock.advance(1_000)
+            await sitting.press("document.querySelector('[form=end]').click()")
+        with office.store.read() as connection:
+            watches, versions = newest_watches(connection, LIVE_RUN)
+        assert (watches, len(versions)) == (NOTHING, 4)
+        assert tab.complaints == []
+
+
 async def test_keys_go_down_and_up_the_inbox_and_leave_what_is_typed_alone(tmp_path: Path) -> None:
     async with a_sitting(tmp_path) as sitting:
         tab = sitting.tab
@@ -176,7 +208,7 @@ async def test_a_session_that_ended_leads_an_open_page_to_the_form(tmp_path: Pat
 
 
 async def test_a_phone_has_nothing_to_scroll_sideways_in_either_language(tmp_path: Path) -> None:
-    async with a_sitting(tmp_path) as sitting:
+    async with a_sitting(tmp_path, run=LIVE_RUN) as sitting:
         tab = sitting.tab
         await tab.ask("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
         wide = []

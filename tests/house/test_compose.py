@@ -20,6 +20,8 @@ from sqlalchemy.exc import DBAPIError
 from dashboards.grafana.files import PATH
 from groundswell.cli import root
 from groundswell.settings import load_settings
+from groundswell.store.accounts import Person, add_person, anybody, person_named
+from groundswell.store.audit import Entry, note
 from groundswell.store.store import Store
 from tests.peers import postgres_programs
 
@@ -121,6 +123,16 @@ def test_each_part_logs_in_as_itself_and_grafana_as_one_who_only_reads() -> None
     assert services()["grafana"]["environment"]["STORE_USER"] == "reader"
 
 
+def test_board_and_desk_know_the_same_secret_and_the_first_account_is_made_as_the_page_says() -> None:
+    knowing = {name for name in OURS if "GROUNDSWELL_BOARD_SECRET" in services()[name]["environment"]}
+    assert knowing == {"desk", "board"}
+    (line,) = re.findall(r"run --rm (.*)$", (DEPLOY.parent / "docs/compose.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    service, *command = line.split()
+    assert services()[service]["environment"]["GROUNDSWELL_STORE_URL"].startswith("postgresql://migrator@")
+    answer = CliRunner().invoke(root, [*command, "--help"])
+    assert answer.exit_code == 0, answer.output
+
+
 # --- what is mounted ----------------------------------------------------------------------------------------------------------------
 def mounted(name: str) -> Path:
     """The file, or a skip where its room has not made it yet."""
@@ -205,6 +217,13 @@ def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_s
             roles()
         for name in ("worker", "desk", "board"):
             Store(as_(name)).close()
+        with closing(Store(as_("migrator"))) as store, store.write() as connection:
+            add_person(store, connection, Person("mei", "admin", None, 1, 1, None))
+        with closing(Store(as_("board"))) as store, store.write() as connection:
+            assert person_named(connection, "mei") is not None
+            note(store, connection, Entry(1, "mei", "127.0.0.1", "signed in", ""))
+        with closing(Store(as_("desk"))) as store:
+            assert not anybody(store), "nobody else's business"
         reader = create_engine(as_("reader"))
         with reader.connect() as connection:
             assert connection.execute(text("SELECT count(*) FROM documents")).scalar_one() == 0

@@ -15,16 +15,18 @@ from sqlalchemy.engine import make_url
 from deploy.kafka import secure
 from groundswell.clock import ManualClock
 from groundswell.errors import DependencyError
-from groundswell.names import TICK_MS
+from groundswell.names import LIVE_RUN, ROLE_FOLD, TICK_MS
 from groundswell.records import Action, Correction, Miss, Verdict
 from groundswell.store import schema as t
 from groundswell.store.accounts import Person, Reader, add_person, anybody, keep_reader
-from groundswell.store.actions import record_action, record_correction, record_miss, record_verdict
+from groundswell.store.actions import record_action, record_correction, record_miss, record_press, record_verdict
 from groundswell.store.audit import Entry, note
 from groundswell.store.conditions import open_conditions
 from groundswell.store.derived import insert_alert
 from groundswell.store.facts import write_intake
+from groundswell.store.progress import claim
 from groundswell.store.store import HEAD, Store
+from groundswell.store.watches import change_watches, newest_watches
 from ingest.spool_report import SpoolReport
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.publish import publish_archive
@@ -136,8 +138,35 @@ def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: C
         may_not(store, f"DELETE FROM {table.name}")
         if table is not t.readers:
             may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
-        if table not in said | {t.readers, t.audit}:
+        if table not in said | {t.readers, t.audit, t.versions, t.in_force}:
             may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
+
+
+def test_a_desk_adds_what_was_pressed_in_slack_and_changes_none_of_it(opened: Callable[[str], Store]) -> None:
+    keeper, store, alert = opened("keeper"), opened("desk"), an_alert()
+    with keeper.write() as connection:
+        insert_alert(keeper, connection, RUN, alert, targets=[])
+    with store.write() as connection:
+        for what in ("acknowledge", "true"):
+            assert record_press(connection, RUN, who="slack:U1", what=what, alert_id=alert.id, at_ms=1)
+    for statement in ("UPDATE actions SET who = 'ana'", "DELETE FROM verdicts", "INSERT INTO corrections DEFAULT VALUES"):
+        may_not(store, statement)
+
+
+def test_a_board_with_people_changes_what_is_watched_and_nothing_else_of_a_run(opened: Callable[[str], Store]) -> None:
+    keeper, store = opened("keeper"), opened("people")
+    with keeper.write() as connection:
+        keeper.insert(connection, t.runs, [{"run": LIVE_RUN, "kind": "live", "model_id": "m", "manifest": b'{"versions":{"model":"m"}}'}])
+    claim(keeper, LIVE_RUN, ROLE_FOLD, owner="worker")
+    with store.write() as connection:
+        watches, rows = change_watches(store, connection, lambda found: found.saving("x", "queue", ids_of=lambda _: []), now_ms=1)
+    assert len(rows) == 1
+    with keeper.read() as connection:
+        assert newest_watches(connection, LIVE_RUN) == (watches, rows)
+    for change in ("epoch = epoch + 1", "closed_tick = 0", "next_offset = 0", "time_ms = 0", "log_id = NULL"):
+        may_not(store, f"UPDATE progress SET {change}")
+    for statement in ("UPDATE runs SET kind = 'backfill'", "UPDATE in_force SET hash = ''", "UPDATE versions SET content = ''"):
+        may_not(store, statement)
 
 
 @pytest.mark.parametrize("part", ["board", "worker", "desk", "crawler"])

@@ -17,6 +17,7 @@ from dashboards.board.app import create_app
 from dashboards.board.door import Access
 from groundswell.clock import ManualClock
 from groundswell.links import Links
+from groundswell.names import LIVE_RUN
 from groundswell.passwords import Passwords
 from groundswell.records import Alert
 from groundswell.store.accounts import Person, Role, add_person
@@ -97,16 +98,17 @@ def an_office(
     access: Access = ACCESS,
     alerts: Sequence[Alert] = (ALERT,),
     then: Callable[[Store], None] | None = None,
+    run: str = "r",
     **options: Any,
 ) -> Iterator[Office]:
     """The invented store with three accounts, served."""
-    (folder / "store.db").write_bytes(_filled(msgspec.json.encode(list(alerts))))
+    (folder / "store.db").write_bytes(_filled(msgspec.json.encode(list(alerts)), run))
     store, clock = Store(str(folder / "store.db")), ManualClock(END_MS)
     try:
         if then is not None:
             then(store)
         links = Links(access.secret, "http://127.0.0.1", 3_600, now_ms=clock.now_ms)
-        app = create_app(store, run="r", log=None, now_ms=clock.now_ms, access=access, links=links, **options)
+        app = create_app(store, run=run, log=None, now_ms=clock.now_ms, access=access, links=links, **options)
         with served(app) as board:
             yield Office(board, store, clock, links)
     finally:
@@ -114,11 +116,11 @@ def an_office(
 
 
 @cache
-def _filled(alerts: bytes) -> bytes:
+def _filled(alerts: bytes, run: str) -> bytes:
     """The store's file: filled once for all tests that begin alike, and copied."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(str(Path(folder) / "store.db"))
-        fill(store, None, alerts=msgspec.json.decode(alerts, type=list[Alert]))
+        fill(store, None, run=run, kind="live" if run == LIVE_RUN else "backfill", alerts=msgspec.json.decode(alerts, type=list[Alert]))
         stored = PASSWORDS.hash(PASSWORD)
         with store.write() as connection:
             for name, role in PEOPLE.items():

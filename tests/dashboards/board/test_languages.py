@@ -13,10 +13,12 @@ from jinja2 import nodes
 
 from dashboards.board import door, shell, words
 from dashboards.board.inbox import FILTERS
+from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
 from groundswell.names import HOUR_MS, SENTIMENTS
-from groundswell.records import Act, AlertKind, Corrected, Severity, VerdictWord
+from groundswell.records import Act, AlertKind, Corrected, Kind, Severity, VerdictWord
+from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.silence import Judgement
 from groundswell.store.accounts import ROLES
 from groundswell.store.conditions import TITLES
@@ -60,6 +62,7 @@ STORED: Final = {
     *get_args(Severity), *get_args(AlertKind), *get_args(Act), *get_args(VerdictWord), *get_args(Corrected), *get_args(State),
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
+    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 
@@ -117,8 +120,11 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         yield made
 
 
-PAGES: Final = ("/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/sources", "/me")
-KEPT: Final = frozenset({"groundswell", "json", "slack", "utc", "enter", "fx"})
+PAGES: Final = (
+    "/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/search", "/search?q=headline", "/search?q=nowhere",
+    "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me",
+)  # fmt: skip
+KEPT: Final = frozenset({"groundswell", "json", "slack", "utc", "enter", "fx", "csv"})
 """Names, and words that are the same in Chinese."""
 
 

@@ -54,7 +54,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_result_shows_its_words_marked_its_mood_its_companies_and_no_script(board: Served) -> None:
     page = board.get("/search?q=missed+company:Linlan").text
     assert "Linlan Bank &lt;b&gt;<mark>missed</mark>&lt;/b&gt; a payment." in page
-    assert 'class="mood negative">negative</span>, P(negative) 90 %' in page
+    assert 'class="mood negative">negative</span> · P(negative) 90 %' in page
     assert '<a href="/series?key=entity%3ALinlanBank"><bdi>Linlan Bank</bdi></a>' in page
     assert "<script>alert" not in page
     assert "javascript:" not in page
@@ -99,6 +99,9 @@ def test_a_series_is_drawn_with_its_figures_and_their_csv(board: Served) -> None
     assert answer.status == 200
     assert sum(int(line.split(",")[3]) for line in answer.text.splitlines()[1:]) > 100
     assert board.get("/series").status == 400
+    chosen = board.get("/series?key=entity:LinlanBank&span=24h").text
+    assert '<a href="/series?key=entity%3ALinlanBank&amp;span=24h" aria-current="true">24h</a>' in " ".join(chosen.split())
+    assert "windows of 1h" in chosen
 
 
 def test_the_watchlist_shows_searches_companies_and_the_rules_in_force(board: Served) -> None:

@@ -1,13 +1,14 @@
 """What people do and say is kept as they said it: on SQLite and on PostgreSQL alike."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection
 
 from groundswell.errors import NotFoundError, UsageError
-from groundswell.records import Action, Correction, Miss, Verdict
+from groundswell.records import Action, Corrected, Correction, Miss, Verdict
 from groundswell.store import actions as a
 from groundswell.store import schema as t
 from groundswell.store.derived import insert_alert
@@ -104,6 +105,22 @@ def test_a_correction_is_of_the_newest_text_of_its_document_and_belongs_to_no_ru
     assert a.corrections_of(connection, documents=["d2"]) == []
 
 
+def test_whatever_people_do_or_say_makes_another_page(store: Store, connection: Connection) -> None:
+    write_intake(store, connection, RUN, admissions=[], documents=[a_document(document_id="d1")])
+    seen = [a.rows_said(connection, RUN)]
+    correction = Correction(document_id="d1", at_ms=NOW, who="ana", what="topic", value="debt_credit")
+    records: list[Callable[[], bool]] = [
+        lambda: a.record_action(connection, RUN, acknowledge()),
+        lambda: a.record_verdict(connection, RUN, verdict("true")),
+        lambda: a.record_miss(connection, RUN, Miss(name="SVB", moment_ms=1, at_ms=NOW, who="ana")),
+        lambda: a.record_correction(connection, correction),
+    ]
+    for record in records:
+        assert record()
+        seen.append(a.rows_said(connection, RUN))
+    assert seen == [0, 1, 2, 3, 4]
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("action", "said"),
@@ -136,6 +153,9 @@ def test_a_word_outside_the_list_is_refused(connection: Connection) -> None:
         a.record_verdict(connection, RUN, verdict("maybe"))
     with pytest.raises(UsageError, match="it is one of negative, neutral, positive"):
         a.record_correction(connection, Correction(document_id="x", at_ms=NOW, who="ana", what="sentiment", value="bad"))
+    unknown = Correction(document_id="x", at_ms=NOW, who="ana", what=cast("Corrected", "tone"), value="bad")
+    with pytest.raises(UsageError, match="correction of 'tone': it is one of sentiment, company, topic"):
+        a.record_correction(connection, unknown)
     with pytest.raises(UsageError, match="write a company, a topic or a series"):
         a.record_miss(connection, RUN, Miss(name="", moment_ms=1, at_ms=NOW, who="ana"))
 

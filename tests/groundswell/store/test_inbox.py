@@ -8,13 +8,14 @@ from sqlalchemy import Connection
 
 from alerts.desk import Incident
 from groundswell.codec import canonical
+from groundswell.errors import RecordError
 from groundswell.judged import Record
 from groundswell.names import TICK_MS
 from groundswell.records import Act, Action, Verdict, VerdictWord
 from groundswell.store import schema as t
 from groundswell.store.actions import record_action, record_verdict
 from groundswell.store.derived import insert_alert
-from groundswell.store.inbox import IncidentRow, inbox, last_done_ms
+from groundswell.store.inbox import IncidentRow, inbox, incident_row, last_done_ms, state_of
 from groundswell.store.judged import what_was_before
 from groundswell.store.store import Store
 from tests.alerts.alert_factory import OPENED_MS, an_alert
@@ -68,6 +69,18 @@ def test_it_lists_what_people_were_told_of_and_nothing_else(connection: Connecti
     row = only(connection, known_ms=LAST_MS)
     assert (row.incident, row.life.state, row.holder, row.words, row.hush) == ("i1", "open", None, {}, None)
     assert [(step.state, step.at_ms) for step in row.life.steps] == [("forming", OPENED_MS - 4 * TICK_MS), ("open", OPENED_MS)]
+
+
+def test_one_incident_is_read_by_itself_and_is_what_the_inbox_says(store: Store, connection: Connection) -> None:
+    do(connection, "acknowledge", OPENED_MS + 60_000)
+    expected = only(connection, known_ms=LAST_MS)
+    broken = {"id": "b0", "incident": "i3", "kind": "surge", "series": "x", "opened_ms": OPENED_MS, "tick": 1, "severity": "high"}
+    store.insert(connection, t.alerts, [{"run": RUN, "body": b"no alert"} | broken])
+    assert incident_row(connection, RUN, "i1", now_ms=LAST_MS, known_ms=LAST_MS) == expected
+    assert state_of(connection, RUN, "i1", now_ms=LAST_MS) == "resolved", "no desk works on it: quiet for ever"
+    assert state_of(connection, RUN, "i2", now_ms=LAST_MS) == "forming", "nobody was told of it"
+    with pytest.raises(RecordError):
+        inbox(connection, RUN, now_ms=LAST_MS, known_ms=LAST_MS)
 
 
 def test_the_quiet_time_of_the_rules_counts_from_the_last_candidate_and_not_from_the_last_alert(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from groundswell.store import schema as t
 from groundswell.store.query import alerts_of, series_windows
 from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force
-from groundswell.store.watches import newest_watches, put_watches
+from groundswell.store.watches import change_watches, newest_watches
 from groundswell.watches import NOTHING, Watches
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
@@ -96,10 +96,11 @@ def test_the_newest_version_is_what_a_change_begins_with(tmp_path: Path) -> None
     open_run(store, LIVE_RUN, kind="live", instruments=b.instruments())
     with store.read() as connection:
         assert newest_watches(connection, LIVE_RUN) == (NOTHING, [])
-    (row,) = put_watches(store, WATCHED, now_ms=b.T0_MS)
-    assert row.effective_ms == b.T0_MS + 60_000
-    assert put_watches(store, WATCHED, now_ms=b.T0_MS) == []
-    put_watches(store, Watches(), now_ms=b.T0_MS)
+    with store.write() as connection:
+        watches, (row,) = change_watches(store, connection, lambda _: WATCHED, now_ms=b.T0_MS)
+        assert (watches, row.effective_ms) == (WATCHED, b.T0_MS + 60_000)
+        assert change_watches(store, connection, lambda found: found, now_ms=b.T0_MS) == (WATCHED, [])
+        change_watches(store, connection, lambda _: Watches(), now_ms=b.T0_MS)
     with store.read() as connection:
         newest, rows = newest_watches(connection, LIVE_RUN)
     assert (newest, len(rows)) == (NOTHING, 2)
