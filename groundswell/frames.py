@@ -41,6 +41,7 @@ TIMES: Final = frozenset(
         "last_poll_ok",
     }
 )
+SHARES = frozenset({"negative_share", "low", "high", "exposure", "corrected_share", "corrected_low", "corrected_high"})
 
 
 class Desk:
@@ -155,6 +156,8 @@ class Desk:
         frame = pd.DataFrame(rows, columns=[*columns, *others])
         for name in TIMES & set(frame.columns):
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        for name in SHARES & set(frame.columns):  # a column in which nothing is known is still one of numbers
+            frame[name] = frame[name].astype("float64")
         return frame
 
 

@@ -30,9 +30,6 @@ class SeriesRow(_Row, frozen=True):
     negative_share: float | None
     low: float | None
     high: float | None
-    corrected_share: float | None
-    corrected_low: float | None
-    corrected_high: float | None
     complete: int
     exposure: float | None
     known_basis: KnownBasis

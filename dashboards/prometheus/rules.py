@@ -161,7 +161,7 @@ _ALERTS: Final = (
         "critical",
         "Messages cannot be delivered.",
         "For a quarter of an hour attempts have failed and messages have waited, now {{ $value }}.",
-        "a-message-was-not-delivered",
+        "a-target-refuses",
     ),
     Alert(
         "GroundswellNothingPolled",

@@ -77,10 +77,10 @@ def series_rows(
         for one in series_windows(
             connection, run, key, start_ms=start_ms, end_ms=end_ms, window_ms=window_ms, as_of_ms=as_of_ms, vintage=vintage
         ):
-            yield _series_row(one, measured=key not in unmeasured) | {"known_basis": basis}
+            yield _series_row(one, measured=key not in unmeasured, basis=basis)
 
 
-def _series_row(one: SeriesWindow, *, measured: bool) -> Row:
+def _series_row(one: SeriesWindow, *, measured: bool, basis: str) -> Row:
     """A window; a topic that the run's model cannot reach in that language has no counts at all, not zeros."""
     counts = one.counts
     row = {
@@ -98,6 +98,7 @@ def _series_row(one: SeriesWindow, *, measured: bool) -> Row:
         "high": counts.high,
         "complete": int(one.complete),
         "exposure": one.exposure,
+        "known_basis": basis,
         "corrected_share": one.corrected and one.corrected.share,
         "corrected_low": one.corrected and one.corrected.low,
         "corrected_high": one.corrected and one.corrected.high,
