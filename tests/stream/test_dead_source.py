@@ -45,7 +45,7 @@ def play(exposure: Exposure, *, backlog_negative: float = 0.25) -> tuple[Fold, F
 
     Args:
         exposure: what fold knows of sources.
-        backlog_negative: share of what it published meanwhile.
+        backlog_negative: share of what it published meanwhile, and on the day of its return.
 
     Returns:
         Fold, its rows, and {hour: exposure in ppm at its end}.
@@ -54,7 +54,8 @@ def play(exposure: Exposure, *, backlog_negative: float = 0.25) -> tuple[Fold, F
     begin = b.T0_MS // HOUR_MS
     for hour in range(begin, begin + DAYS * 24):
         day = (hour - begin) / 24
-        big = [] if DIES <= day < RETURNS else texts(BIG, hour, 9)
+        turned = backlog_negative if RETURNS <= day < RETURNS + 1 else 0.25
+        big = [] if DIES <= day < RETURNS else texts(BIG, hour, 9, negative_share=turned)
         if day == RETURNS:
             for back in range(1, 73):
                 big += texts(BIG, hour, 9, published_hour=hour - back, negative_share=backlog_negative)
@@ -81,7 +82,7 @@ def test_neither_the_silence_nor_the_return_of_a_source_is_a_finding() -> None:
     assert DIES * b.TICKS_D < span.since_tick - begin_tick < DIES * b.TICKS_D + 4 * HOUR_TICKS
 
 
-def test_a_backlog_that_has_turned_is_a_finding() -> None:
+def test_a_backlog_that_has_turned_and_goes_on_is_a_finding() -> None:
     """So the calm above is no deafness."""
     candidates = [one for one in play(Exposure(), backlog_negative=0.9)[1].candidates if one.kind != "blind"]
 
