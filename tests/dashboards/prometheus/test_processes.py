@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from groundswell.codec import encode
 from groundswell.names import LIVE_RUN
@@ -19,7 +20,7 @@ from stream.shells.publish import RawProducer
 from stream.shells.supervisor import run_workers
 from stream.shells.topics import prepare_run
 from stream.shells.worker import WorkerSettings
-from tests.peers import REPOSITORY, free_port, running
+from tests.peers import REPOSITORY, free_port, kafka_cluster, running
 from tests.prometheus_peer import Prometheus, check_metrics, shipped_configuration, until
 from tests.synthetic_news import instruments
 
@@ -53,11 +54,13 @@ def desk(store: Store, folder: Path, *, port: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.kafka
 def test_each_process_is_found_by_prometheus_and_gone_after_its_stop(
-    kafka: str, tmp_path: Path, prometheus: Callable[..., AbstractContextManager[Prometheus]]
+    tmp_path: Path, prometheus: Callable[..., AbstractContextManager[Prometheus]]
 ) -> None:
     first, port = two_free_ports(), free_port()
     with closing(Store(str(tmp_path / "s.db"))) as store, ExitStack() as stack:
+        kafka = stack.enter_context(kafka_cluster())  # its own: what it leaves in the live run's topics is nobody else's
         prepare_run(store, kafka, LIVE_RUN, kind="live", instruments=instruments())
         settings = WorkerSettings(kafka, store.url, LIVE_RUN, tmp_path, instance="shown", metrics_port=first)
         server = stack.enter_context(prometheus(shipped_configuration(tmp_path, targets=tmp_path / "targets")))
