@@ -19,9 +19,10 @@ import psycopg
 
 from bench.pipeline import Ratio
 from dashboards.board.app import create_app
-from groundswell.codec import encode
+from groundswell.codec import canonical, encode
 from groundswell.names import HOUR_MS, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, entity_series, topic_series
 from groundswell.store import schema as t
+from groundswell.store.basis import BASIS
 from groundswell.store.derived import insert_alert
 from groundswell.store.progress import advance, claim
 from groundswell.store.store import Store
@@ -123,7 +124,8 @@ def _filled(store: Store, url: str, documents: int) -> int:
         link.execute("VACUUM ANALYZE")
     end_ms = (b.T0_MS + (documents - documents // 2) * 60_000) // HOUR_MS * HOUR_MS
     with store.write() as connection:
-        store.insert(connection, t.runs, [{"run": RUN, "kind": "backfill", "model_id": "fake-1", "manifest": b"{}"}])
+        manifest = canonical({BASIS: {"recorded": documents}})  # as every backfill counts it at its end
+        store.insert(connection, t.runs, [{"run": RUN, "kind": "backfill", "model_id": "fake-1", "manifest": manifest}])
         sources = [{"run": RUN, "source": f"source {n}", "documents": documents // 40} for n in range(40)]
         store.insert(connection, t.fetched, sources)
         for number in range(ALERTS):
