@@ -10,13 +10,14 @@ seconds. The last three hours are left out: they belong to the head of a running
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection
 
 from groundswell.errors import DependencyError, NotFoundError, reason_of
 from groundswell.names import HOUR_MS, entity_series
+from groundswell.store.corrections import corrections_of
 from groundswell.store.query import SeriesWindow, closed_ms, series_like, series_windows, span_of, unmeasured_series
 
 WINDOW_MS: Final = HOUR_MS
@@ -82,8 +83,10 @@ def months(start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
 def _month(connection: Connection, run: str, keys: Sequence[str], *, start_ms: int, end_ms: int) -> Iterator[str]:
     """Lines of a month, family by family, as OpenMetrics wants them."""
     samples: dict[str, list[str]] = {name: [] for name in FAMILIES}
+    span: dict[str, Any] = {"start_ms": start_ms, "end_ms": end_ms, "window_ms": WINDOW_MS}
+    corrections = corrections_of(connection, run)
     for key in keys:
-        for window in series_windows(connection, run, key, start_ms=start_ms, end_ms=end_ms, window_ms=WINDOW_MS):
+        for window in series_windows(connection, run, key, corrections=corrections, **span):
             for name, line in _samples(run, window):
                 samples[name].append(line)
     for name, says in FAMILIES.items():

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 
 from alerts.notify.base import Limits
 from alerts.notify.message import Message, as_resent
-from alerts.notify.posts import Answer, Hook, Judged, by_status, encoded, fields_of, fitted, post
+from alerts.notify.posts import Answer, Hook, Judged, by_code, encoded, fields_of, fitted, post
 from groundswell.records import Delivery
 
 __all__ = ["BYTES_MAX", "FeishuNotifier", "signature"]
@@ -95,12 +95,4 @@ def _plain(text: str) -> dict[str, str]:
 
 def _judge(answer: Answer) -> Judged:
     said = fields_of(answer)
-    code = said.get("code", said.get("StatusCode"))
-    if answer.status == 200 and code == 0:
-        return Judged(ok=True)
-    if not isinstance(code, int):
-        judged = by_status(answer)
-        return Judged(ok=False, reason=judged.reason, permanent=judged.permanent)
-    step = STEPS.get(code)
-    reason = f"{code} {said.get('msg', '')}" + (f"; {step}" if step else "")
-    return Judged(ok=False, reason=reason, permanent=code not in LATER_CODES and answer.status not in (429, *range(500, 600)))
+    return by_code(answer, said.get("code", said.get("StatusCode")), said.get("msg", ""), steps=STEPS, later=LATER_CODES)

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from alerts.notify.message import Message
 from groundswell.errors import SettingsError, reason_of
 from groundswell.records import Delivery
 
-__all__ = ["RETRIED_STATUS", "Answer", "Hook", "Judged", "by_status", "encoded", "fields_of", "fitted", "post", "retry_after_s"]
+__all__ = ["RETRIED_STATUS", "Answer", "Hook", "Judged", "by_code", "by_status", "encoded", "fields_of", "fitted", "post", "retry_after_s"]
 
 RETRIED_STATUS: Final = frozenset({408, 409, 425, 429})  # every other 4xx is an answer to what was sent, and will not change
 UNKNOWN_STATUS: Final = frozenset({502, 504})  # a proxy's: what stands behind it may have taken the message
@@ -161,6 +161,26 @@ def by_status(answer: Answer) -> Judged:
     if 300 <= answer.status < 400:
         return Judged(ok=False, reason=f"{answer.status} it redirects; set the address that it leads to", permanent=True)
     return Judged(200 <= answer.status < 300, reason, permanent=400 <= answer.status < 500 and answer.status not in RETRIED_STATUS)
+
+
+def by_code(answer: Answer, code: object, said: object, *, steps: Mapping[int, str], later: Collection[int]) -> Judged:
+    """The meaning of a code in the body, where the channel answers 200 to nearly everything: 0 is delivered.
+
+    Args:
+        answer: of the channel.
+        code: what its body gives; anything but a number leaves it to the status, and that is no delivery.
+        said: the words beside the code.
+        steps: code -> what to do about it.
+        later: codes that another attempt can help.
+    """
+    if answer.status == 200 and code == 0:
+        return Judged(ok=True)
+    if not isinstance(code, int):
+        judged = by_status(answer)
+        return Judged(ok=False, reason=judged.reason, permanent=judged.permanent)
+    step = steps.get(code)
+    reason = f"{code} {said}" + (f"; {step}" if step else "")
+    return Judged(ok=False, reason=reason, permanent=code not in later and answer.status not in (429, *range(500, 600)))
 
 
 def fields_of(answer: Answer) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, TICK_MS
 from groundswell.prevalence import CorrectedShare
 from groundswell.store import schema as t
 from groundswell.store.corrections import Corrections, corrections_of
-from groundswell.store.query import closed_ms, hour_exposures, language_of
+from groundswell.store.query import closed_ms, hour_exposures, language_of, mean_exposure
 from groundswell.windows import wilson
 
 
@@ -84,7 +84,7 @@ def series_grid(
     exposures = {}
     for language in {language_of(name) for name in series}:
         hours = hour_exposures(connection, run, language, start_ms=start_ms, end_ms=end_ms)
-        exposures[language] = [_mean_exposure(hours, start, start + window_ms) for start in starts]
+        exposures[language] = [mean_exposure(hours, start, start + window_ms) for start in starts]
     corrections = corrections_of(connection, run)
     return {
         name: [
@@ -99,12 +99,6 @@ def _within(run: str, start_ms: int, end_ms: int) -> ColumnElement[bool]:
     # Nothing is published after it is known, so the tick bounds the pane from below, and the index is by tick.
     row = t.increments.c
     return (row.run == run) & (row.tick >= start_ms // TICK_MS) & (row.pane >= start_ms // PANE_MS) & (row.pane < end_ms // PANE_MS)
-
-
-def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
-    hours = range(begin // HOUR_MS, max(begin // HOUR_MS + 1, end // HOUR_MS))
-    seen = [exposures[hour] for hour in hours if hour in exposures]
-    return sum(seen) / len(seen) / 1e6 if seen else None
 
 
 def _cell(

@@ -15,7 +15,7 @@ from groundswell.names import CANARY_SERIES, DAY_MS, LIVE_RUN, PANE_MS, ROLE_FOL
 from groundswell.prevalence import CorrectedShare
 from groundswell.records import Alert
 from groundswell.store import schema as t
-from groundswell.store.corrections import corrections_of
+from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.derived import increment_of
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
@@ -118,12 +118,14 @@ def series_windows(
     window_ms: int,
     as_of_ms: int | None = None,
     vintage: str = "final",
+    corrections: Corrections | None = None,
 ) -> Iterator[SeriesWindow]:
     """Windows `[start, start + window)` that cover `[start_ms, end_ms)`, empty ones with zeros.
 
     Args:
         as_of_ms: only what was known before this moment.
         vintage: "final", or "first": each window as it was known at its own end.
+        corrections: of the run, for whoever asks for many series; None: they are read here.
 
     Raises:
         UsageError: a window that is no multiple of a pane.
@@ -154,7 +156,7 @@ def series_windows(
         absorb(members.setdefault(index, {}), increment_of(series, tick, pane, daily=daily, body=body).members)
     known_ms = min(closed_ms(connection, run) or 0, as_of_ms if as_of_ms is not None else 2**62)
     exposures = hour_exposures(connection, run, language_of(series), start_ms=start_ms, end_ms=end_ms)
-    corrections = corrections_of(connection, run)
+    corrections = corrections or corrections_of(connection, run)
     for index in range(windows):
         begin = start_ms + index * window_ms
         counts = view(members.get(index, {}))
@@ -164,7 +166,7 @@ def series_windows(
             end_ms=begin + window_ms,
             counts=counts,
             complete=known_ms >= begin + window_ms,
-            exposure=_mean_exposure(exposures, begin, begin + window_ms),
+            exposure=mean_exposure(exposures, begin, begin + window_ms),
             corrected=corrections.share(series, begin, negative=counts.negative, documents=counts.documents),
         )
 
@@ -189,7 +191,8 @@ def hour_exposures(connection: Connection, run: str, language: str, *, start_ms:
     return {row.hour: row.exposure_ppm for row in rows}
 
 
-def _mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
+def mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
+    """Mean share of the usual volume that was seeing in `[begin, end)` ms; None where no hour of it has closed."""
     hours = [exposures[hour] for hour in range(begin // 3_600_000, max(begin // 3_600_000 + 1, end // 3_600_000)) if hour in exposures]
     return sum(hours) / len(hours) / 1e6 if hours else None
 

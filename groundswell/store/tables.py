@@ -14,6 +14,7 @@ from groundswell.lifecycle import FOR_EVER_MS
 from groundswell.records import Alert
 from groundswell.search import Query, sought
 from groundswell.store.basis import basis_of_alerts, basis_of_run
+from groundswell.store.corrections import corrections_of
 from groundswell.store.health import SourceHealth, SourceWatch, source_health
 from groundswell.store.inbox import IncidentRow, inbox
 from groundswell.store.query import SeriesWindow, closed_ms, series_like, series_windows, span_of, unmeasured_series
@@ -73,10 +74,10 @@ def series_rows(
         raise UsageError(reason)
     found = series_like(connection, run, keys)
     unmeasured, basis = unmeasured_series(connection, run), basis_of_run(connection, run)
+    asked: dict[str, Any] = {"start_ms": start_ms, "end_ms": end_ms, "window_ms": window_ms, "as_of_ms": as_of_ms, "vintage": vintage}
+    corrections = corrections_of(connection, run)
     for key in found:
-        for one in series_windows(
-            connection, run, key, start_ms=start_ms, end_ms=end_ms, window_ms=window_ms, as_of_ms=as_of_ms, vintage=vintage
-        ):
+        for one in series_windows(connection, run, key, corrections=corrections, **asked):
             yield _series_row(one, measured=key not in unmeasured, basis=basis)
 
 
