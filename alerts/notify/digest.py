@@ -98,10 +98,19 @@ def render_digest(
     )
 
 
-def because(reader: Reader, alert: Alert, *, glob: str | None, after_min: int | None = None) -> str:
-    """Why a reader gets a message, in their language: the glob that found it, or that nobody acknowledged it for so long."""
+def because(reader: Reader, alert: Alert, *, glob: str | None, after_min: int | None = None, past: Sequence[str] = ()) -> str:
+    """Why a reader gets a message, in their language: the glob that found it, or that nobody acknowledged it.
+
+    Args:
+        reader: who gets it.
+        alert: what.
+        glob: what found it; None: the alert's own series.
+        after_min: escalated: for how long nobody did.
+        past: targets that it would have gone to first, and that take nothing any more.
+    """
     phrases = words("delivery", reader.language)
-    return clean(str(phrases.because({"reader": reader.name, "glob": glob or alert.series, "after_min": after_min})))
+    said = {"reader": reader.name, "glob": glob or alert.series, "after_min": after_min, "past": list(past)}
+    return clean(str(phrases.because(said)))
 
 
 def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str:

@@ -324,6 +324,18 @@ readers = Table(
 )
 """What the board keeps for each reader: choices, and where the last visit ended."""
 
+stops = Table(
+    "stops",
+    metadata,
+    _key("at_ms", BigInteger),
+    _key("entry"),
+    _text("target"),
+    _text("what"),  # stop, resume
+    _text("who"),
+    _text("place"),
+)
+"""Targets that their readers have stopped, and that go on. Rows are only ever added; the last one of a target counts."""
+
 audit = Table("audit", metadata, _key("at_ms", BigInteger), _key("entry"), _text("who"), _text("place"), _text("what"), _text("detail"))
 """Who did what, and from where. Rows are only ever added."""
 
