@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from alerts.detectors.surge import DAY_S
+from groundswell.moments import spoken
 from groundswell.records import AlertKind, Candidate, Severity
 
 EVENT: Final[frozenset[AlertKind]] = frozenset({"surge", "sighting", "amplification"})
@@ -46,18 +47,6 @@ def title_of(main: Candidate, display: Callable[[str], str]) -> str:
     return f"{display(main.series)}: {_TITLES.get(main.kind, _surge)(main)}"
 
 
-def hours_and_minutes(seconds: int) -> str:
-    """How long, as people say it.
-
-    >>> hours_and_minutes(17_520), hours_and_minutes(200_000)
-    ('4 h 52 min', '2 d 7 h')
-    """
-    minutes = seconds // 60
-    if minutes >= 24 * 60:
-        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-
-
 def _span(main: Candidate) -> str:
     days = main.window_s // DAY_S
     return "an hour" if not days else "a day" if days == 1 else f"{days} days"
@@ -82,7 +71,7 @@ def _amplification(main: Candidate) -> str:
 
 
 def _late(main: Candidate) -> str:
-    return f"{main.statistic} negative stories of one day, known {hours_and_minutes(main.late_s)} late"
+    return f"{main.statistic} negative stories of one day, known {spoken(main.late_s * 1_000)} late"
 
 
 def _slow_burn(main: Candidate) -> str:
