@@ -10,9 +10,8 @@ from typing import Final
 
 from alerts.detectors.surge import DAY_S
 from groundswell.moments import spoken
-from groundswell.records import AlertKind, Candidate, Severity
+from groundswell.records import EVENT_KINDS, AlertKind, Candidate, Severity
 
-EVENT: Final[frozenset[AlertKind]] = frozenset({"surge", "sighting", "amplification"})
 HELD_BY_SHIFT: Final[frozenset[AlertKind]] = frozenset({"surge", "slow_burn", "late"})
 """What rests on shares and counts of negatives. A listed risk or a copied story does not become one because a model reads otherwise."""
 
@@ -21,7 +20,7 @@ MILLI: Final = 1_000
 
 def family_of(kind: AlertKind) -> str:
     """Candidates of one family may become one incident."""
-    return "event" if kind in EVENT else kind
+    return "event" if kind in EVENT_KINDS else kind
 
 
 def severity_of(main: Candidate) -> Severity:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from groundswell.judged import ENOUGH, NOT_ENOUGH, Record, record_of, records_by, rule_of
 from groundswell.names import DAY_MS
-from groundswell.records import Alert, Miss, VerdictWord
+from groundswell.records import EVENT_KINDS, Alert, Miss, VerdictWord
 from groundswell.windows import wilson
 
 NOT_LIVE: Final = "only of a live run: there people answer in the time in which things are known"
@@ -102,10 +102,12 @@ def _pings(month: Month) -> Iterator[Figure]:
         if counts:
             for name, value in (("median", _percentile(counts, 50)), ("p95", _percentile(counts, 95)), ("worst day", counts[-1])):
                 yield Figure(f"pings a day, {name}", target, value, cases=len(counts))
-    firsts = _a_day([alert.opened_ms for alert in month.alerts if alert.update == 0], month.days)
+    firsts = _a_day([alert.opened_ms for alert in month.alerts if alert.update == 0 and alert.kind in EVENT_KINDS], month.days)
     if month.budget_per_day is not None and firsts:
         kept = sum(count <= month.budget_per_day for count in firsts)
-        yield Figure("days within budget", "all", kept, cases=len(firsts), note=f"{month.budget_per_day} first alerts a day are allowed")
+        yield Figure(
+            "days within budget", "all", kept, cases=len(firsts), note=f"{month.budget_per_day} first alerts of events a day are allowed"
+        )
 
 
 def _a_day(opened_ms: Iterable[int], days: int) -> list[int]:

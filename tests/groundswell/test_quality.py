@@ -59,6 +59,15 @@ def test_pings_are_counted_by_reader_and_day_and_days_without_any_are_days() -> 
     assert ("pings a day, worst day", "one reader of all") not in found
 
 
+def test_only_incidents_of_events_use_up_the_budget() -> None:
+    others = [
+        an_alert(id=f"k{n}", incident=f"k{n}", opened_ms=OPENED_MS, kind=kind) for n, kind in enumerate(("late", "blind", "slow_burn"))
+    ]
+    events = [an_alert(id=f"e{n}", incident=f"e{n}", opened_ms=OPENED_MS, kind="sighting") for n in range(3)]
+    assert figures(alerts=[*others, *events], budget_per_day=3)["days within budget", "all"].value == 10
+    assert figures(alerts=[*others, *events], budget_per_day=2)["days within budget", "all"].value == 9
+
+
 def test_how_soon_people_answered_is_said_of_a_live_run_alone() -> None:
     told = [Told(0, minutes * MINUTE, judged_ms=60 * MINUTE, touched=True) for minutes in range(1, 21)] + [Told(0)] * 5
     found = figures(incidents=told)
