@@ -7,6 +7,7 @@ so and no more. A day is one of UTC, in known time.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from typing import Final, NamedTuple
 
 from groundswell.judged import ENOUGH, NOT_ENOUGH, Record, record_of, records_by, rule_of
@@ -15,6 +16,7 @@ from groundswell.records import EVENT_KINDS, Alert, Miss, VerdictWord
 from groundswell.windows import wilson
 
 NOT_LIVE: Final = "only of a live run: there people answer in the time in which things are known"
+NO_LIST: Final = "nobody says when events were public: give --incidents FILE"
 PERCENTILES: Final = (50, 95, 99)
 SOON_MIN: Final = 15
 """Minutes in which an alert should be acknowledged: after that, whoever is next may be called."""
@@ -54,6 +56,8 @@ class Month:
     sent: Mapping[str, Sequence[int]] = field(default_factory=dict)  # {target: opened_ms of the alerts that it was sent}
     budget_per_day: int | None = None
     misses: Sequence[Miss] = ()
+    listed: int | None = None  # events of the house's list that began in the month; None: there is no list
+    leads_ms: Sequence[int] = ()  # of those that were told: first ping less the public moment; below zero: before it
     corrections: Mapping[str, int] = field(default_factory=dict)  # {what: how many documents} that an alert of the month quotes
     lags_ms: Sequence[int] = ()  # published to known, of every quoted document
     blind_ms: Mapping[str, int] = field(default_factory=dict)  # {source: how long}
@@ -64,8 +68,8 @@ class Month:
 def figures_of(month: Month) -> list[Figure]:
     """The report, in the order in which it is printed."""
     return [
-        *_told(month), *_precision(month), *_pings(month), *_answers(month), *_missed(month), *_lags(month), *_readings(month),
-        *_trust(month),
+        *_told(month), *_precision(month), *_pings(month), *_answers(month), *_missed(month), *_leads(month), *_lags(month),
+        *_readings(month), *_trust(month),
     ]  # fmt: skip
 
 
@@ -139,6 +143,39 @@ def _missed(month: Month) -> Iterator[Figure]:
     for name, found in sorted(by_name.items()):
         gates = "; ".join(dict.fromkeys(miss.gate or "not asked why" for miss in found))
         yield Figure("missed", name, len(found), cases=len(month.misses), note=gates)
+
+
+def _leads(month: Month) -> Iterator[Figure]:
+    """How many of the events that the house lists were told, and how long after they were public."""
+    if month.listed is None:
+        yield Figure("minutes from public to first ping, median", "all", None, note=NO_LIST)
+        return
+    minutes = sorted(ms / 60_000 for ms in month.leads_ms)
+    yield _share("listed events told", "all", len(minutes), month.listed)
+    if len(minutes) >= ENOUGH:
+        low, high = median_interval(minutes)
+        note = "below zero: before it was public"
+        yield Figure("minutes from public to first ping, median", "all", _percentile(minutes, 50), low, high, len(minutes), note)
+        yield Figure("minutes from public to first ping, p10", "all", _percentile(minutes, 10), cases=len(minutes))
+    else:
+        yield from _spread("minutes from public to first ping", "all", minutes, ())
+    yield _share("told after it was public", "all", sum(one > 0 for one in minutes), len(minutes), note="of those that were told")
+
+
+def median_interval(ranked: Sequence[float]) -> tuple[float, float]:
+    """A 90 % interval of the median that assumes nothing of the values: each is above it with one half (the sign test, turned round).
+
+    >>> median_interval([float(n) for n in range(1, 12)])
+    (3.0, 9.0)
+
+    Args:
+        ranked: ascending, at least five.
+    """
+    below, left_out = 1 / 2 ** len(ranked), 0
+    while below <= 0.05:
+        left_out += 1
+        below += comb(len(ranked), left_out) / 2 ** len(ranked)
+    return ranked[max(0, left_out - 1)], ranked[-max(1, left_out)]
 
 
 def _lags(month: Month) -> Iterator[Figure]:
