@@ -54,11 +54,33 @@ def render_digest(
         language: as in `render`.
         links: as in `render`; "settings" makes sense here.
     """
-    zone, phrases = zone_of(tz), words("delivery", language)
+    phrases = words("delivery", language)
     last = {alert.incident: alert for alert in sorted(alerts, key=lambda a: (a.opened_ms, a.id))}
     order = sorted(last.values(), key=lambda a: (-LOUDNESS[a.severity], -a.opened_ms, a.id))
+    facts = _facts(alerts, order, held=held, zone=zone_of(tz))
+    said = [render(alert, base_url=base_url, entity_name=entity_name, tz=tz, language=language) for alert in order[:SHOWN_MAX]]
+    labels = words("phrases", language).labels
+    return _message(
+        {
+            "language": language,
+            "labels": phrases.labels,
+            "subject": clean(str(phrases.subject(facts)), limit=SUBJECT_MAX),
+            "lead": str(phrases.lead(facts)).strip(),
+            "shown": [_entry(message, alert) for message, alert in zip(said, order, strict=False)],
+            "more": str(phrases.more(len(order) - SHOWN_MAX)) if len(order) > SHOWN_MAX else "",
+            "url": base_url.rstrip("/"),
+            "links": [(labels[act], url) for act, url in links.items() if act == "settings"],
+        },
+        digest_id=digest_id,
+        severity=order[0].severity,
+        data={"kind": "digest", "held": held, "alerts": [alert_row(alert, {}, basis={}) for alert in alerts[:ALERTS_MAX]]},
+    )
+
+
+def _facts(alerts: Sequence[Alert], order: Sequence[Alert], *, held: bool, zone: tzinfo) -> _Digest:
+    """The digest's figures; `order` has the last alert of each incident."""
     opened = [alert.opened_ms for alert in alerts]
-    facts = _Digest(
+    return _Digest(
         held=held,
         count=len(alerts),
         incidents=len(order),
@@ -66,35 +88,26 @@ def render_digest(
         since=_at(min(opened), zone, beside=max(opened)),
         until=f"{_at(max(opened), zone, beside=min(opened))} {offset(datetime.fromtimestamp(max(opened) / 1_000, zone))}",
     )
-    said = [render(alert, base_url=base_url, entity_name=entity_name, tz=tz, language=language) for alert in order[:SHOWN_MAX]]
-    labels = words("phrases", language).labels
-    board = base_url.rstrip("/")
-    d: dict[str, Any] = {
-        "language": language,
-        "labels": phrases.labels,
-        "subject": clean(str(phrases.subject(facts)), limit=SUBJECT_MAX),
-        "lead": str(phrases.lead(facts)).strip(),
-        "shown": [_entry(message, alert) for message, alert in zip(said, order, strict=False)],
-        "more": str(phrases.more(len(order) - SHOWN_MAX)) if len(order) > SHOWN_MAX else "",
-        "url": board,
-        "links": [(labels[act], url) for act, url in links.items() if act == "settings"],
-    }
+
+
+def _message(d: Mapping[str, Any], *, digest_id: str, severity: str, data: dict[str, Any]) -> Message:
+    """What was said, in every form that a channel may need."""
     return Message(
         message_id=f"{digest_id}.0",
         thread_id=f"{digest_id}.root",
         update=0,
-        language=language,
+        language=d["language"],
         subject=d["subject"],
         text=environment().get_template("digest.txt.j2").render(d=d),
         html=environment().get_template("digest.html.j2").render(d=d),
         blocks=blocks_of_list(d),
         fallback=escaped(d["subject"]),
         sections=(d["lead"], *(f"{one['subject']}\n{one['lead']}\n{one['url']}" for one in d["shown"]), *filter(None, [d["more"]])),
-        url=board,
-        open_label=phrases.labels["open"],
+        url=d["url"],
+        open_label=d["labels"]["open"],
         links=tuple(d["links"]),
-        severity=order[0].severity,
-        data={"kind": "digest", "held": held, "alerts": [alert_row(alert, {}, basis={}) for alert in alerts[:ALERTS_MAX]]},
+        severity=severity,
+        data=data,
     )
 
 
