@@ -90,7 +90,7 @@ def _facts(alerts: Sequence[Alert], order: Sequence[Alert], *, held: bool, zone:
     )
 
 
-def _message(d: Mapping[str, Any], *, digest_id: str, severity: str, data: dict[str, Any]) -> Message:
+def _message(d: dict[str, Any], *, digest_id: str, severity: str, data: dict[str, Any]) -> Message:
     """What was said, in every form that a channel may need."""
     return Message(
         message_id=f"{digest_id}.0",
@@ -143,10 +143,13 @@ def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str
 
 
 def _entry(message: Message, alert: Alert) -> dict[str, str]:
-    """Its subject says the number; below it stand what the message says next, and the first words of its evidence."""
-    share = message.sections[0].partition("\n")[2]
+    """Its subject says the number; below it stand what the message says next, and the first words of its evidence.
+
+    What has neither (sources that do not report) says its first sentence again, which says more than a subject can.
+    """
+    said, _, share = message.sections[0].partition("\n")
     first = next((f"“{clean(q.quote or q.title, limit=QUOTE_CHARS)}”" for q in alert.evidence), "")
-    lead = ("" if message.language == "zh" else " ").join(filter(None, [share, first]))
+    lead = ("" if message.language == "zh" else " ").join(filter(None, [share, first])) or said
     return {"subject": message.subject, "lead": lead, "url": message.url, "colour": COLOURS[message.severity]}
 
 

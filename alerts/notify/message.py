@@ -197,7 +197,7 @@ def as_resent(message: Message) -> Message:
 
 def with_first_line(message: Message, line: str) -> Message:
     """The same message with a line above its text and its page."""
-    html = message.html.replace(_RESENT_PLACE, f"{_RESENT_PLACE}<p>{escape(line)}</p>", 1)
+    html = message.html.replace(_RESENT_PLACE, f'{_RESENT_PLACE}<p style="margin:0 0 10px;font-weight:600">{escape(line)}</p>', 1)
     return msgspec.structs.replace(message, text=f"{line}\n{message.text}", html=html)
 
 
