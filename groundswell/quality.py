@@ -18,6 +18,9 @@ from groundswell.windows import wilson
 NOT_LIVE: Final = "only of a live run: there people answer in the time in which things are known"
 NO_LIST: Final = "nobody says when events were public: give --incidents FILE"
 PERCENTILES: Final = (50, 95, 99)
+PROMPT_S: Final = 60
+"""Seconds from evidence to ping."""
+
 SOON_MIN: Final = 15
 """Minutes in which an alert should be acknowledged: after that, whoever is next may be called."""
 
@@ -60,6 +63,7 @@ class Month:
     leads_ms: Sequence[int] = ()  # of those that were told: first ping less the public moment; below zero: before it
     corrections: Mapping[str, int] = field(default_factory=dict)  # {what: how many documents} that an alert of the month quotes
     lags_ms: Sequence[int] = ()  # published to known, of every quoted document
+    told_ms: Sequence[int] = ()  # from the beginning of the tick that decided to a target's taking it, of what was to go at once
     blind_ms: Mapping[str, int] = field(default_factory=dict)  # {source: how long}
     canaries: int = 0
     unbalanced: Sequence[str] | None = None  # sources whose balance is not zero now; None: it cannot be counted here
@@ -180,6 +184,12 @@ def median_interval(ranked: Sequence[float]) -> tuple[float, float]:
 
 def _lags(month: Month) -> Iterator[Figure]:
     yield from _spread("seconds from published to known", "all", [ms / 1_000 for ms in month.lags_ms], PERCENTILES)
+    if not month.is_live:
+        yield Figure("seconds from known to sent, median", "all", None, note=NOT_LIVE)
+        return
+    seconds = [ms / 1_000 for ms in month.told_ms]
+    yield from _spread("seconds from known to sent", "all", seconds, PERCENTILES)
+    yield _share(f"sent after {PROMPT_S} s", "all", sum(s > PROMPT_S for s in seconds), len(seconds), note="of messages that went at once")
 
 
 def _readings(month: Month) -> Iterator[Figure]:

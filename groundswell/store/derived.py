@@ -86,7 +86,7 @@ def insert_alert(store: Store, connection: Connection, run: str, alert: Alert, *
     }  # fmt: skip
     store.insert(connection, t.alerts, [row], keep=False)
     due = {"run": run, "alert_id": alert.id, "state": "due", "attempts": 0, "next_ms": 0, "reason": None, "provider_id": None, "how": "now"}
-    store.insert(connection, t.outbox, [due | {"target": target, "digest": None, "shown": None} for target in targets])
+    store.insert(connection, t.outbox, [due | {"target": target, "digest": None, "shown": None, "sent_ms": None} for target in targets])
 
 
 # --- reading back ------------------------------------------------------------------------------------------------------

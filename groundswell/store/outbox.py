@@ -90,7 +90,7 @@ def listed(connection: Connection, run: str, *, state: str | None = None, target
 
 def add_messages(store: Store, connection: Connection, run: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write messages that follow from a routed alert: alert_id, target, state, next_ms, how, reason; those that are there stay."""
-    fresh = {"run": run, "attempts": 0, "provider_id": None, "digest": None, "shown": None}
+    fresh = {"run": run, "attempts": 0, "provider_id": None, "digest": None, "shown": None, "sent_ms": None}
     store.insert(connection, t.outbox, [fresh | dict(row) for row in rows])
 
 

@@ -244,6 +244,7 @@ outbox = Table(
     Column("how", Text, nullable=False, server_default="now"),  # now, digest or escalation
     _text("digest", nullable=True),  # the one message that several rows go out in
     _text("shown", nullable=True),  # what a first message was last amended to say
+    _int("sent_ms", nullable=True),  # when its target took it (wall time)
 )
 
 versions = Table("versions", metadata, _key("kind"), _key("hash"), Column("content", LargeBinary, nullable=False))

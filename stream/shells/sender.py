@@ -203,6 +203,7 @@ class Sender:
         first = items[0]
         if delivery.ok:
             values = {"state": "digested" if first.digest else "sent", "reason": delivery.reason, "provider_id": delivery.provider_id}
+            values["sent_ms"] = self.now_ms()
         elif delivery.permanent or attempts >= ATTEMPTS_MAX:
             values = {"state": "failed", "reason": delivery.reason}
             _log.error("message could not be delivered", alert=first.alert_id, target=first.target, reason=delivery.reason)

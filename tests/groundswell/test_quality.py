@@ -105,6 +105,16 @@ def test_blindness_and_the_balance_are_said_and_a_balance_that_cannot_be_counted
     assert figures()["sources out of balance", "all"].value is None
 
 
+def test_how_soon_messages_went_is_said_of_a_live_run_with_the_share_that_took_longer_than_a_minute() -> None:
+    found = figures(told_ms=[seconds * 1_000 for seconds in (18, 19, 20, 21, 22, 23, 24, 25, 60, 200)])
+    names = ("median", "p95", "p99")
+    assert [found[f"seconds from known to sent, {name}", "all"].value for name in names] == [22, 200, 200]
+    assert found["sent after 60 s", "all"].value == 0.1
+    replayed = figures(told_ms=[1_000] * 10, is_live=False)
+    assert replayed["seconds from known to sent, median", "all"].value is None
+    assert ("sent after 60 s", "all") not in replayed
+
+
 def test_the_lead_is_the_median_from_public_to_first_ping_with_an_interval_and_below_zero_before_it() -> None:
     found = figures(listed=20, leads_ms=[minutes * MINUTE for minutes in (-30, -5, 0, 2, 4, 6, 8, 10, 20, 300, 1_000)])
     lead = found["minutes from public to first ping, median", "all"]

@@ -67,7 +67,7 @@ def test_sources_budget_and_outbox_are_those_of_the_store(store: Store, tmp_path
         while pipeline.step():
             pass
     box = {"run": LIVE_RUN, "alert_id": "a", "state": "due", "attempts": 0, "next_ms": 0, "how": "now"}
-    box |= dict.fromkeys(("reason", "provider_id", "digest", "shown"))
+    box |= dict.fromkeys(("reason", "provider_id", "digest", "shown", "sent_ms"))
     with store.write() as connection:
         store.insert(connection, t.outbox, [box | {"target": "mail"}, box | {"target": "slack", "state": "failed"}])
     with store.read() as connection:
