@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from alerts.detectors.surge import DAY_S
-from groundswell.records import AlertKind, Candidate, Severity
+from groundswell.moments import spoken
+from groundswell.records import EVENT_KINDS, AlertKind, Candidate, Severity
 
-EVENT: Final[frozenset[AlertKind]] = frozenset({"surge", "sighting", "amplification"})
 HELD_BY_SHIFT: Final[frozenset[AlertKind]] = frozenset({"surge", "slow_burn", "late"})
 """What rests on shares and counts of negatives. A listed risk or a copied story does not become one because a model reads otherwise."""
 
@@ -20,7 +20,7 @@ MILLI: Final = 1_000
 
 def family_of(kind: AlertKind) -> str:
     """Candidates of one family may become one incident."""
-    return "event" if kind in EVENT else kind
+    return "event" if kind in EVENT_KINDS else kind
 
 
 def severity_of(main: Candidate) -> Severity:
@@ -44,18 +44,6 @@ def severity_of(main: Candidate) -> Severity:
 def title_of(main: Candidate, display: Callable[[str], str]) -> str:
     """An alert in one line; `display` gives a series key in the reader's words."""
     return f"{display(main.series)}: {_TITLES.get(main.kind, _surge)(main)}"
-
-
-def hours_and_minutes(seconds: int) -> str:
-    """How long, as people say it.
-
-    >>> hours_and_minutes(17_520), hours_and_minutes(200_000)
-    ('4 h 52 min', '2 d 7 h')
-    """
-    minutes = seconds // 60
-    if minutes >= 24 * 60:
-        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _span(main: Candidate) -> str:
@@ -82,7 +70,7 @@ def _amplification(main: Candidate) -> str:
 
 
 def _late(main: Candidate) -> str:
-    return f"{main.statistic} negative stories of one day, known {hours_and_minutes(main.late_s)} late"
+    return f"{main.statistic} negative stories of one day, known {spoken(main.late_s * 1_000)} late"
 
 
 def _slow_burn(main: Candidate) -> str:

@@ -4,7 +4,7 @@ alert -> readers that asked for it -> at once | held for a digest | after a whil
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from msgspec import Meta
 from alerts import toml_lines
 from groundswell.records import Alert, AlertKind, Severity
 
-__all__ = ["EXAMPLE", "TARGET_KINDS", "Due", "Escalation", "Reader", "Routes", "day_began_ms", "parse_routes", "routes_of"]
+__all__ = ["EXAMPLE", "TARGET_KINDS", "Due", "Escalation", "Reader", "Routes", "day_began_ms", "parse_routes", "routes_of", "stand_ins"]
 
 EXAMPLE: Final = "alerts/routes.toml"
 LOUDNESS: Final[dict[str, int]] = {"low": 0, "medium": 1, "high": 2, "none": 3}
@@ -176,6 +176,30 @@ def routes_of(alert: Alert, routes: Routes, now_ms: int, *, pinged: Mapping[str,
     for one in sorted(due, key=lambda d: d.how == "escalation"):  # who is told anyway is not told twice
         first.setdefault(one.target, one)
     return [one for one in due if first[one.target] is one]
+
+
+def stand_ins(routes: Routes, target: str, *, without: Collection[str]) -> tuple[str, ...]:
+    """Who is told in place of a target that takes nothing: its reader elsewhere, else those whom this reader would call, and so on.
+
+    Args:
+        routes: who calls whom.
+        target: the one that takes nothing.
+        without: targets that take nothing either, or were told.
+
+    Returns:
+        Targets, all to be told; none: nobody is next.
+    """
+    asked: set[str] = set()
+    reader = routes.reader_of(target)
+    while reader is not None and reader.name not in asked:
+        asked.add(reader.name)
+        called = reader.escalation.to if reader.escalation else ()
+        for some in (reader.targets, called):
+            found = tuple(one for one in some if one != target and one not in without)
+            if found:
+                return found
+        reader = routes.reader_of(called[0]) if called else None
+    return ()
 
 
 def wants(reader: Reader, alert: Alert) -> bool:

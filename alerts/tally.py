@@ -13,6 +13,8 @@ from groundswell.errors import UsageError
 from groundswell.names import DAY_MS
 
 COLUMNS: Final = ("series", "start", "end", "name")
+PUBLIC: Final = "public"
+"""A column that may be missing, or empty in a row."""
 
 
 class Event(NamedTuple):
@@ -22,6 +24,12 @@ class Event(NamedTuple):
     start_ms: int
     end_ms: int
     name: str
+    public_ms: int | None = None  # when it was public, by the reference that the house goes by; None: nobody says, so its start
+
+    @property
+    def reference_ms(self) -> int:
+        """What the lead is measured from."""
+        return self.start_ms if self.public_ms is None else self.public_ms
 
 
 class Ping(NamedTuple):
@@ -58,6 +66,11 @@ def first_ping(event: Event, pings: Iterable[Ping]) -> Ping | None:
     return min((ping for ping in pings if ping.tells(event)), key=lambda ping: ping.at_ms, default=None)
 
 
+def leads_ms(events: Iterable[Event], pings: Sequence[Ping]) -> list[int]:
+    """From each event's public moment to the first ping that tells it, of those that were told; below zero: before it was public."""
+    return [ping.at_ms - event.reference_ms for event in events if (ping := first_ping(event, pings))]
+
+
 def figures(pings: Sequence[Ping], events: Sequence[Event], *, start_ms: int, end_ms: int) -> Figures:
     """Count a span. An event belongs to the span in which it begins."""
     inside = [ping for ping in pings if start_ms <= ping.at_ms < end_ms]
@@ -82,7 +95,7 @@ class Moment(Protocol):
 
 
 def read_events(lines: Iterable[str], *, place: str, moment: Moment, series_of: Callable[[str], Iterable[str]]) -> list[Event]:
-    """Events from a CSV file with a header: series,start,end,name.
+    """Events from a CSV file with a header: series,start,end,name, and public where the house has a reference.
 
     Args:
         lines: of the file.
@@ -109,5 +122,11 @@ def read_events(lines: Iterable[str], *, place: str, moment: Moment, series_of: 
         if end_ms <= start_ms:
             reason = f"{here}: end {row['end']!r} does not lie behind start {row['start']!r}; exchange them"
             raise UsageError(reason)
-        events.append(Event(frozenset(series_of(row["series"].strip())), start_ms, end_ms, (row["name"] or row["series"]).strip()))
+        public = (row.get(PUBLIC) or "").strip()
+        public_ms = moment(public, name=f"{here}, {PUBLIC}") if public else None
+        if public_ms is not None and not start_ms <= public_ms <= end_ms:
+            reason = f"{here}: public {public!r} does not lie between start {row['start']!r} and end {row['end']!r}; correct one of them"
+            raise UsageError(reason)
+        name = (row["name"] or row["series"]).strip()
+        events.append(Event(frozenset(series_of(row["series"].strip())), start_ms, end_ms, name, public_ms))
     return events

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from groundswell.clock import SystemClock
 from groundswell.errors import SignatureError
+from groundswell.names import DAY_MS
 from groundswell.signing import Signed, board_secret
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Link", "Links", "links_of"]
 
 WALL_MS: Final = SystemClock().now_ms
+STOP_DAYS: Final = 400
+"""How long one click can unsubscribe: mail is kept, and a reader who wants no more of it is not told that it is too late."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Links:
     def __init__(self, secret: str, base_url: str, lifetime_s: int, *, now_ms: Callable[[], int] = WALL_MS) -> None:
         self._base_url = base_url.rstrip("/")
         self._signed = Signed(secret, "link", lifetime_s=lifetime_s, now_ms=now_ms)
+        self._stops = Signed(secret, "stop", lifetime_s=STOP_DAYS * DAY_MS // 1_000, now_ms=now_ms)
 
     def make(self, reader: str, alert_id: str, act: str) -> str:
         """The address of a page on which a reader can do one thing to one alert."""
@@ -69,6 +73,23 @@ class Links:
             case [str(reader), str(alert_id), str(act)]:
                 return Link(reader, alert_id, act)
         reason = "it does not say for whom, of which alert and what"
+        raise SignatureError(reason)
+
+    def make_stop(self, target: str) -> str:
+        """The address that stops one target of one reader; opening it shows that it would."""
+        return f"{self._base_url}/u/{self._stops.sign([target])}"
+
+    def read_stop(self, token: str) -> str:
+        """The target that the last part of such an address names.
+
+        Raises:
+            ExpiredError: its time is over.
+            SignatureError: it was not made here, or was changed.
+        """
+        match self._stops.read(token):
+            case [str(target)]:
+                return target
+        reason = "it does not say what it would stop"
         raise SignatureError(reason)
 
 

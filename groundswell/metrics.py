@@ -161,7 +161,10 @@ class Metrics:
         self.balance_documents = self._gauge("balance_documents", "The live run's balance over all sources, counted from rows.", "term")
         self.outbox_messages = self._gauge("outbox_messages", "Messages of the outbox by state.", "state")
         self.sources = self._gauge("sources", "Sources by state; a blind one says nothing, and that is not calm.", "state")
-        self.budget_used = self._gauge("budget_used_alerts", "Incidents first told of today, by the UTC day of known time.")
+        self.budget_used = self._gauge(
+            "budget_used_alerts",
+            "Incidents of events first told of today, by the UTC day of known time; late news, slow burns and blindness do not count.",
+        )
         self.budget_limit = self._gauge("budget_limit_alerts", "How many the rules in force allow a day.")
         self.look_seconds = self._histogram(
             "look_duration_seconds",

@@ -7,6 +7,10 @@ from typing import Final
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS, HOUR_MS
 
+_SPOKEN: Final[dict[str, tuple[tuple[int, str], ...]]] = {
+    "en": ((DAY_MS, " d"), (HOUR_MS, " h"), (60_000, " min"), (1_000, " s")),
+    "zh": ((DAY_MS, "天"), (HOUR_MS, "小时"), (60_000, "分钟"), (1_000, "秒")),
+}
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 
 
@@ -68,3 +72,26 @@ def moment_ms(text: str, *, name: str, now_ms: int) -> int:
     if word[:1] in ("-", "+") and word[1:2].isdigit():
         return now_ms + (1 if word[0] == "+" else -1) * duration_ms(word[1:], name=name)
     return time_ms(word, name=name)
+
+
+def spoken(span_ms: int, *, language: str = "en") -> str:
+    """A span as people say it, in its largest two units; in seconds below two minutes, and without them above.
+
+    >>> spoken(45_000), spoken(3_720_000), spoken(26 * HOUR_MS), spoken(8 * DAY_MS), spoken(-5)
+    ('45 s', '1 h 2 min', '1 d 2 h', '8 d', '0 s')
+    >>> spoken(17_520_000, language="zh")
+    '4小时52分钟'
+
+    Args:
+        span_ms: how long; less than nothing is nothing.
+        language: "en" or "zh".
+    """
+    *units, seconds = _SPOKEN[language]
+    if span_ms < 120_000:
+        return f"{max(0, span_ms) // seconds[0]}{seconds[1]}"
+    largest = next(number for number, (unit_ms, _) in enumerate(units) if span_ms >= unit_ms)
+    parts, left_ms = [], span_ms
+    for unit_ms, name in units[largest : largest + 2]:
+        number, left_ms = divmod(left_ms, unit_ms)
+        parts += [f"{number}{name}"] if number else []
+    return ("" if language == "zh" else " ").join(parts)

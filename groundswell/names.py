@@ -64,7 +64,7 @@ ROLE_SENDER: Final = "sender"
 ROUTES_TARGET: Final = "routes"
 """The target of an alert whose readers are still to be found: the sender writes one message for each of them."""
 
-OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn")
+OUTBOX_STATES: Final = ("due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn", "stopped")
 """What may have become of a message: groundswell/store/outbox.py says what each means."""
 
 # --- time -------------------------------------------------------------------------------------------------------------

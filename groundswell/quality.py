@@ -7,15 +7,20 @@ so and no more. A day is one of UTC, in known time.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from typing import Final, NamedTuple
 
 from groundswell.judged import ENOUGH, NOT_ENOUGH, Record, record_of, records_by, rule_of
 from groundswell.names import DAY_MS
-from groundswell.records import Alert, Miss, VerdictWord
+from groundswell.records import EVENT_KINDS, Alert, Miss, VerdictWord
 from groundswell.windows import wilson
 
 NOT_LIVE: Final = "only of a live run: there people answer in the time in which things are known"
+NO_LIST: Final = "nobody says when events were public: give --incidents FILE"
 PERCENTILES: Final = (50, 95, 99)
+PROMPT_S: Final = 60
+"""Seconds from evidence to ping."""
+
 SOON_MIN: Final = 15
 """Minutes in which an alert should be acknowledged: after that, whoever is next may be called."""
 
@@ -54,8 +59,11 @@ class Month:
     sent: Mapping[str, Sequence[int]] = field(default_factory=dict)  # {target: opened_ms of the alerts that it was sent}
     budget_per_day: int | None = None
     misses: Sequence[Miss] = ()
+    listed: int | None = None  # events of the house's list that began in the month; None: there is no list
+    leads_ms: Sequence[int] = ()  # of those that were told: first ping less the public moment; below zero: before it
     corrections: Mapping[str, int] = field(default_factory=dict)  # {what: how many documents} that an alert of the month quotes
     lags_ms: Sequence[int] = ()  # published to known, of every quoted document
+    told_ms: Sequence[int] = ()  # from the beginning of the tick that decided to a target's taking it, of what was to go at once
     blind_ms: Mapping[str, int] = field(default_factory=dict)  # {source: how long}
     canaries: int = 0
     unbalanced: Sequence[str] | None = None  # sources whose balance is not zero now; None: it cannot be counted here
@@ -64,8 +72,8 @@ class Month:
 def figures_of(month: Month) -> list[Figure]:
     """The report, in the order in which it is printed."""
     return [
-        *_told(month), *_precision(month), *_pings(month), *_answers(month), *_missed(month), *_lags(month), *_readings(month),
-        *_trust(month),
+        *_told(month), *_precision(month), *_pings(month), *_answers(month), *_missed(month), *_leads(month), *_lags(month),
+        *_readings(month), *_trust(month),
     ]  # fmt: skip
 
 
@@ -102,10 +110,12 @@ def _pings(month: Month) -> Iterator[Figure]:
         if counts:
             for name, value in (("median", _percentile(counts, 50)), ("p95", _percentile(counts, 95)), ("worst day", counts[-1])):
                 yield Figure(f"pings a day, {name}", target, value, cases=len(counts))
-    firsts = _a_day([alert.opened_ms for alert in month.alerts if alert.update == 0], month.days)
+    firsts = _a_day([alert.opened_ms for alert in month.alerts if alert.update == 0 and alert.kind in EVENT_KINDS], month.days)
     if month.budget_per_day is not None and firsts:
         kept = sum(count <= month.budget_per_day for count in firsts)
-        yield Figure("days within budget", "all", kept, cases=len(firsts), note=f"{month.budget_per_day} first alerts a day are allowed")
+        yield Figure(
+            "days within budget", "all", kept, cases=len(firsts), note=f"{month.budget_per_day} first alerts of events a day are allowed"
+        )
 
 
 def _a_day(opened_ms: Iterable[int], days: int) -> list[int]:
@@ -139,8 +149,47 @@ def _missed(month: Month) -> Iterator[Figure]:
         yield Figure("missed", name, len(found), cases=len(month.misses), note=gates)
 
 
+def _leads(month: Month) -> Iterator[Figure]:
+    """How many of the events that the house lists were told, and how long after they were public."""
+    if month.listed is None:
+        yield Figure("minutes from public to first ping, median", "all", None, note=NO_LIST)
+        return
+    minutes = sorted(ms / 60_000 for ms in month.leads_ms)
+    yield _share("listed events told", "all", len(minutes), month.listed)
+    if len(minutes) >= ENOUGH:
+        low, high = median_interval(minutes)
+        note = "below zero: before it was public"
+        yield Figure("minutes from public to first ping, median", "all", _percentile(minutes, 50), low, high, len(minutes), note)
+        yield Figure("minutes from public to first ping, p10", "all", _percentile(minutes, 10), cases=len(minutes))
+    else:
+        yield from _spread("minutes from public to first ping", "all", minutes, ())
+    yield _share("told after it was public", "all", sum(one > 0 for one in minutes), len(minutes), note="of those that were told")
+
+
+def median_interval(ranked: Sequence[float]) -> tuple[float, float]:
+    """A 90 % interval of the median that assumes nothing of the values: each is above it with one half (the sign test, turned round).
+
+    >>> median_interval([float(n) for n in range(1, 12)])
+    (3.0, 9.0)
+
+    Args:
+        ranked: ascending, at least five.
+    """
+    below, left_out = 1 / 2 ** len(ranked), 0
+    while below <= 0.05:
+        left_out += 1
+        below += comb(len(ranked), left_out) / 2 ** len(ranked)
+    return ranked[max(0, left_out - 1)], ranked[-max(1, left_out)]
+
+
 def _lags(month: Month) -> Iterator[Figure]:
     yield from _spread("seconds from published to known", "all", [ms / 1_000 for ms in month.lags_ms], PERCENTILES)
+    if not month.is_live:
+        yield Figure("seconds from known to sent, median", "all", None, note=NOT_LIVE)
+        return
+    seconds = [ms / 1_000 for ms in month.told_ms]
+    yield from _spread("seconds from known to sent", "all", seconds, PERCENTILES)
+    yield _share(f"sent after {PROMPT_S} s", "all", sum(s > PROMPT_S for s in seconds), len(seconds), note="of messages that went at once")
 
 
 def _readings(month: Month) -> Iterator[Figure]:

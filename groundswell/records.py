@@ -6,7 +6,7 @@ rounded once, at the scorer, and are integers ever after, so sums do not depend 
 Wire rules: a new field has a default, a type never changes, old bytes decode for ever (tests/golden).
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ Severity = Literal["low", "medium", "high"]
 Act = Literal["acknowledge", "assign", "snooze", "mute_story", "comment", "resolve", "reopen"]
 VerdictWord = Literal["true", "false", "old_news", "wrong_company", "wrong_topic", "duplicate"]
 Corrected = Literal["sentiment", "company", "topic"]
+
+EVENT_KINDS: Final[frozenset[AlertKind]] = frozenset({"surge", "sighting", "amplification"})
+"""Kinds that tell of one event, in one incident; they alone use up the day's budget."""
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=False, omit_defaults=True):

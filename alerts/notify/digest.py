@@ -54,11 +54,33 @@ def render_digest(
         language: as in `render`.
         links: as in `render`; "settings" makes sense here.
     """
-    zone, phrases = zone_of(tz), words("delivery", language)
+    phrases = words("delivery", language)
     last = {alert.incident: alert for alert in sorted(alerts, key=lambda a: (a.opened_ms, a.id))}
     order = sorted(last.values(), key=lambda a: (-LOUDNESS[a.severity], -a.opened_ms, a.id))
+    facts = _facts(alerts, order, held=held, zone=zone_of(tz))
+    said = [render(alert, base_url=base_url, entity_name=entity_name, tz=tz, language=language) for alert in order[:SHOWN_MAX]]
+    labels = words("phrases", language).labels
+    return _message(
+        {
+            "language": language,
+            "labels": phrases.labels,
+            "subject": clean(str(phrases.subject(facts)), limit=SUBJECT_MAX),
+            "lead": str(phrases.lead(facts)).strip(),
+            "shown": [_entry(message, alert) for message, alert in zip(said, order, strict=False)],
+            "more": str(phrases.more(len(order) - SHOWN_MAX)) if len(order) > SHOWN_MAX else "",
+            "url": base_url.rstrip("/"),
+            "links": [(labels[act], url) for act, url in links.items() if act == "settings"],
+        },
+        digest_id=digest_id,
+        severity=order[0].severity,
+        data={"kind": "digest", "held": held, "alerts": [alert_row(alert, {}, basis={}) for alert in alerts[:ALERTS_MAX]]},
+    )
+
+
+def _facts(alerts: Sequence[Alert], order: Sequence[Alert], *, held: bool, zone: tzinfo) -> _Digest:
+    """The digest's figures; `order` has the last alert of each incident."""
     opened = [alert.opened_ms for alert in alerts]
-    facts = _Digest(
+    return _Digest(
         held=held,
         count=len(alerts),
         incidents=len(order),
@@ -66,42 +88,42 @@ def render_digest(
         since=_at(min(opened), zone, beside=max(opened)),
         until=f"{_at(max(opened), zone, beside=min(opened))} {offset(datetime.fromtimestamp(max(opened) / 1_000, zone))}",
     )
-    said = [render(alert, base_url=base_url, entity_name=entity_name, tz=tz, language=language) for alert in order[:SHOWN_MAX]]
-    labels = words("phrases", language).labels
-    board = base_url.rstrip("/")
-    d: dict[str, Any] = {
-        "language": language,
-        "labels": phrases.labels,
-        "subject": clean(str(phrases.subject(facts)), limit=SUBJECT_MAX),
-        "lead": str(phrases.lead(facts)).strip(),
-        "shown": [_entry(message, alert) for message, alert in zip(said, order, strict=False)],
-        "more": str(phrases.more(len(order) - SHOWN_MAX)) if len(order) > SHOWN_MAX else "",
-        "url": board,
-        "links": [(labels[act], url) for act, url in links.items() if act == "settings"],
-    }
+
+
+def _message(d: dict[str, Any], *, digest_id: str, severity: str, data: dict[str, Any]) -> Message:
+    """What was said, in every form that a channel may need."""
     return Message(
         message_id=f"{digest_id}.0",
         thread_id=f"{digest_id}.root",
         update=0,
-        language=language,
+        language=d["language"],
         subject=d["subject"],
         text=environment().get_template("digest.txt.j2").render(d=d),
         html=environment().get_template("digest.html.j2").render(d=d),
         blocks=blocks_of_list(d),
         fallback=escaped(d["subject"]),
         sections=(d["lead"], *(f"{one['subject']}\n{one['lead']}\n{one['url']}" for one in d["shown"]), *filter(None, [d["more"]])),
-        url=board,
-        open_label=phrases.labels["open"],
+        url=d["url"],
+        open_label=d["labels"]["open"],
         links=tuple(d["links"]),
-        severity=order[0].severity,
-        data={"kind": "digest", "held": held, "alerts": [alert_row(alert, {}, basis={}) for alert in alerts[:ALERTS_MAX]]},
+        severity=severity,
+        data=data,
     )
 
 
-def because(reader: Reader, alert: Alert, *, glob: str | None, after_min: int | None = None) -> str:
-    """Why a reader gets a message, in their language: the glob that found it, or that nobody acknowledged it for so long."""
+def because(reader: Reader, alert: Alert, *, glob: str | None, after_min: int | None = None, past: Sequence[str] = ()) -> str:
+    """Why a reader gets a message, in their language: the glob that found it, or that nobody acknowledged it.
+
+    Args:
+        reader: who gets it.
+        alert: what.
+        glob: what found it; None: the alert's own series.
+        after_min: escalated: for how long nobody did.
+        past: targets that it would have gone to first, and that take nothing any more.
+    """
     phrases = words("delivery", reader.language)
-    return clean(str(phrases.because({"reader": reader.name, "glob": glob or alert.series, "after_min": after_min})))
+    said = {"reader": reader.name, "glob": glob or alert.series, "after_min": after_min, "past": list(past)}
+    return clean(str(phrases.because(said)))
 
 
 def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str:
@@ -121,10 +143,13 @@ def state_line(alert: Alert, said: str | None, *, tz: str, language: str) -> str
 
 
 def _entry(message: Message, alert: Alert) -> dict[str, str]:
-    """Its subject says the number; below it stand what the message says next, and the first words of its evidence."""
-    share = message.sections[0].partition("\n")[2]
+    """Its subject says the number; below it stand what the message says next, and the first words of its evidence.
+
+    What has neither (sources that do not report) says its first sentence again, which says more than a subject can.
+    """
+    said, _, share = message.sections[0].partition("\n")
     first = next((f"“{clean(q.quote or q.title, limit=QUOTE_CHARS)}”" for q in alert.evidence), "")
-    lead = ("" if message.language == "zh" else " ").join(filter(None, [share, first]))
+    lead = ("" if message.language == "zh" else " ").join(filter(None, [share, first])) or said
     return {"subject": message.subject, "lead": lead, "url": message.url, "colour": COLOURS[message.severity]}
 
 

@@ -23,6 +23,7 @@ import msgspec
 from alerts.notify.blocks import blocks_of, escaped
 from groundswell.errors import SettingsError
 from groundswell.exports import alert_row
+from groundswell.moments import spoken
 from groundswell.records import Alert, Part, Quote
 
 __all__ = [
@@ -115,7 +116,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     without: int
     without_fires: bool
     quiet_days: int
-    lateness_min: int  # late: minutes from publication to being known
+    lateness: str  # late: from publication to being known
     ended: bool  # blind: it sees again
     against: list[tuple[str, int, bool]]  # what is left out, what is left, whether it still fires
     peers: tuple[str, int, str, str] | None  # whose, how many, share before and now
@@ -150,7 +151,7 @@ def render(
     """
     zone, phrases = zone_of(tz), words("phrases", language)
     url = f"{_base(base_url)}/alerts/{_identifier(alert.id)}"
-    facts = _facts(alert, zone=zone, phrases=phrases, entity_name=entity_name)
+    facts = _facts(alert, zone=zone, phrases=phrases, language=language, entity_name=entity_name)
     said = _say(alert, facts, zone=zone, phrases=phrases)
     said |= {"language": language, "url": url, "colon": "：" if language == "zh" else ": ", "colour": COLOURS[alert.severity]}
     said["because"] = clean(because, limit=DOUBT_CHARS)
@@ -196,7 +197,7 @@ def as_resent(message: Message) -> Message:
 
 def with_first_line(message: Message, line: str) -> Message:
     """The same message with a line above its text and its page."""
-    html = message.html.replace(_RESENT_PLACE, f"{_RESENT_PLACE}<p>{escape(line)}</p>", 1)
+    html = message.html.replace(_RESENT_PLACE, f'{_RESENT_PLACE}<p style="margin:0 0 10px;font-weight:600">{escape(line)}</p>', 1)
     return msgspec.structs.replace(message, text=f"{line}\n{message.text}", html=html)
 
 
@@ -214,7 +215,7 @@ def clean(text: str, *, limit: int = 300) -> str:
 
 
 # --- the alert's figures ------------------------------------------------------------------------------------------------------
-def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[str], str]) -> _Facts:
+def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_name: Callable[[str], str]) -> _Facts:
     others = [s for s in dict.fromkeys(alert.all_series) if s != alert.series]
     opened = _local(alert.opened_ms, zone)
     return _Facts(
@@ -247,7 +248,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, entity_name: Callable[[s
         without=alert.without_largest,
         without_fires=alert.without_largest_fires,
         quiet_days=alert.quiet_days,
-        lateness_min=alert.late_s // 60,
+        lateness=spoken(alert.late_s * 1_000, language=language),
         ended=alert.ended,
         against=[(left.what, left.statistic, left.fires) for left in alert.against],
         peers=(peers.of, peers.measured, _percent(peers.before_ppm), _percent(peers.now_ppm)) if (peers := alert.peers) else None,

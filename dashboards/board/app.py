@@ -17,9 +17,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, search_pages, show, views, watch_forms, watch_pages
+from dashboards.board import acts, api, inbox, login, me, search_pages, show, stop_pages, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
-from dashboards.board.forms import posting
+from dashboards.board.forms import by_address, posting
 from dashboards.board.live import Live
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page, refusal
 from dashboards.board.show import Messages
@@ -105,6 +105,8 @@ def create_app(
             Route("/logout", posting(login.sign_out, role=None), methods=["POST"]),
             Route("/l/{token}", acts.link),
             Route("/l/{token}", posting(acts.follow, role=None), methods=["POST"]),
+            Route("/u/{token}", stop_pages.ask),
+            Route("/u/{token}", by_address(stop_pages.take), methods=["POST"]),
             Route("/api/board.json", views.board_twin),
             Route("/api/inbox.json", inbox.inbox_twin),
             Route("/api/alerts.json", views.alerts_twin),

@@ -26,7 +26,7 @@ from groundswell.store.accounts import Reader, Role, person_name, person_named, 
 FORM_COOKIE: Final = "groundswell_form"
 LANGUAGE_COOKIE: Final = "groundswell_language"
 OPEN_TO_ALL: Final = ("/healthz", "/login", "/language")
-"""Beside /static/ and /l/: what is answered without knowing who asks."""
+"""Beside /static/, /l/ and /u/: what is answered without knowing who asks."""
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -215,7 +215,7 @@ class Doorkeeper:
         if request.method not in SAFE and not _is_ours(request, state.origins):
             return self._refuse(request, 403, "another site sent this; open the page here and do it again")
         path = request.url.path
-        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith("/l/"):
+        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith(("/l/", "/u/")):
             return None
         if state.door.access.proxy_header:
             why = "the proxy names nobody that the board knows: ask whoever runs it for an account of the name that the proxy gives"

@@ -48,6 +48,19 @@ def posting(handler: Handler, *, role: Role | None, body_bytes_max: int = BODY_B
     return endpoint
 
 
+def by_address(handler: Callable[[Request, bytes], Response]) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint whose address is the right to what it does: a mail program sends no cookie, so there is no session and no token.
+
+    Args:
+        handler: is given the body as it came; it has to check the signature in the address before anything else.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        return await run_in_threadpool(handler, request, await _body(request, BODY_BYTES_MAX))
+
+    return endpoint
+
+
 async def _body(request: Request, limit: int) -> bytes:
     """The body, and never more of it than the limit."""
     body = b""

@@ -21,6 +21,7 @@ from groundswell.store.accounts import keep_reader, reader_named
 from groundswell.store.audit import entries
 from groundswell.store.grid import most_active
 from groundswell.store.query import closed_ms
+from groundswell.store.stops import stopped
 
 OFFERED: Final = 40
 OFFERED_OF_MS: Final = 28 * DAY_MS
@@ -43,6 +44,7 @@ def me(request: Request) -> Response:
             "zones": sorted(available_timezones()),
             "offered": offered,
             "others": [series for series in reader.companies if series not in offered],
+            "stops": [word for target, word in stopped(connection).items() if target.partition(":")[2] == name],
             "entries": entries(connection, who=name, limit=ENTRIES_SHOWN),
             "done": request.query_params.get("done") == "1",
         }

@@ -11,6 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from groundswell.errors import SettingsError, UsageError
+from groundswell.moments import spoken
 from groundswell.names import DAY_MS, HOUR_MS
 
 CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
@@ -93,7 +94,7 @@ class Clock:
 
     def ago(self, ms: int) -> str:
         """A length of time in its largest two units."""
-        return ago(ms) if self.language != "zh" else " ".join(f"{part[0]} {CHINESE[part[1]]}" for part in _pairs(ago(ms).split()))
+        return spoken(ms, language=self.language)
 
     def _span(self, start_ms: int, end_ms: int) -> str:
         """`23 Jun 06:00 to 12:00`: a window, for a hover text; the page says the offset."""
@@ -138,34 +139,10 @@ class Clock:
         return visible(display(series))
 
 
-def _pairs(parts: list[str]) -> list[tuple[str, str]]:
-    return list(zip(parts[::2], parts[1::2], strict=True))
-
-
 def offset(moment: datetime) -> str:
     """`UTC` or `UTC+05:30`: an offset, because names such as CST are three zones."""
     text = f"{moment:%z}"
     return "UTC" if text == "+0000" else f"UTC{text[:3]}:{text[3:5]}"
-
-
-def ago(ms: int) -> str:
-    """A length of time in its largest two units.
-
-    >>> ago(45_000), ago(3_720_000), ago(200 * 3_600_000), ago(-5)
-    ('45 s', '1 h 2 min', '8 d 8 h', '0 s')
-    """
-    seconds = max(0, ms) // 1000
-    if seconds < 120:
-        return f"{seconds} s"
-    units = (("d", 86_400), ("h", 3_600), ("min", 60))
-    parts = []
-    for name, length in units:
-        number, seconds = divmod(seconds, length)
-        if number:
-            parts.append(f"{number} {name}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
 
 
 def parse_duration(text: str, *, name: str) -> int:

@@ -87,14 +87,14 @@ BEGIN
             ('groundswell_people', 'UPDATE (owner)', ARRAY['progress']),
             ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
             ('groundswell_keeper', 'INSERT', ARRAY['audit']),
-            ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses']),
+            ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses', 'stops']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
             ('groundswell_crawler', 'SELECT', ARRAY['alembic_version']),
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
-                'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses'])
+                'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses', 'stops'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

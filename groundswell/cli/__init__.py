@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("groundswell.cli.quality", "what people said, as labelled texts for the next model"),
     "rehearse": ("groundswell.cli.rehearse", "what other rules would have sent over a stored run, with the documents"),
     "drops": ("groundswell.cli.drops", "records that could not be used: list them, show one, put them back"),
+    "routes": ("groundswell.cli.routes", "who is told of what and where; stop a target, let it go on"),
     "outbox": ("groundswell.cli.outbox", "messages: to whom, in which state and why; put a dead letter back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),

@@ -70,7 +70,7 @@ def sender(settings: "Settings", store: "Store", *, link: "Link | None" = None) 
         return None if state in ("forming", "open") else state
 
     routes = routes_file(settings, store) if settings.routes.path else Fixed(settings_notifiers(settings))
-    voice = Voice(settings.board.base_url, o.company_names(), link, TAKEN | {"settings"})
+    voice = Voice(settings.board.base_url, o.company_names(), link, TAKEN | {"settings", "unsubscribe"})
     return Sender(store, LIVE_RUN, routes, voice, clock.now_ms, acknowledged, quieted, done)
 
 
@@ -82,8 +82,14 @@ def reader_links(settings: "Settings") -> "Link":
     """
     from groundswell.links import links_of
 
-    make, me = links_of(settings).make, f"{settings.board.base_url.rstrip('/')}/me"
-    return lambda reader, alert_id, act: me if act == "settings" else make(reader, alert_id, act)
+    links, me = links_of(settings), f"{settings.board.base_url.rstrip('/')}/me"
+
+    def link(reader: str, alert_id: str, act: str) -> str:
+        if act == "unsubscribe":  # one mail program, one click: it stops what that program got, and nothing else of the reader's
+            return links.make_stop(f"mail:{reader}")
+        return me if act == "settings" else links.make(reader, alert_id, act)
+
+    return link
 
 
 def routes_file(settings: "Settings", store: "Store") -> "RoutesFile":

@@ -29,7 +29,8 @@ def outbox(
 
     due: will be sent. held: quiet hours, a snooze or an escalation; not_before says until when. attempted: under way, or may have
     arrived, and is sent again marked [resent]. digested: sent in one message with others. routed: its readers were found. withdrawn:
-    not needed any more. failed: given up, a dead letter; `groundswell outbox retry ID` makes it due again.
+    not needed any more. stopped: its reader has unsubscribed. failed: given up, a dead letter; `groundswell outbox retry ID` makes it
+    due again.
     """
     if context.invoked_subcommand is not None:
         return

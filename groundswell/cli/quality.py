@@ -1,5 +1,6 @@
 """Commands over what people said: the report of a month, and labels for the next model."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,10 @@ from groundswell.cli import options as o
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
-    from groundswell.quality import Figure
+    from sqlalchemy import Connection
+
+    from alerts.tally import Event
+    from groundswell.quality import Figure, Month
 
 COLUMNS: Final = ["figure", "group", "value", "low", "high", "cases", "before", "note"]
 
@@ -22,14 +26,22 @@ def quality() -> None:
 
 @quality.command()
 @click.option("--month", metavar="YYYY-MM", help="Which, in known time and UTC.  [default: the last one that the run has reached]")
+@click.option(
+    "--incidents",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Events that happened, as CSV: series,start,end,name and public; for the lead time.",
+)
 @o.listing_options
 @o.run_option
 @o.store_option
-def report(month: str | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
+def report(month: str | None, incidents: Path | None, form: str, output: str | None, run: str | None, store_url: str | None) -> None:
     """The figures of a month: alerts, precision, pings, answers, misses, lags, wrong readings, blindness, balance.
 
     Shares have a 90 % interval (Wilson) and are "not enough data" below 10 cases; before: the same figure of the month before.
+    With --incidents also how many of the listed events were told, and how long after they were public (below zero: before).
     """
+    from groundswell.cli.rehearse import listed_events
     from groundswell.quality import figures_of
     from groundswell.store.quality import read_month
     from groundswell.store.query import run_named, span_of
@@ -38,11 +50,28 @@ def report(month: str | None, form: str, output: str | None, run: str | None, st
         chosen = run_named(connection, run)
         start_ms, end_ms = _month_ms(month or _month_of(span_of(connection, chosen)[1] - 1))
         earlier_ms, _ = _month_ms(_month_of(start_ms - 1))
-        log = o.live_log(chosen)
-        now = figures_of(read_month(connection, chosen, start_ms=start_ms, end_ms=end_ms, log=log))
-        earlier = figures_of(read_month(connection, chosen, start_ms=earlier_ms, end_ms=start_ms, log=log))
+        log, events = o.live_log(chosen), listed_events(incidents) if incidents else None
+        now, earlier = (
+            figures_of(
+                _led(connection, chosen, read_month(connection, chosen, start_ms=first, end_ms=after, log=log), events, first, after)
+            )
+            for first, after in ((start_ms, end_ms), (earlier_ms, start_ms))
+        )
     before = {(figure.name, figure.group): figure.value for figure in earlier}
     o.print_rows((_row(figure, before) for figure in now), form=form, output=output, columns=COLUMNS)
+
+
+def _led(connection: "Connection", run: str, month: "Month", events: "list[Event] | None", start_ms: int, end_ms: int) -> "Month":
+    """The month with what became of the listed events that began in it; one that was told in the next month was told."""
+    from alerts.tally import Ping, leads_ms
+    from groundswell.store.query import alerts_of
+
+    if events is None:
+        return month
+    mine = [event for event in events if start_ms <= event.start_ms < end_ms]
+    until_ms = max((event.end_ms for event in mine), default=end_ms)
+    pings = [Ping(a.opened_ms, frozenset(a.all_series)) for a in alerts_of(connection, run, start_ms=start_ms, end_ms=until_ms)]
+    return replace(month, listed=len(mine), leads_ms=leads_ms(mine, pings))
 
 
 def _row(figure: "Figure", before: dict[tuple[str, str], float | None]) -> dict[str, Any]:

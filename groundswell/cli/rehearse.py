@@ -61,7 +61,7 @@ def rehearse(
     from_ms = o.time_ms(start, name="--from") if start else None
     to_ms = o.time_ms(end, name="--to", end=True) if end else None
     holdout_ms = o.time_ms(holdout, name="--holdout") if holdout else None
-    events = _events(incidents) if incidents else []
+    events = listed_events(incidents) if incidents else []
     done = play(store, name, chosen, display=o.display(), sector=o.catalogue().peers, from_ms=from_ms, to_ms=to_ms)
     if keep:
         from stream.shells.keep import keep as make_run
@@ -78,7 +78,7 @@ def rehearse(
             click.echo(line, err=True)
 
 
-def _events(path: Path) -> "list[Event]":
+def listed_events(path: Path) -> "list[Event]":
     """The listed events; a name in the first column is what `why-not` takes for a name."""
     from alerts.tally import read_events
     from groundswell.errors import NotFoundError, UsageError

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, func, or_, select
+from sqlalchemy import Connection, Table, or_, select
 
 from groundswell.codec import canonical, decode, encode
 from groundswell.names import TICK_MS
@@ -86,7 +86,7 @@ def insert_alert(store: Store, connection: Connection, run: str, alert: Alert, *
     }  # fmt: skip
     store.insert(connection, t.alerts, [row], keep=False)
     due = {"run": run, "alert_id": alert.id, "state": "due", "attempts": 0, "next_ms": 0, "reason": None, "provider_id": None, "how": "now"}
-    store.insert(connection, t.outbox, [due | {"target": target, "digest": None, "shown": None} for target in targets])
+    store.insert(connection, t.outbox, [due | {"target": target, "digest": None, "shown": None, "sent_ms": None} for target in targets])
 
 
 # --- reading back ------------------------------------------------------------------------------------------------------
@@ -153,8 +153,3 @@ def load_rows(connection: Connection, run: str, table: Table, *, since: int, bef
     column = table.c[by]
     statement = select(table).where(table.c.run == run, column >= since, column < before).order_by(column)
     return list(connection.execute(statement))
-
-
-def last_candidate_tick(connection: Connection, run: str) -> int | None:
-    """Tick of the latest candidate of a run."""
-    return connection.execute(select(func.max(t.candidates.c.tick)).where(t.candidates.c.run == run)).scalar_one_or_none()

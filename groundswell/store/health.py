@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from groundswell.moments import spoken
 from groundswell.names import DAY_MS, TICK_MS
 from groundswell.silence import FORMING_TICKS, HORIZON_TICKS, Judgement, Rhythm
 from groundswell.store import schema as t
@@ -192,19 +193,6 @@ def _said(rhythm: Rhythm, judged: State, poll: _Poll, *, at_ms: int, disabled: s
         since = "never succeeded" if poll.ok_ms is None else f"fail for {spoken(at_ms - poll.ok_ms)}"
         return judged, since_ms, f"polls {since}: {poll.reason}"
     return judged, since_ms, f"polls succeed, but {silent}"
-
-
-def spoken(span_ms: int) -> str:
-    """A span in its two largest units.
-
-    >>> spoken(45 * 60_000), spoken(26 * 3_600_000), spoken(59_000)
-    ('45 min', '1 d 2 h', '0 min')
-    """
-    minutes = max(0, span_ms) // 60_000
-    days, hours = minutes // 1_440, minutes % 1_440 // 60
-    if days:
-        return f"{days} d {hours} h" if hours else f"{days} d"
-    return (f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h") if hours else f"{minutes} min"
 
 
 def blind_spans(connection: Connection, run: str, *, start_ms: int, end_ms: int) -> list[tuple[str, int, int]]:

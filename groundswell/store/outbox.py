@@ -4,7 +4,8 @@
     due        to be sent, not before next_ms
     held       quiet hours, a snooze, an escalation that may not be needed: looked at again at next_ms
     attempted  the call was begun; without a result by next_ms it is begun once more, marked as a resend
-    sent, digested, failed, withdrawn   the end: delivered, delivered in one message with others, given up (a dead letter), not needed
+    sent, digested, failed, withdrawn, stopped   the end: delivered, delivered in one message with others, given up (a dead letter),
+               not needed, not wanted any more by its reader
 
 A row is moved only from the state in which it was seen, so of two senders one moves it.
 """
@@ -24,8 +25,8 @@ from groundswell.store.progress import Claim, confirm
 from groundswell.store.store import Store
 
 __all__ = [
-    "UNSENT", "Item", "add_messages", "alert_of", "begin_attempt", "dead_letters", "first_messages", "keep_shown", "listed",
-    "move", "parent_of", "pinged", "put_back", "settle", "waiting",
+    "UNSENT", "Item", "add_messages", "alert_of", "begin_attempt", "dead_letters", "escalations", "first_messages", "keep_shown", "listed",
+    "move", "parent_of", "pinged", "put_back", "settle", "targets_of", "waiting",
 ]  # fmt: skip
 
 UNSENT: Final = ("due", "attempted", "held")
@@ -89,7 +90,7 @@ def listed(connection: Connection, run: str, *, state: str | None = None, target
 
 def add_messages(store: Store, connection: Connection, run: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write messages that follow from a routed alert: alert_id, target, state, next_ms, how, reason; those that are there stay."""
-    fresh = {"run": run, "attempts": 0, "provider_id": None, "digest": None, "shown": None}
+    fresh = {"run": run, "attempts": 0, "provider_id": None, "digest": None, "shown": None, "sent_ms": None}
     store.insert(connection, t.outbox, [fresh | dict(row) for row in rows])
 
 
@@ -135,6 +136,19 @@ def pinged(connection: Connection, run: str, *, reader: str, since_ms: int, with
     mine = box.target.endswith(f":{reader}", autoescape=True)
     statement = select(func.count(alerts.incident.distinct())).select_from(_JOINED).where(told, mine, alerts.incident != without)
     return connection.execute(statement).scalar_one()
+
+
+def escalations(connection: Connection, run: str, alert_id: str) -> dict[str, str]:
+    """{target: state} of those to whom an alert was to go because nobody acknowledged it."""
+    box = t.outbox.c
+    rows = connection.execute(select(box.target, box.state).where(box.run == run, box.alert_id == alert_id, box.how == "escalation"))
+    return {row.target: row.state for row in rows}
+
+
+def targets_of(connection: Connection, run: str, alert_id: str) -> frozenset[str]:
+    """Every target that an alert has a message for, whatever became of it."""
+    box = t.outbox.c
+    return frozenset(connection.execute(select(box.target).where(box.run == run, box.alert_id == alert_id)).scalars())
 
 
 def first_messages(connection: Connection, run: str, *, targets: Sequence[str], since_ms: int) -> list[Item]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from groundswell.codec import decode
 from groundswell.judged import words_of
 from groundswell.local_log import LocalLog
-from groundswell.names import DAY_MS
+from groundswell.names import DAY_MS, TICK_MS
 from groundswell.quality import Month, Told
 from groundswell.records import Action, Alert, Verdict
 from groundswell.schedule import RULES
@@ -44,6 +44,7 @@ def read_month(connection: Connection, run: str, *, start_ms: int, end_ms: int, 
         incidents=_told(alerts, actions_of(connection, run), verdicts),
         is_live=run_kind(connection, run) == "live",
         sent=_sent(connection, run, alerts),
+        told_ms=_told_ms(connection, run, alerts),
         budget_per_day=_budget(connection, run, until_ms),
         misses=[miss for miss in misses_of(connection, run) if start_ms <= miss.moment_ms < end_ms],
         corrections=Counter(what for _, what in corrected),
@@ -83,6 +84,13 @@ def _sent(connection: Connection, run: str, alerts: Sequence[Alert]) -> Mapping[
         if alert_id in opened:
             sent[target].append(opened[alert_id])
     return sent
+
+
+def _told_ms(connection: Connection, run: str, alerts: Sequence[Alert]) -> list[int]:
+    """How long each message that was to go at once took: from the beginning of its tick, for what tips it was known within that tick."""
+    opened, row = {alert.id: alert.opened_ms for alert in alerts}, t.outbox.c
+    at_once = select(row.alert_id, row.sent_ms).where(row.run == run, row.state == "sent", row.how == "now", row.sent_ms.is_not(None))
+    return sorted(sent_ms - opened[alert_id] + TICK_MS for alert_id, sent_ms in connection.execute(at_once) if alert_id in opened)
 
 
 def _unbalanced(connection: Connection, run: str, *, log: LocalLog | None) -> list[str] | None:

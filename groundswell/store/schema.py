@@ -244,6 +244,7 @@ outbox = Table(
     Column("how", Text, nullable=False, server_default="now"),  # now, digest or escalation
     _text("digest", nullable=True),  # the one message that several rows go out in
     _text("shown", nullable=True),  # what a first message was last amended to say
+    _int("sent_ms", nullable=True),  # when its target took it (wall time)
 )
 
 versions = Table("versions", metadata, _key("kind"), _key("hash"), Column("content", LargeBinary, nullable=False))
@@ -323,6 +324,18 @@ readers = Table(
     _int("signed_out_ms"),  # sessions that began before it are void
 )
 """What the board keeps for each reader: choices, and where the last visit ended."""
+
+stops = Table(
+    "stops",
+    metadata,
+    _key("at_ms", BigInteger),
+    _key("entry"),
+    _text("target"),
+    _text("what"),  # stop, resume
+    _text("who"),
+    _text("place"),
+)
+"""Targets that their readers have stopped, and that go on. Rows are only ever added; the last one of a target counts."""
 
 audit = Table("audit", metadata, _key("at_ms", BigInteger), _key("entry"), _text("who"), _text("place"), _text("what"), _text("detail"))
 """Who did what, and from where. Rows are only ever added."""

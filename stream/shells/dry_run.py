@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import func, select
 
 from groundswell.local_log import LocalLog
+from groundswell.moments import spoken
 from groundswell.records import RawDocument
 from groundswell.store import schema as t
 from groundswell.store.query import Balance, balance_of, drops_by_reason, total
@@ -205,20 +206,8 @@ def told(found: DryRun, *, iso: Callable[[int], str]) -> Iterator[str]:
     yield f"  languages: {_shares(Counter(found.languages))}"
     yield from (f"  dropped: {reason}: {number:,}" for reason, number in found.drops.items())
     yield f"about {found.documents_about:,} documents in all, at {found.documents_per_s:,.0f} a second here and now:"
-    yield f"  {_span(found.work_s)} of work, {_megabytes(found.store_bytes)} in the store,"
+    yield f"  {spoken(round(found.work_s * 1_000))} of work, {_megabytes(found.store_bytes)} in the store,"
     yield f"  {_megabytes(found.log_bytes)} in the data folder while it is sorted"
-
-
-def _span(seconds: float) -> str:
-    """A span as people say it.
-
-    >>> _span(3), _span(600), _span(36_000)
-    ('3 seconds', '10 minutes', '10 hours')
-    """
-    unit, name = next(
-        (unit, name) for unit, name in ((3_600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= 2 * unit or unit == 1
-    )
-    return f"{seconds / unit:.2g} {name}"
 
 
 def _shares(counts: Counter[str]) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from groundswell.metrics import Metrics
 from groundswell.names import DAY_MS, TICK_MS
+from groundswell.records import EVENT_KINDS
 from groundswell.store import schema as t
 from groundswell.store.health import SourceWatch, source_states
 from stream.shells.versions import VersionsInForce
@@ -57,9 +58,10 @@ def outbox_states(connection: Connection, run: str) -> dict[str, int]:
 
 
 def told_today(connection: Connection, run: str, *, until_ms: int) -> int:
-    """Incidents whose first alert was opened on the UTC day of a moment: what the budget counts."""
+    """Incidents of events whose first alert was opened on the UTC day of a moment: what the desk's budget counts (alerts/desk.py)."""
     a, day_ms = t.alerts.c, (until_ms - 1) // DAY_MS * DAY_MS
-    first = select(func.min(a.opened_ms).label("opened_ms")).where(a.run == run).group_by(a.incident).subquery()
+    of_events = a.run == run, a.kind.in_(sorted(EVENT_KINDS))
+    first = select(func.min(a.opened_ms).label("opened_ms")).where(*of_events).group_by(a.incident).subquery()
     found = connection.execute(
         select(func.count()).select_from(first).where(first.c.opened_ms > day_ms, first.c.opened_ms <= day_ms + DAY_MS)
     )

@@ -24,7 +24,7 @@ from groundswell.errors import reason_of
 from groundswell.logs import logger
 from groundswell.names import ROLE_SENDER, ROUTES_TARGET
 from groundswell.records import Delivery
-from groundswell.store.outbox import Item, add_messages, alert_of, begin_attempt, move, parent_of, settle, waiting
+from groundswell.store.outbox import Item, add_messages, alert_of, begin_attempt, escalations, move, parent_of, settle, waiting
 from groundswell.store.progress import Claim, claim, confirm
 from groundswell.store.store import Store
 from stream.shells.amend import Amender
@@ -192,7 +192,9 @@ class Sender:
         with self.store.read() as connection:
             parent_id = parent_of(connection, self.run, first)
             began = alert_of(connection, self.run, first.incident, last=False)
-        message = self.voice.alert(first.alert, reader, escalated=routes if first.how == "escalation" else None)
+            called = escalations(connection, self.run, first.alert_id) if first.how == "escalation" else {}
+        past = [target for target, state in called.items() if state == "stopped"]
+        message = self.voice.alert(first.alert, reader, escalated=routes if first.how == "escalation" else None, past=past)
         subject = self.voice.alert(began, reader).subject if message.update and began else None
         return msgspec.structs.replace(message, parent_id=parent_id, thread_subject=subject)
 
@@ -201,6 +203,7 @@ class Sender:
         first = items[0]
         if delivery.ok:
             values = {"state": "digested" if first.digest else "sent", "reason": delivery.reason, "provider_id": delivery.provider_id}
+            values["sent_ms"] = self.now_ms()
         elif delivery.permanent or attempts >= ATTEMPTS_MAX:
             values = {"state": "failed", "reason": delivery.reason}
             _log.error("message could not be delivered", alert=first.alert_id, target=first.target, reason=delivery.reason)

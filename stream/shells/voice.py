@@ -38,13 +38,14 @@ class Voice:
     link: Link | None = None
     acts: frozenset[str] = TAKEN
 
-    def alert(self, alert: Alert, reader: Reader | None, *, escalated: Routes | None = None) -> Message:
+    def alert(self, alert: Alert, reader: Reader | None, *, escalated: Routes | None = None, past: Sequence[str] = ()) -> Message:
         """The message of one alert.
 
         Args:
             alert: what to say.
             reader: to whom; None: a target of the settings, in English and UTC.
             escalated: the routes that led here because nobody acknowledged it.
+            past: targets that it would have gone to first, and that their readers have stopped.
         """
         if reader is None:
             return render(alert, base_url=self.base_url, entity_name=self.entity_name)
@@ -57,7 +58,7 @@ class Voice:
             tz=reader.tz,
             language=reader.language,
             links=links,
-            because=because(reader, alert, glob=_glob(reader, alert), after_min=after_min),
+            because=because(reader, alert, glob=_glob(reader, alert), after_min=after_min, past=past),
         )
         return msgspec.structs.replace(message, unsubscribe_url=self._unsubscribe(reader, alert.id))
 

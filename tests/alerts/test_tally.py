@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from alerts.tally import Event, Ping, figures, read_events
+from alerts.tally import Event, Ping, figures, leads_ms, read_events
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS, HOUR_MS
 
@@ -67,6 +67,14 @@ def test_a_list_is_read_with_bare_days_counted_whole() -> None:
     assert event.end_ms - event.start_ms == 2 * DAY_MS
 
 
+def test_a_lead_runs_from_the_public_moment_where_one_is_listed_and_from_the_start_where_none_is() -> None:
+    known, silent = read("series,start,end,name,public\na,2026-03-01,2026-03-02,x,2026-03-01T12:00\nb,2026-03-01,2026-03-02,y,\n")
+    assert known.reference_ms - known.start_ms == 12 * HOUR_MS
+    pings = [Ping(known.start_ms + 10 * HOUR_MS, frozenset("ab")), Ping(known.start_ms + 13 * HOUR_MS, frozenset("ab"))]
+    assert leads_ms([known, silent], pings) == [-2 * HOUR_MS, 10 * HOUR_MS]
+    assert leads_ms([known], []) == [], "what was not told has no lead"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -74,6 +82,7 @@ def test_a_list_is_read_with_bare_days_counted_whole() -> None:
         ("series,start,end,name\nbank,,2026-03-02,x\n", r"events.csv, line 2: series, start or end is empty"),
         ("series,start,end,name\nbank,soon,2026-03-02,x\n", r"events.csv, line 2, start 'soon': not a time"),
         ("series,start,end,name\na,2026-03-01,2026-03-02,x\nb,2026-03-05,2026-03-02,x\n", r"line 3: end '2026-03-02' does not lie behind"),
+        ("series,start,end,name,public\na,2026-03-01,2026-03-02,x,2026-04-01\n", r"line 2: public '2026-04-01' does not lie between"),
         ("series,start,end,name\nbank\n", r"events.csv, line 2: series, start or end is empty"),
     ],
 )

@@ -53,7 +53,8 @@ def test_a_message_carries_its_readers_links_that_the_board_reads_and_the_way_to
     assert links[-1] == "https://gs.bank.example/me"
     digest = voice.digest([ALERT], Reader(name="anna", console=True), digest_id="d1", held=True)
     assert "https://gs.bank.example/me" in digest.text
-    assert digest.unsubscribe_url is None, "the board takes no such link"
+    assert digest.unsubscribe_url is not None
+    assert links_of(settings).read_stop(digest.unsubscribe_url.rpartition("/")[2]) == "mail:anna"
 
 
 def test_without_links_of_their_own_a_message_has_the_dossiers_alone(store: Store, settings: Settings) -> None:

@@ -195,7 +195,7 @@ def test_an_id_that_is_nobodys_says_where_to_look(ask: Ask) -> None:
     assert "no alert or incident has that id; `groundswell inbox` lists them" in str(refused.exception)
 
 
-def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask: Ask, store: Store) -> None:
+def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask: Ask, store: Store, tmp_path: Path) -> None:
     alerts = told(store)
     month = iso(alerts[0].opened_ms)[:7]
     ask("verdict", alerts[0].id, "true")
@@ -206,6 +206,15 @@ def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask:
     assert found["verdicts", "true"]["value"] == 1
     assert found["precision", "all"]["value"] is None
     assert "not enough data: 1 of 1, 10 are needed" in found["precision", "all"]["note"]
+    assert "give --incidents FILE" in found["minutes from public to first ping, median", "all"]["note"]
+    listed = tmp_path / "listed.csv"
+    first = alerts[0]
+    span = f"{iso(first.opened_ms - 3_600_000)},{iso(first.opened_ms + 3_600_000)}"
+    listed.write_text(f"series,start,end,name\n{first.series},{span},it\nentity:Nobody,{span},another\n", encoding="utf-8")
+    printed = ask("quality", "report", "--month", month, "--incidents", str(listed), "--format", "jsonl", who=None).stdout
+    notes = {row["figure"]: row["note"] for row in map(json.loads, printed.splitlines())}
+    assert notes["listed events told"] == "not enough data: 1 of 2, 10 are needed"
+    assert notes["minutes from public to first ping, median"] == "not enough data: 1, 10 are needed"
     assert "figure" in ask("quality", "report", who=None).stdout
     refused = ask("quality", "report", "--month", "november", who=None, fails=GroundswellError)
     assert "write 2026-11" in str(refused.exception)

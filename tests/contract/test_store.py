@@ -440,7 +440,6 @@ def test_stories_and_candidates_come_back_up_to_a_tick(store: Store) -> None:
         assert derived.load_stories(connection, RUN, since_ms=b.T0_MS + 1, through_tick=2) == stories[1:3]
         assert derived.load_candidates(connection, RUN, since_tick=1, through_tick=2) == candidates[1:3]
         assert derived.load_candidates(connection, RUN, since_tick=0, through_tick=9, series=["another"]) == []
-        assert derived.last_candidate_tick(connection, RUN) == 3
 
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: C
         assert record_verdict(connection, RUN, Verdict(alert=alert.id, word="true", **by))
         assert record_correction(connection, Correction(document_id=document.document_id, what="sentiment", value="neutral", **by))
         assert record_miss(connection, RUN, Miss(name="Linlan Bank", moment_ms=1, **by))
-    said = {t.actions, t.verdicts, t.corrections, t.misses}
+    said = {t.actions, t.verdicts, t.corrections, t.misses, t.stops}
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
         if table is not t.readers:

@@ -48,6 +48,15 @@ def test_of_an_incident_that_was_updated_the_last_word_stands_and_all_are_counte
     assert "/alerts/" + "c" * 16 in message.text
 
 
+@pytest.mark.parametrize(("language", "sentence"), [("en", "Silence here is not calm."), ("zh", "没有声音不等于平静。")])
+def test_sources_that_do_not_report_have_no_evidence_and_their_entry_says_more_than_its_subject(language: str, sentence: str) -> None:
+    blind = an_alert(kind="blind", series="language:zh", all_series=["language:zh"], evidence=[], parts=[], stories=0, exposure_ppm=310_000)
+    message = said([blind], language=language)
+    assert sentence in message.text
+    assert sentence in message.html
+    assert not [line for line in message.text.splitlines() if line.isspace()]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_its_pages_links_are_ours_alone_and_strangers_words_are_escaped(language: str) -> None:
     message = said(some(3), language=language, name='<img src=x onerror=alert(1)>" [x](http://evil.example) =?utf-8?q?x?=')

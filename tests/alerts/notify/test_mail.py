@@ -82,7 +82,7 @@ def test_an_update_has_the_subject_of_what_it_updates_and_says_its_own_first() -
     assert again["Subject"] == f"[resent] Re: {first.subject}"
     text, html = mail.iter_parts()
     assert text.get_content().startswith(f"{update.subject}\n{update.text[:20]}")
-    assert f"<p>{update.subject}</p>" in html.get_content()
+    assert f">{update.subject}</p>" in html.get_content()
     assert again.get_content_type() == "multipart/alternative"
     assert next(again.iter_parts()).get_content().startswith(f"{update.subject}\n[resent] ")
 

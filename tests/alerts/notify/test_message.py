@@ -193,7 +193,7 @@ def test_the_message_id_depends_on_the_alert_alone() -> None:
 
 def test_a_blind_alert_does_not_sound_calm_and_shows_no_limit() -> None:
     message = said(kind="blind", exposure_ppm=200_000)
-    assert message.subject == "[HIGH blind] Linlan Bank: only 20% of its usual volume is seen (13:26 +08)"
+    assert message.subject == "[HIGH blind] Linlan Bank: only 20% of the usual is seen (13:26 +08)"
     assert "80% of its usual volume have not reported for 1 h. Silence here is not calm." in message.text
     assert "without the largest" not in message.text
 

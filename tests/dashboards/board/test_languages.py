@@ -169,7 +169,7 @@ def test_the_installations_language_and_zone_hold_until_a_reader_chooses(tmp_pat
     ("language", "span", "ticks", "ago"),
     [
         ("en", "Tue 10 Mar 11:00 to 12:00", ["10 Mar 10:00", "11:00"], "1 h 2 min"),
-        ("zh", "周二 3月10日 11:00 至 12:00", ["3/10 10:00", "11:00"], "1 小时 2 分"),
+        ("zh", "周二 3月10日 11:00 至 12:00", ["3/10 10:00", "11:00"], "1小时2分钟"),
     ],
 )
 def test_times_are_said_in_the_readers_language(language: str, span: str, ticks: list[str], ago: str) -> None:

@@ -85,7 +85,7 @@ def add_what_only_a_live_run_has(store: Store, alert: Alert, *, now_ms: int) -> 
     message = {"run": RUN, "alert_id": alert.id, "target": "mail", "state": "failed", "attempts": 3, "next_ms": 0, "reason": "refused"}
     with store.write() as connection:
         write_heartbeats(store, connection, [Heartbeat(source="wire", fetched_ms=now_ms, ok=True, fetched=9, new=1)])
-        store.insert(connection, t.outbox, [message | {"provider_id": None, "how": "now", "digest": None, "shown": None}])
+        store.insert(connection, t.outbox, [message | {"provider_id": None, "how": "now", "digest": None, "shown": None, "sent_ms": None}])
     keep_canary(store, RUN, Canary(due_ms=now_ms - TICK_MS, reached_ms=now_ms))
 
 

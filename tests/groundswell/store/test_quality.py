@@ -38,7 +38,7 @@ def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Conne
         store.insert(opened, t.in_force, [{"run": RUN, "kind": "rules", "effective_ms": 0, "hash": "h"}])
         for alert in (an_alert(), OTHER, NEXT_MONTH):
             insert_alert(store, opened, RUN, alert, targets=["mail"])
-        opened.execute(t.outbox.update().where(t.outbox.c.alert_id != OTHER.id).values(state="sent"))
+        opened.execute(t.outbox.update().where(t.outbox.c.alert_id != OTHER.id).values(state="sent", sent_ms=OPENED_MS + 9_000))
         spans = [(-2 * HOUR, HOUR), (0, 3 * HOUR)]  # the first began in the month before
         rows = [
             {"run": RUN, "source": "Quay Forum", "since_tick": (START_MS + a) // TICK_MS, "until_tick": (START_MS + b) // TICK_MS}
@@ -78,6 +78,12 @@ def test_only_messages_that_were_sent_are_pings(connection: Connection) -> None:
     found = read_month(connection, RUN, start_ms=START_MS, end_ms=END_MS)
     assert found.sent == {"mail": [OPENED_MS]}
     assert found.budget_per_day == rules().desk.budget_per_day
+
+
+def test_a_message_took_from_the_beginning_of_its_tick_and_one_that_waited_for_a_digest_is_left_out(connection: Connection) -> None:
+    assert read_month(connection, RUN, start_ms=START_MS, end_ms=END_MS).told_ms == [TICK_MS + 9_000]
+    connection.execute(t.outbox.update().values(how="digest"))
+    assert read_month(connection, RUN, start_ms=START_MS, end_ms=END_MS).told_ms == []
 
 
 def test_blindness_counts_as_far_as_it_lay_in_the_month(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from groundswell.names import LIVE_RUN, ROUTES_TARGET
 from groundswell.records import Alert, Delivery
 from groundswell.store import schema as t
 from groundswell.store.derived import insert_alert
+from groundswell.store.stops import Stop, What, say
 from groundswell.store.store import Store
 from stream.shells.sender import Fixed, Sender
 from stream.shells.voice import Voice
@@ -101,6 +102,11 @@ class Desk:
         with self.store.write() as connection:
             insert_alert(self.store, connection, LIVE_RUN, alert, targets=targets)
         return alert
+
+    def say(self, target: str, what: What) -> bool:
+        """A reader stops a target, or lets it go on."""
+        with self.store.write() as connection:
+            return say(self.store, connection, Stop(target, self.clock.now_ms(), what, target.partition(":")[2], "one click"))
 
     def rows(self) -> dict[tuple[str, str], tuple[str, str | None]]:
         """(first letter of the alert, target) -> (state, reason)."""

@@ -30,9 +30,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield made
 
 
-def an_alert(store: Store, incident: str, opened_ms: int, *, name: str = "") -> None:
+def an_alert(store: Store, incident: str, opened_ms: int, *, name: str = "", kind: str = "surge") -> None:
     row = {
-        "run": LIVE_RUN, "id": f"{incident}{name}", "incident": incident, "kind": "surge", "series": "topic:management:en",
+        "run": LIVE_RUN, "id": f"{incident}{name}", "incident": incident, "kind": kind, "series": "topic:management:en",
         "opened_ms": opened_ms, "tick": 0, "severity": "low", "body": b"",
     }  # fmt: skip
     with store.write() as connection:
@@ -44,7 +44,9 @@ def test_the_budget_counts_incidents_by_their_first_alert_on_the_utc_day_of_know
     an_alert(store, "yesterday", DAY + 1_000, name="an update")
     an_alert(store, "early", DAY + 15_000)
     an_alert(store, "early", DAY + 30_000, name="an update")
-    an_alert(store, "last", DAY + DAY_MS)
+    an_alert(store, "last", DAY + DAY_MS, kind="sighting")
+    for kind in ("late", "slow_burn", "blind", "model_shift"):  # they have limits of their own, or none
+        an_alert(store, kind, DAY + 45_000, kind=kind)
     an_alert(store, "tomorrow", DAY + DAY_MS + 15_000)
     with store.read() as connection:
         assert [told_today(connection, LIVE_RUN, until_ms=DAY + n) for n in (15_000, DAY_MS, DAY_MS + 15_000)] == [2, 2, 1]
@@ -65,7 +67,7 @@ def test_sources_budget_and_outbox_are_those_of_the_store(store: Store, tmp_path
         while pipeline.step():
             pass
     box = {"run": LIVE_RUN, "alert_id": "a", "state": "due", "attempts": 0, "next_ms": 0, "how": "now"}
-    box |= dict.fromkeys(("reason", "provider_id", "digest", "shown"))
+    box |= dict.fromkeys(("reason", "provider_id", "digest", "shown", "sent_ms"))
     with store.write() as connection:
         store.insert(connection, t.outbox, [box | {"target": "mail"}, box | {"target": "slack", "state": "failed"}])
     with store.read() as connection:

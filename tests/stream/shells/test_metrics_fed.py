@@ -71,7 +71,7 @@ def put_into_outbox(store: Store) -> None:
     with store.write() as connection:
         first = alerts_of(connection, demo.RUN)[0].id
         row = {"run": demo.RUN, "alert_id": first, "target": "console", "state": "due", "attempts": 0, "next_ms": 0, "how": "now"}
-        store.insert(connection, t.outbox, [row | dict.fromkeys(("reason", "provider_id", "digest", "shown"))])
+        store.insert(connection, t.outbox, [row | dict.fromkeys(("reason", "provider_id", "digest", "shown", "sent_ms"))])
 
 
 def values(metrics: Metrics) -> dict[tuple[str, str], float]:

@@ -32,7 +32,7 @@ name = "head"
 mail = ["head@bank.example"]
 kinds = ["sighting"]
 """
-ENDS = frozenset({"sent", "digested", "failed", "routed", "withdrawn"})
+ENDS = frozenset({"sent", "digested", "failed", "routed", "withdrawn", "stopped"})
 
 
 class Killed(BaseException):
@@ -92,11 +92,15 @@ async def test_no_alert_is_lost_and_none_comes_twice_in_silence(
                 update = int(incident != f"{step:016x}")
                 opened.append(desk.open("x", id=f"{step:016x}", incident=incident, update=update, severity=severity, kind=kind).id)
             incident = chance.choice(opened or ["none"])
-            match chance.randrange(3):
+            match chance.randrange(5):
                 case 0:
                     desk.acknowledged.add(incident)
                 case 1:
                     desk.quiet[incident] = "snoozed"
+                case 2:
+                    desk.say(chance.choice(sorted(channels)), "stop")
+                case 3:
+                    desk.say(chance.choice(sorted(channels)), "resume")
                 case _:
                     desk.quiet.pop(incident, None)
             try:

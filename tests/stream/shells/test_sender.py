@@ -268,3 +268,17 @@ async def test_a_dead_letter_can_be_put_back_and_is_marked_only_if_it_may_have_a
     assert mail.got[-1] == ("a", True)
     with store.read() as connection:
         assert set(dead_letters(connection, LIVE_RUN, since_ms=0)) == {"mail", "slack"}
+
+
+async def test_when_a_target_took_a_message_is_kept_and_a_failed_try_has_no_such_time(store: Store) -> None:
+    clock, mail = ManualClock(OPENED_MS + 7_000), Channel("mail", answers=[Delivery(target="mail", ok=False, reason="greylisted")])
+    sender = a_sender(store, clock, mail, Channel("slack"))
+    await sender.send_due()
+    box = t.outbox.c
+    query = select(box.sent_ms).where(box.target == "mail", box.alert_id == FIRST.id)
+    with store.read() as connection:
+        assert connection.execute(query).scalar_one() is None
+    clock.advance(60_000)
+    await sender.send_due()
+    with store.read() as connection:
+        assert connection.execute(query).scalar_one() == OPENED_MS + 67_000
