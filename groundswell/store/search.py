@@ -131,6 +131,22 @@ def forget_texts(connection: Connection, keys: Sequence[Key]) -> None:
         )
 
 
+def drop_texts(connection: Connection, texts: Sequence[tuple[str, str, int]]) -> None:
+    """Delete rows together with their documents, which may come again: (document id, content hash, published ms) of each."""
+    if not texts:
+        return
+    if not _is_sqlite(connection):
+        wanted = [{"document_id": name, "content_hash": content} for name, content, _ in texts]
+        connection.execute(text("DELETE FROM search WHERE document_id = :document_id AND content_hash = :content_hash"), wanted)
+        return
+    for name, content, published_ms in texts:
+        place = place_of(name, content, published_ms)
+        connection.exec_driver_sql(
+            "DELETE FROM search WHERE rowid BETWEEN ? AND ? AND document_id = ? AND content_hash = ?",
+            (place, place + NEIGHBOURS_MAX, name, content),
+        )
+
+
 def place_of(document_id: str, content_hash: str, published_ms: int) -> int:
     """Where a text stands among all results: by its second of publication, and by chance within it."""
     return _first_place(published_ms) | int(content_id(document_id, content_hash)[:8], 16) >> 32 - HASH_BITS

@@ -1,26 +1,29 @@
-"""A right at Kafka that is taken away while a worker works: the worker ends and says which, and nothing is lost or doubled."""
+"""Rights at Kafka that are taken away while workers work, one after the other, and given back."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from groundswell.kafka_access import KafkaAccess
+from groundswell.local_log import LocalLog
 from groundswell.names import ROLE_SCORE, contribution_topic, fold_group, raw_topic, score_group
 from groundswell.store.progress import progress_of
 from groundswell.store.query import balance_of, total
 from groundswell.store.store import Store
-from stream.shells.publish import publish_archive
+from stream.shells.publish import RawProducer, send_archive
 from stream.shells.topics import prepare_run
 from stream.shells.worker import EXIT_DEPENDENCY, AgentName
-from tests.kafka_run import KafkaRun, embedded_rows, kafka_run, rows_of
+from tests.kafka_run import embedded_rows, kafka_run, rows_of
 from tests.peers import SecureKafka
 from tests.security.secure_rights import allow, give_out, take_away
 from tests.synthetic_news import instruments, sealed_log
 
 WHO: Final = "crawler"  # a login that has no rights of a worker but those that are given and taken here
+RUN: Final = "taken"
 DAYS, PER_DAY = 7, 30
 Given = tuple[str, str, list[str]]
 
@@ -53,51 +56,65 @@ def lent(secure_kafka: SecureKafka) -> Iterator[Callable[[str], KafkaAccess]]:
             take_away(admin, WHO, kind, name)
 
 
-def read_to(run: KafkaRun) -> int:
-    """How many messages the score stage has done."""
-    with run.store.read() as connection:
-        return sum(row.next_offset for row in progress_of(connection, run.run, ROLE_SCORE))
-
-
-@pytest.mark.parametrize(
-    ("what", "agent", "right"),
-    [
-        ("raw", "score", "READ"),
-        ("contributions", "score", "WRITE"),
-        ("score group", "score", "READ"),
-        ("contributions", "fold", "READ"),
-        ("fold group", "fold", "READ"),
-    ],
+TAKEN: Final[tuple[tuple[str, AgentName, str], ...]] = (
+    ("raw", "score", "READ"),
+    ("contributions", "score", "WRITE"),
+    ("score group", "score", "READ"),
+    ("contributions", "fold", "READ"),
+    ("fold group", "fold", "READ"),
 )
-def test_a_worker_whose_right_is_taken_away_ends_with_its_name_and_goes_on_when_it_is_back(
-    secure_kafka: SecureKafka, lent: Callable[[str], KafkaAccess], what: str, agent: AgentName, right: str, tmp_path: Path
+"""What is taken away, whose work ends with it, and which right it is."""
+
+
+def test_a_worker_whose_right_is_taken_away_says_which_and_goes_on_when_it_is_back_and_nothing_is_lost_or_doubled(
+    secure_kafka: SecureKafka, lent: Callable[[str], KafkaAccess], tmp_path: Path
 ) -> None:
-    run = f"taken-{agent}-{what.replace(' ', '-')}"
-    admin, access, log = secure_kafka.access("admin"), lent(run), sealed_log(tmp_path / "log.db", days=DAYS, per_day=PER_DAY)
-    kind, name, rights = given(run)[what]
-    with closing(Store(str(tmp_path / "kafka.db"))) as store:
-        prepare_run(store, secure_kafka.access("worker"), run, kind="backfill", instruments=instruments())
-        publish_archive(log, secure_kafka.access("worker"), run, store=store, envelope_records=2)
-        with kafka_run(access, store.url, run, tmp_path / "work") as started:
+    admin, access, log = secure_kafka.access("admin"), lent(RUN), sealed_log(tmp_path / "log.db", days=DAYS, per_day=PER_DAY)
+    expected, messages = embedded_rows(log, tmp_path, RUN), Messages(log)
+    with closing(Store(str(tmp_path / "kafka.db"))) as store, RawProducer(secure_kafka.access("worker"), RUN) as producer:
+        prepare_run(store, secure_kafka.access("worker"), RUN, kind="backfill", instruments=instruments())
+        with kafka_run(access, store.url, RUN, tmp_path / "work") as started:
             started.start("score", 0)
-            if agent == "fold":
-                started.start("fold", 0)
-            started.wait(lambda: read_to(started) > 0, what="the first messages", within_s=60)
-            take_away(admin, WHO, kind, name, right)
-            lacks = f"no {right} on {kind} {name}; the login lacks a right: give {WHO} what"
-            started.wait(lambda: started.has_said(agent, 0, lacks), what="the sentence", within_s=60)
-            started.wait(lambda: bool(started.ended), what="the end", within_s=30)
-            assert set(started.ended) == {(f"{agent}-0", EXIT_DEPENDENCY)}
-            allow(admin, WHO, kind, name, rights)
-            if agent == "score":
-                started.start("fold", 0)
-            expected = embedded_rows(log, tmp_path, run)
+            started.start("fold", 0)
+            for number, (what, agent, right) in enumerate(TAKEN):
+                kind, name, rights = given(RUN)[what]
+                messages.send(producer, 0.15)
+                started.wait(partial(messages.are_done, store), what=f"the messages before {what}", within_s=60)
+                take_away(admin, WHO, kind, name, right)
+                messages.send(producer, 0.03)  # there is work while it cannot be done
+                lacks = f"no {right} on {kind} {name}; the login lacks a right: give {WHO} what"
+                started.wait(partial(started.has_said, agent, 0, lacks), what=f"{agent} without {what}", within_s=60)
+                started.wait(lambda number=number: len(started.ended) > number, what="its end", within_s=30)  # type: ignore[misc]
+                allow(admin, WHO, kind, name, rights)
+            messages.send(producer, 1.0)
             started.finish(log)
-            found = rows_of(store, run)
+            found, ended = rows_of(store, RUN), set(started.ended)
         with store.read() as connection:
-            balance = total(balance_of(connection, run))
+            balance = total(balance_of(connection, RUN))
+    assert ended == {("score-0", EXIT_DEPENDENCY), ("fold-0", EXIT_DEPENDENCY)}
     assert expected["documents"]
     for table, rows in expected.items():
         assert found[table] == rows, table
-    assert balance.balance == 0
-    assert balance.fetched == log.records()
+    assert (balance.fetched, balance.balance) == (log.records(), 0)
+
+
+class Messages:
+    """An archive's envelopes, sent a part at a time."""
+
+    def __init__(self, log: LocalLog) -> None:
+        self._all: list[tuple[int, bytes]] = []
+        send_archive(log, lambda partition, envelope: self._all.append((partition, envelope)), envelope_records=2)
+        self._sent = 0
+
+    def send(self, producer: RawProducer, share: float) -> None:
+        """Send so large a share of all that there are, and wait until the broker has it."""
+        until = min(len(self._all), self._sent + int(len(self._all) * share) + 1)
+        for partition, envelope in self._all[self._sent : until]:
+            producer.send(partition, envelope)
+        producer.confirm()
+        self._sent = until
+
+    def are_done(self, store: Store) -> bool:
+        """Whether the score stage has read all that was sent."""
+        with store.read() as connection:
+            return sum(row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE)) >= self._sent
