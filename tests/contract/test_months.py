@@ -171,8 +171,8 @@ def test_windows_of_a_month_that_is_gone_have_no_counts_instead_of_zeros(played:
         key = alerts_of(connection, LIVE_RUN)[0].series
     dropped(played)
     with played.read() as connection:
-        asked = {"start_ms": OLD.end_ms - DAY_MS, "end_ms": OLD.end_ms + DAY_MS, "window_ms": DAY_MS}
-        found = [row["documents"] for row in series_rows(connection, LIVE_RUN, [key], **asked)]
+        around = series_rows(connection, LIVE_RUN, [key], start_ms=OLD.end_ms - DAY_MS, end_ms=OLD.end_ms + DAY_MS, window_ms=DAY_MS)
+        found = [row["documents"] for row in around]
     assert found[0] is None
     assert found[1] is not None
 
@@ -238,7 +238,7 @@ def killing_after(pieces: int) -> Callable[[str, int], None]:
 def test_the_pipeline_goes_on_after_a_drop_and_the_balance_stays_zero(played: Store, log: LocalLog) -> None:
     dropped(played)
     before, last_ms = total(balances(played, log)).fetched, log.last_known_ms() or 0
-    b.fill(log, [(known_ms - b.T0_MS + last_ms, *rest) for known_ms, *rest in b.an_archive(9, records=40)])
+    b.fill(log, [(record[0] - b.T0_MS + last_ms, *record[1:]) for record in b.an_archive(9, records=40)])
     pipeline = EmbeddedPipeline(played, log, LIVE_RUN, b.instruments(), targets=("console",))
     while pipeline.step():
         pass

@@ -14,7 +14,7 @@ from sqlalchemy import inspect, select
 from groundswell.codec import encode
 from groundswell.errors import ContinuityError, DependencyError, OwnershipLostError, UsageError
 from groundswell.local_log import LocalLog
-from groundswell.names import ROLE_FOLD, ROLE_SCORE
+from groundswell.names import ROLE_FOLD, ROLE_SCORE, TICK_MS
 from groundswell.records import Admission, Decision, Drop, Heartbeat, Increment, Outcome, Position, Story
 from groundswell.store import derived, facts
 from groundswell.store import schema as t
@@ -439,12 +439,12 @@ def test_increments_come_back_in_the_order_in_which_they_were_folded(store: Stor
 
 
 def test_stories_and_candidates_come_back_up_to_a_tick(store: Store) -> None:
-    stories = [Story(series="s", story=f"d{n}", founded_ms=b.T0_MS + n, tick=n, digest=bytes(range(256))) for n in range(4)]
+    stories = [Story(series="s", story=f"d{n}", founded_ms=n * TICK_MS + 7, tick=n, digest=bytes(range(256))) for n in range(4)]
     candidates = [b.a_candidate(tick=tick) for tick in range(4)]
     with store.write() as connection:
         derived.insert_stories(store, connection, RUN, stories)
         derived.insert_candidates(store, connection, RUN, candidates)
-        assert derived.load_stories(connection, RUN, since_ms=b.T0_MS + 1, through_tick=2) == stories[1:3]
+        assert derived.load_stories(connection, RUN, since_ms=TICK_MS + 7, through_tick=2) == stories[1:3]
         assert derived.load_candidates(connection, RUN, since_tick=1, through_tick=2) == candidates[1:3]
         assert derived.load_candidates(connection, RUN, since_tick=0, through_tick=9, series=["another"]) == []
         assert derived.last_candidate_tick(connection, RUN) == 3

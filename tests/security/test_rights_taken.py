@@ -10,7 +10,7 @@ import pytest
 
 from groundswell.kafka_access import KafkaAccess
 from groundswell.local_log import LocalLog
-from groundswell.names import ROLE_SCORE, contribution_topic, fold_group, raw_topic, score_group
+from groundswell.names import ROLE_FOLD, ROLE_SCORE, contribution_topic, fold_group, raw_topic, score_group
 from groundswell.store.progress import progress_of
 from groundswell.store.query import balance_of, total
 from groundswell.store.store import Store
@@ -59,7 +59,6 @@ def lent(secure_kafka: SecureKafka) -> Iterator[Callable[[str], KafkaAccess]]:
 TAKEN: Final[tuple[tuple[str, AgentName, str], ...]] = (
     ("raw", "score", "READ"),
     ("contributions", "score", "WRITE"),
-    ("score group", "score", "READ"),
     ("contributions", "fold", "READ"),
     ("fold group", "fold", "READ"),
 )
@@ -78,8 +77,9 @@ def test_a_worker_whose_right_is_taken_away_says_which_and_goes_on_when_it_is_ba
             started.start("fold", 0)
             for number, (what, agent, right) in enumerate(TAKEN):
                 kind, name, rights = given(RUN)[what]
+                folded_ms = folded_to_ms(store)
                 messages.send(producer, 0.15)
-                started.wait(partial(messages.are_done, store), what=f"the messages before {what}", within_s=60)
+                started.wait(partial(messages.are_done, store, folded_ms), what=f"the messages before {what}", within_s=60)
                 take_away(admin, WHO, kind, name, right)
                 messages.send(producer, 0.03)  # there is work while it cannot be done
                 lacks = f"no {right} on {kind} {name}; the login lacks a right: give {WHO} what"
@@ -114,7 +114,13 @@ class Messages:
         producer.confirm()
         self._sent = until
 
-    def are_done(self, store: Store) -> bool:
-        """Whether the score stage has read all that was sent."""
+    def are_done(self, store: Store, folded_ms: int) -> bool:
+        """Whether both work: score has read all that was sent, and fold has come further than it was."""
         with store.read() as connection:
-            return sum(row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE)) >= self._sent
+            read = sum(row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE))
+        return read >= self._sent and folded_to_ms(store) > folded_ms
+
+
+def folded_to_ms(store: Store) -> int:
+    with store.read() as connection:
+        return min(row.time_ms for row in progress_of(connection, RUN, ROLE_FOLD))
