@@ -12,15 +12,16 @@ as a whole (drop_run.py).
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete, exists, func, or_, select, tuple_, update
 
 from groundswell.errors import UsageError
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, TICK_MS
 from groundswell.store import schema as t
+from groundswell.store.facts import known_contents
 from groundswell.store.months import Month, dropped_months
 from groundswell.store.partitions import check_owner, drop_month_tables, is_partitioned
 from groundswell.store.query import closed_ms
@@ -31,10 +32,9 @@ CHUNK: Final = 2_000
 KEPT_REASONS: Final = ("document", "source", "author")
 """Removals by request: those texts must not come back, so the empty row of the document stays (removals.py)."""
 
+LISTED_MAX: Final = 500
 Deleted = Callable[[Table, int], None]
 A, D = t.admissions.c, t.drops.c
-PLACE: Final = (A.run, A.part, A.position, A.place)
-DROP_PLACE: Final = (D.run, D.part, D.position, D.place)
 
 
 def months_to_drop(connection: Connection, before: Month, *, needed_ms: int) -> list[Month]:
@@ -119,59 +119,63 @@ def drop_month(
 
 
 def _drop_admissions(store: Store, month: Month, *, chunk: int, deleted: Deleted) -> bool:
+    """A piece is a span of ticks: its rows lie together in the index, and no list of keys has to be looked up."""
     s = t.scores.c
-    mine = and_(A.run == LIVE_RUN, A.tick.between(month.first_tick, month.last_tick))
-    # As the balance counts them: one that says "scored" and has no score is counted nowhere, before and after.
-    counts = or_(A.outcome != "scored", exists().where(A.document_id == s.document_id, A.content_hash == s.content_hash))
+    of_month = and_(A.run == LIVE_RUN, A.tick.between(month.first_tick, month.last_tick))
     with store.write() as connection:
-        found = list(
-            connection.execute(select(*PLACE, A.source, A.outcome, A.document_id, A.content_hash, counts).where(mine).limit(chunk))
-        )
-        if not found:
-            return False
-        _keep(store, connection, month, Counter((row[4], row[5]) for row in found if row[8]))
-        deleted(t.admissions, _delete(connection, t.admissions, PLACE, [tuple(row[:4]) for row in found]))
-        _drop_facts(connection, sorted({(row[6], row[7]) for row in found if row[6] is not None and row[7] is not None}), deleted)
-    return True
+        last = connection.execute(select(A.tick).where(of_month).order_by(A.tick).offset(chunk - 1).limit(1)).scalar_one_or_none()
+        piece = and_(A.run == LIVE_RUN, A.tick.between(month.first_tick, month.last_tick if last is None else last))
+        # As the balance counts them: one that says "scored" and has no score is counted nowhere, before and after.
+        counts = or_(A.outcome != "scored", exists().where(A.document_id == s.document_id, A.content_hash == s.content_hash))
+        kept = connection.execute(select(A.source, A.outcome, func.count()).where(piece, counts).group_by(A.source, A.outcome))
+        _keep(store, connection, month, {(source, outcome): number for source, outcome, number in kept})
+        contents = {
+            tuple(row) for row in connection.execute(select(A.document_id, A.content_hash).where(piece, A.document_id.is_not(None)))
+        }
+        deleted(t.admissions, connection.execute(delete(t.admissions).where(piece)).rowcount)
+        _drop_facts(connection, contents, deleted)
+    return last is not None
 
 
 def _drop_drops(store: Store, month: Month, *, chunk: int, deleted: Deleted) -> bool:
-    m = t.drop_marks.c
     mine = and_(D.run == LIVE_RUN, D.known_ms >= month.begin_ms, D.known_ms < month.end_ms)
     with store.write() as connection:
-        found = list(connection.execute(select(*DROP_PLACE, D.source).where(mine).limit(chunk)))
-        if not found:
-            return False
-        places = [tuple(row[:4]) for row in found]
-        _keep(store, connection, month, Counter((row[4], "dropped") for row in found))
-        deleted(t.drops, _delete(connection, t.drops, DROP_PLACE, places))
-        deleted(t.drop_marks, _delete(connection, t.drop_marks, (m.run, m.part, m.position, m.place), places))
-    return True
+        found = list(connection.execute(select(D.run, D.part, D.position, D.place, D.source).where(mine).limit(chunk)))
+        _keep(store, connection, month, Counter((row.source, "dropped") for row in found))
+        for table in (t.drops, t.drop_marks):
+            c = table.c
+            deleted(table, _delete(connection, table, (c.run, c.part, c.position, c.place), [tuple(row)[:4] for row in found]))
+    return len(found) == chunk
 
 
-def _keep(store: Store, connection: Connection, month: Month, counts: Counter[tuple[str, str]]) -> None:
-    rows = [
-        {"run": LIVE_RUN, "month": month.name, "source": source, "outcome": outcome, "documents": number}
-        for (source, outcome), number in sorted(counts.items())
-    ]
-    store.add(connection, t.dropped_counts, rows, column="documents")
+def _keep(store: Store, connection: Connection, month: Month, counts: Mapping[tuple[str, str], int]) -> None:
+    """Add to what is remembered of a month."""
+    c, month_of = t.dropped_counts.c, {"run": LIVE_RUN, "month": month.name}
+    names = sorted(counts)
+    store.insert(connection, t.dropped_counts, [month_of | {"source": name, "outcome": outcome, "documents": 0} for name, outcome in names])
+    for name, outcome in names:
+        this = and_(c.run == LIVE_RUN, c.month == month.name, c.source == name, c.outcome == outcome)
+        connection.execute(update(t.dropped_counts).where(this).values(documents=c.documents + counts[name, outcome]))
 
 
-def _drop_facts(connection: Connection, keys: Sequence[tuple[str, str]], deleted: Deleted) -> None:
-    """Documents that no run has admitted any more, that nobody corrected, and whose return nobody forbade."""
-    d, s, r, c = t.documents.c, t.scores.c, t.removals.c, t.corrections.c
-    runs = list(connection.execute(select(t.runs.c.run)).scalars())  # named, so that the index by run and document is used
-    needed = or_(
-        exists().where(A.run.in_(runs), A.document_id == d.document_id, A.content_hash == d.content_hash),
-        exists().where(c.document_id == d.document_id),
-        exists().where(r.document_id == d.document_id, r.content_hash == d.content_hash, r.reason.in_(KEPT_REASONS)),
-    )
-    mine = tuple_(d.document_id, d.content_hash).in_(keys)
-    gone = [tuple(row) for row in connection.execute(select(d.document_id, d.content_hash, d.published_ms).where(mine, ~needed))]
+def _drop_facts(connection: Connection, contents: Collection[tuple[Any, ...]], deleted: Deleted) -> None:
+    """Of some documents those that no run has admitted any more, that nobody corrected, and whose return nobody forbade."""
+    r, c = t.removals.c, t.corrections.c
+    names = sorted({name for name, _ in contents})
+    needed: set[tuple[Any, ...]] = set()
+    for run in connection.execute(select(t.runs.c.run)).scalars().all():
+        known = known_contents(connection, run, names)
+        needed |= {(name, content) for name, found in known.items() for content in found}
+    corrected: set[str] = set()
+    for start in range(0, len(names), LISTED_MAX):
+        listed = names[start : start + LISTED_MAX]
+        corrected |= set(connection.execute(select(c.document_id).where(c.document_id.in_(listed))).scalars())
+        forbidden = select(r.document_id, r.content_hash).where(r.document_id.in_(listed), r.reason.in_(KEPT_REASONS))
+        needed |= {tuple(row) for row in connection.execute(forbidden)}
+    gone = sorted(pair for pair in contents if pair not in needed and pair[0] not in corrected)
     drop_texts(connection, gone)
-    pairs = [(name, content) for name, content, _ in gone]
-    for table, columns in ((t.scores, s), (t.removals, r), (t.documents, d)):
-        deleted(table, _delete(connection, table, (columns.document_id, columns.content_hash), pairs))
+    for table in (t.scores, t.removals, t.documents):
+        deleted(table, _delete(connection, table, (table.c.document_id, table.c.content_hash), gone))
 
 
 def _plain(month: Month) -> list[tuple[Table, ColumnElement[bool]]]:
@@ -199,4 +203,8 @@ def _drop_rows(store: Store, table: Table, which: ColumnElement[bool], *, chunk:
 
 
 def _delete(connection: Connection, table: Table, key: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> int:
-    return connection.execute(delete(table).where(tuple_(*key).in_(rows))).rowcount if rows else 0
+    """Delete by keys that may be there; returns how many were asked for."""
+    if rows:
+        this = and_(*(column == bindparam(f"key_{column.name}") for column in key))
+        connection.execute(delete(table).where(this), [{f"key_{c.name}": value for c, value in zip(key, row, strict=True)} for row in rows])
+    return len(rows)

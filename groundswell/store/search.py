@@ -131,20 +131,21 @@ def forget_texts(connection: Connection, keys: Sequence[Key]) -> None:
         )
 
 
-def drop_texts(connection: Connection, texts: Sequence[tuple[str, str, int]]) -> None:
-    """Delete rows together with their documents, which may come again: (document id, content hash, published ms) of each."""
-    if not texts:
-        return
-    if not _is_sqlite(connection):
-        wanted = [{"document_id": name, "content_hash": content} for name, content, _ in texts]
+def drop_texts(connection: Connection, keys: Sequence[Key]) -> None:
+    """Delete rows before their documents go, which may come again."""
+    if keys and not _is_sqlite(connection):
+        wanted = [{"document_id": name, "content_hash": content} for name, content in keys]
         connection.execute(text("DELETE FROM search WHERE document_id = :document_id AND content_hash = :content_hash"), wanted)
         return
-    for name, content, published_ms in texts:
-        place = place_of(name, content, published_ms)
-        connection.exec_driver_sql(
-            "DELETE FROM search WHERE rowid BETWEEN ? AND ? AND document_id = ? AND content_hash = ?",
-            (place, place + NEIGHBOURS_MAX, name, content),
-        )
+    d = t.documents.c
+    for name, content in keys:
+        published = connection.execute(select(d.published_ms).where(d.document_id == name, d.content_hash == content)).scalar_one_or_none()
+        if published is not None:
+            place = place_of(name, content, published)
+            connection.exec_driver_sql(
+                "DELETE FROM search WHERE rowid BETWEEN ? AND ? AND document_id = ? AND content_hash = ?",
+                (place, place + NEIGHBOURS_MAX, name, content),
+            )
 
 
 def place_of(document_id: str, content_hash: str, published_ms: int) -> int:

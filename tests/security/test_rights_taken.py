@@ -78,7 +78,7 @@ def test_a_worker_whose_right_is_taken_away_says_which_and_goes_on_when_it_is_ba
             for number, (what, agent, right) in enumerate(TAKEN):
                 kind, name, rights = given(RUN)[what]
                 folded_ms = folded_to_ms(store)
-                messages.send(producer, 0.15)
+                messages.send(producer, 0.15 if number else 0.4)
                 started.wait(partial(messages.are_done, store, folded_ms), what=f"the messages before {what}", within_s=60)
                 take_away(admin, WHO, kind, name, right)
                 messages.send(producer, 0.03)  # there is work while it cannot be done
@@ -103,7 +103,7 @@ class Messages:
 
     def __init__(self, log: LocalLog) -> None:
         self._all: list[tuple[int, bytes]] = []
-        send_archive(log, lambda partition, envelope: self._all.append((partition, envelope)), envelope_records=2)
+        send_archive(log, lambda partition, envelope: self._all.append((partition, envelope)), envelope_records=1)
         self._sent = 0
 
     def send(self, producer: RawProducer, share: float) -> None:
