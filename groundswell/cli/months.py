@@ -97,4 +97,4 @@ def _say(store: "Store", found: "list[Month]") -> None:
     with store.read() as connection:
         rows: list[dict[str, Any]] = [row for row in month_rows(connection) if row["month"] in {month.name for month in found}]
     o.print_rows(rows, form="table", output=None, columns=LIST_COLUMNS)
-    click.echo(f"before {iso(found[-1].end_ms)}: {len(found)} months")
+    click.echo(f"These lie before {iso(found[-1].end_ms)}.")
