@@ -16,6 +16,7 @@ from bench.detect import detectors
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
 from bench.latency import of_a_live_run
+from bench.months import of_months
 from bench.ping import evidence_to_ping
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.rehearse import a_quarter
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "board": board_views,
     "kafka": beside_a_bare_loop,
     "stream": of_the_stream,
+    "months": of_months,
     "crawl": crawl,
     "latency": of_a_live_run,
     "ping": evidence_to_ping,

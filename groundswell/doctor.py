@@ -26,6 +26,7 @@ from groundswell.kafka_access import KafkaAccess
 from groundswell.masking import mask_url
 from groundswell.names import CONTRIBUTION_PARTITIONS, LIVE_RUN, RAW_PARTITIONS, contribution_topic, raw_topic
 from groundswell.settings import Mail, Settings
+from groundswell.store.partitions import trouble_of
 from groundswell.store.store import HEAD, Store, sqlalchemy_url
 
 __all__ = ["Check", "Probe", "checks"]
@@ -171,8 +172,9 @@ def _store(url: str) -> str:
         return f"{parsed.database} will be made when it is first used"
     store = Store(url)
     try:
-        with store.read():
-            return f"{store.shown}, schema {HEAD}"
+        with store.read() as connection:
+            trouble = trouble_of(connection, now_ms=SystemClock().now_ms())
+        return f"{store.shown}, schema {HEAD}" if not trouble else _fail(trouble["months"])
     finally:
         store.close()
 

@@ -10,7 +10,7 @@
 --     CREATE ROLE migrator LOGIN PASSWORD '...' IN ROLE groundswell_owner;
 --     ALTER ROLE migrator SET role = groundswell_owner;  -- so that its tables belong to the owner
 --
---     groundswell_owner    owns the tables and changes them: logs in for `groundswell doctor` after an upgrade, and for nothing else
+--     groundswell_owner    owns the tables and changes them: logs in for `groundswell doctor` after an upgrade and for `groundswell months`
 --     groundswell_worker   `groundswell worker`
 --     groundswell_desk     `groundswell desk`
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
@@ -93,7 +93,7 @@ BEGIN
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries',
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries', 'dropped_months', 'dropped_counts',
                 'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses', 'stops'])
         ) AS listed (role, rights, tables)
     LOOP

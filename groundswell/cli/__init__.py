@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "routes": ("groundswell.cli.routes", "who is told of what and where; stop a target, let it go on"),
     "outbox": ("groundswell.cli.outbox", "messages: to whom, in which state and why; put a dead letter back"),
     "runs": ("groundswell.cli.runs", "the runs of a store: list, show, verify, attach one as live's history, drop"),
+    "months": ("groundswell.cli.months", "the live run's months: list them, make their partitions, drop old ones"),
     "versions": ("groundswell.cli.versions", "what a run is made with, since when: list, and put rules in force"),
     "rescore": ("groundswell.cli.versions", "what the live run has counted, read by another model into a run of its own"),
     "forget": ("groundswell.cli.forget", "remove the text of a document, a source, an author, or what is kept too long"),

@@ -95,7 +95,7 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
     """Make an alert again from stored rows and compare every byte; ID may be shortened.
 
     Below the proof: what other models make of its stories (those that have read them, and the linear one now), and how alerts of its
-    rule were judged. Exit code 1 when the bytes differ; what differs is named.
+    rule were judged. Exit code 1 when the bytes differ; what differs is named. Of an alert whose rows were dropped it says when.
     """
     from groundswell.store.judged import what_was_before
     from groundswell.store.query import alert_bytes
@@ -113,7 +113,7 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
             before = what_was_before(connection, name, found.alert)
             readings = second_readings(connection, name, found.alert, found.candidates[0], linear=o.linear()) if found.candidates else []
         click.echo("\n".join([*_explained(found), *_read_again(readings), *_before(before)]))
-    if not found.same:
+    if not found.same and not found.gone:
         sys.exit(1)
 
 
@@ -159,8 +159,10 @@ def _explained(found: Any) -> Iterator[str]:
     for document_id, removed_ms in sorted(found.removed.items()):
         yield f"  document {document_id}: text removed on {iso(removed_ms)}; its words are taken from the alert, all else is made again"
     yield ""
-    verdict = f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
-    yield verdict
+    if found.gone:
+        yield f"cannot be made again: {found.gone}"
+        return
+    yield f"recomputed to the same {len(found.stored)} bytes" if found.same else "RECOMPUTED BYTES DIFFER"
     yield from (f"  {difference}" for difference in found.differences)
 
 

@@ -112,7 +112,7 @@ def verify(run: str, form: str, output: str | None, store_url: str | None) -> No
             "compared": check.compared,
             "holds": None if check.skipped else not check.wrong,
             "disagreements": check.wrong,
-            "first": check.skipped or (check.shown[0] if check.shown else None),
+            "first": check.skipped or (check.shown[0] if check.shown else check.note or None),
         }
         for check in checks
     ]

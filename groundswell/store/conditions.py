@@ -12,7 +12,9 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
-Kind = Literal["crash_loop", "final", "drops", "behind", "balance", "spool", "desk", "crawler", "canary", "routes", "dead_letters"]
+Kind = Literal[
+    "crash_loop", "final", "drops", "behind", "balance", "spool", "desk", "crawler", "canary", "routes", "dead_letters", "months"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TITLES: Final[dict[Kind, str]] = {
     "crash_loop": "workers crash again and again",
@@ -26,6 +28,7 @@ TITLES: Final[dict[Kind, str]] = {
     "canary": "a canary is missing",
     "routes": "the routes file has a mistake",
     "dead_letters": "messages were given up",
+    "months": "a month has no partitions",
 }
 HEADINGS: Final[dict[Kind, str]] = {
     "crash_loop": "workers-end-again-and-again",
@@ -39,6 +42,7 @@ HEADINGS: Final[dict[Kind, str]] = {
     "canary": "a-canary-is-missing",
     "routes": "the-routes-file-has-a-mistake",
     "dead_letters": "a-message-was-not-delivered",
+    "months": "a-month-has-no-partitions",
 }
 """Kind -> its place in docs/runbook.md."""
 

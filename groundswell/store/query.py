@@ -17,6 +17,7 @@ from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.derived import increment_of
+from groundswell.store.months import dropped_counts
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
 from groundswell.windows import Members, WindowView, absorb, view
@@ -240,7 +241,10 @@ def alert_bytes(connection: Connection, alert_id: str, *, run: str | None = None
 
 # --- the balance -----------------------------------------------------------------------------------------------------------
 class Balance(msgspec.Struct, frozen=True):
-    """fetched = scored + duplicate + edited + dropped + in_flight; each term from its own rows, none as a difference."""
+    """fetched = scored + duplicate + edited + dropped + in_flight; each term from its own rows, none as a difference.
+
+    Of months that were dropped, from what was kept of them (months.py).
+    """
 
     source: str
     fetched: int = 0
@@ -296,6 +300,9 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         count(outcome, _pairs(connection, by_source.where(a.outcome == outcome)))
     d = t.drops.c
     count("dropped", _pairs(connection, select(d.source, func.count()).where(d.run == run).group_by(d.source)))
+    for (_, source, outcome), number in dropped_counts(connection, run).items():
+        of_source = terms.setdefault(source, {})
+        of_source[outcome] = of_source.get(outcome, 0) + number
     return [Balance(source, **found) for source, found in sorted(terms.items())]
 
 

@@ -10,6 +10,7 @@ from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN, ROLE_DESK, ROLE_FOLD
 from groundswell.store import schema as t
+from groundswell.store.months import dropped_counts
 from groundswell.store.progress import progress_of
 
 HISTORY: Final = "history"
@@ -77,7 +78,8 @@ def runs_of(connection: Connection) -> list[RunRow]:
             run=row.run,
             kind=row.kind,
             model_id=row.model_id,
-            documents=counted.get(row.run, 0),
+            documents=counted.get(row.run, 0)
+            + sum(number for (_, _, outcome), number in dropped_counts(connection, row.run).items() if outcome == "scored"),
             alerts=alerts.get(row.run, 0),
             first_known_ms=known.get(row.run, (None, None))[0],
             last_known_ms=known.get(row.run, (None, None))[1],

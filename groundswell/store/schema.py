@@ -398,8 +398,22 @@ misses = Table(
     _text("gate"),
 )
 
+dropped_months = Table(
+    "dropped_months",
+    metadata,
+    _key("run"),
+    _key("month"),  # of known time, "2025-11"
+    _int("begun_ms"),  # from here on nothing of the month can be relied on
+    _int("ended_ms", nullable=True),  # None: some of its rows are still there
+)
+"""Months whose rows were deleted (months.py)."""
+
+dropped_counts = Table("dropped_counts", metadata, _key("run"), _key("month"), _key("source"), _key("outcome"), _int("documents"))
+"""What became of the records of such a month: the balance's terms, moved here in the transaction that deleted their rows."""
+
 DERIVED = (
-    fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox, runs,
+    dropped_counts, dropped_months, fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines,
+    source_hours, exposures, blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox,
+    runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -131,6 +131,23 @@ def forget_texts(connection: Connection, keys: Sequence[Key]) -> None:
         )
 
 
+def drop_texts(connection: Connection, keys: Sequence[Key]) -> None:
+    """Delete rows before their documents go, which may come again."""
+    if keys and not _is_sqlite(connection):
+        wanted = [{"document_id": name, "content_hash": content} for name, content in keys]
+        connection.execute(text("DELETE FROM search WHERE document_id = :document_id AND content_hash = :content_hash"), wanted)
+        return
+    d = t.documents.c
+    for name, content in keys:
+        published = connection.execute(select(d.published_ms).where(d.document_id == name, d.content_hash == content)).scalar_one_or_none()
+        if published is not None:
+            place = place_of(name, content, published)
+            connection.exec_driver_sql(
+                "DELETE FROM search WHERE rowid BETWEEN ? AND ? AND document_id = ? AND content_hash = ?",
+                (place, place + NEIGHBOURS_MAX, name, content),
+            )
+
+
 def place_of(document_id: str, content_hash: str, published_ms: int) -> int:
     """Where a text stands among all results: by its second of publication, and by chance within it."""
     return _first_place(published_ms) | int(content_id(document_id, content_hash)[:8], 16) >> 32 - HASH_BITS

@@ -17,6 +17,7 @@ from groundswell.store.basis import basis_of_alerts, basis_of_run
 from groundswell.store.corrections import corrections_of
 from groundswell.store.health import SourceHealth, SourceWatch, source_health
 from groundswell.store.inbox import IncidentRow, inbox
+from groundswell.store.months import dropped_months
 from groundswell.store.query import SeriesWindow, closed_ms, series_like, series_windows, span_of, unmeasured_series
 from groundswell.store.removals import removed_of_alerts
 from groundswell.store.results import PAGE, search_page
@@ -75,14 +76,15 @@ def series_rows(
     found = series_like(connection, run, keys)
     unmeasured, basis = unmeasured_series(connection, run), basis_of_run(connection, run)
     asked: dict[str, Any] = {"start_ms": start_ms, "end_ms": end_ms, "window_ms": window_ms, "as_of_ms": as_of_ms, "vintage": vintage}
-    corrections = corrections_of(connection, run)
+    corrections, gone = corrections_of(connection, run), dropped_months(connection, run, since_ms=start_ms, until_ms=end_ms)
     for key in found:
         for one in series_windows(connection, run, key, corrections=corrections, **asked):
-            yield _series_row(one, measured=key not in unmeasured, basis=basis)
+            is_there = not any(month.month.begin_ms < one.end_ms and one.start_ms < month.month.end_ms for month in gone)
+            yield _series_row(one, measured=is_there and key not in unmeasured, basis=basis)
 
 
 def _series_row(one: SeriesWindow, *, measured: bool, basis: str) -> Row:
-    """A window; a topic that the run's model cannot reach in that language has no counts at all, not zeros."""
+    """A window; a topic that the run's model cannot reach in that language, or a month that was dropped, has no counts, not zeros."""
     counts = one.counts
     row = {
         "series": one.series,

@@ -30,6 +30,7 @@ from groundswell.store.progress import NEVER_TICK
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.rights import cause_of
 from stream.shells.score_worker import ScorePartition, in_batches, lead_of
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live
@@ -93,6 +94,8 @@ class Agent(ABC):
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever it is, nothing may be acknowledged after it
+            role = names.ROLE_SCORE if self.stage == "intake" else names.ROLE_FOLD
+            error = await asyncio.to_thread(cause_of, error, self.settings.kafka, self.settings.run, role=role)
             end_process(error, place=f"{type(self).__name__}, run {self.settings.run!r}")
 
     @abstractmethod

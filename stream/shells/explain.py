@@ -7,7 +7,7 @@ document was removed since, the words of that document: the alert is the only pl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -24,13 +24,14 @@ from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments
 from groundswell.store.facts import arrivals_between, counted_documents, tick_before
 from groundswell.store.history import history_of
+from groundswell.store.months import dropped_months
 from groundswell.store.query import alert_bytes
 from groundswell.store.removals import removed_texts
 from groundswell.store.store import Store
 from stream.pipeline import Folded
 from stream.shells.around import Looker
 from stream.shells.instruments import Instruments
-from stream.shells.rebuild import rebuild_fold
+from stream.shells.rebuild import LOOKS_BACK_MS, rebuild_fold
 from stream.shells.versions import VersionsInForce
 
 
@@ -45,6 +46,7 @@ class Explanation:
     candidates: list[Candidate]  # as recomputed, main one first
     differences: list[str]  # empty when nothing differs
     removed: dict[str, int] = field(default_factory=dict)  # {document id: when its text was removed}: its words are the alert's own
+    gone: str = ""  # which of the rows that it rests on were dropped, and when: it cannot be made again, and nothing is known to differ
 
     @property
     def same(self) -> bool:
@@ -53,7 +55,7 @@ class Explanation:
 
 
 def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str | None = None) -> Explanation:
-    """Recompute an alert.
+    """Recompute an alert; of one that cannot be made again because its month, or one that it looked back on, was dropped, that is said.
 
     Raises:
         NotFoundError: no such alert, or the rules that were in force are not stored any more.
@@ -85,7 +87,16 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
             differences += _fields_that_differ(stored, recomputed)
     if alert.versions.get("catalogue") != instruments.versions.get("catalogue"):
         differences.append("the company catalogue has changed since: names in the title may differ")
-    return Explanation(run, alert, stored, recomputed, candidates, differences, removed)
+    found = Explanation(run, alert, stored, recomputed, candidates, differences, removed)
+    return found if found.same else _what_is_gone(store, found)
+
+
+def _what_is_gone(store: Store, found: Explanation) -> Explanation:
+    until_ms = found.alert.opened_ms
+    with store.read() as connection:
+        months = dropped_months(connection, found.run, since_ms=until_ms - LOOKS_BACK_MS, until_ms=until_ms)
+    gone = "; ".join(month.sentence for month in months)
+    return replace(found, differences=[], gone=gone) if gone else found
 
 
 def _in_the_alerts_words(

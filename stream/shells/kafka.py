@@ -29,6 +29,7 @@ from groundswell.store.store import Store
 from stream.shells.agents import TAKE_CONTRIBUTIONS, Agent, FoldAgent, ScoreAgent
 from stream.shells.backfill import KIND
 from stream.shells.instruments import Instruments, open_run
+from stream.shells.rights import cause_of, lost_right, watch_rights
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import check_rights, is_live, topic_ids
 from stream.shells.wire import MESSAGE_BYTES_MAX
@@ -139,9 +140,17 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
         _log.error("the worker ends", reason=reason_of(error))
         raise SystemExit(exit_code_of(error)) from error
     watch.start()
+    watch_rights(partial(lost_right, settings.kafka, settings.run, role=ROLES[agent]))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    _Worker(app, loop).execute_from_commandline()
+    worker = _Worker(app, loop)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit:  # with 1, whatever has crashed in Faust's own tasks and threads
+        if worker.crash_reason is not None:
+            cause = cause_of(worker.crash_reason, settings.kafka, settings.run, role=ROLES[agent])
+            end_process(cause, place=f"the client of {agent}")
+        raise
 
 
 def _build(settings: WorkerSettings, agent: AgentName, instruments: Instruments) -> tuple[Any, StallWatch]:

@@ -4,6 +4,7 @@
     behind    a live run whose closed time stands too far behind the wall clock
     balance   documents without a fate, or with two
     crawler   nobody has polled any source for a while
+    months    on PostgreSQL: the next month's partitions are missing, or rows lie in none
 
 It runs beside whoever sends: the desk, or the embedded process. A supervisor that gives up writes its own condition
 (`supervisor_report`); the lookout of the desk tells it.
@@ -27,6 +28,7 @@ from groundswell.names import DAY_MS, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.conditions import Condition, end, hold, open_conditions, settle, told
 from groundswell.store.outbox import dead_letters
+from groundswell.store.partitions import trouble_of
 from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
 from stream.shells.gauges import StoreGauges
@@ -110,12 +112,14 @@ class Lookout:
             dropping = dropping_sources(connection, self.run, until_ms=until_ms or 0)
             unpolled = nobody_polls(connection, now_ms=now_ms)
             given_up = dead_letters(connection, self.run, since_ms=now_ms - DEAD_LETTERS_MS)
+            monthless = trouble_of(connection, now_ms=now_ms)
             if self._gauges is not None:
                 self._gauges.read(connection, until_ms=until_ms)
         settle(self.store, "drops", dropping, now_ms=now_ms)
         settle(self.store, "behind", behind(self.run, until_ms, now_ms=now_ms), now_ms=now_ms)
         settle(self.store, "crawler", unpolled, now_ms=now_ms)
         settle(self.store, "dead_letters", given_up, now_ms=now_ms)
+        settle(self.store, "months", monthless, now_ms=now_ms)
         if self.metrics is not None:
             self.metrics.observe_look(time.monotonic() - began_s)
         with self.store.read() as connection:

@@ -12,13 +12,14 @@ What is loaded, for a partition that has folded through tick T (its hour H, its 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from sqlalchemy import Connection
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.surge import DAY_S, DAY_TICKS, HORIZON_DAYS, HOUR_S
 from alerts.rules import Rules
-from groundswell.names import TICK_MS, measured_series, series_kind
+from groundswell.names import DAY_MS, TICK_MS, measured_series, series_kind
 from groundswell.records import Candidate
 from groundswell.store import facts
 from groundswell.store import schema as t
@@ -30,6 +31,9 @@ from stream.operators.exposure import HORIZON_HOURS, HOUR_TICKS, Exposure, HourE
 from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, Leaders
 from stream.pipeline import Fold, past_reader
 from stream.shells.versions import VersionsInForce
+
+LOOKS_BACK_MS: Final = (2 * HORIZON_DAYS + 1) * DAY_MS
+"""Nothing older is loaded, so nothing younger may be dropped."""
 
 
 def rebuild_fold(

@@ -51,3 +51,15 @@ def allow(admin: KafkaAccess, who: str, kind: str, name: str, operations: list[s
         while not {acl.operation for acl in acls} <= {acl.operation for acl in client.describe_acls(given)[0]}:
             assert time.monotonic() < deadline, "the controller has the rights, and the broker does not learn of them"
             waited.wait(0.02)
+
+
+def take_away(admin: KafkaAccess, who: str, kind: str, name: str, operation: str = "ANY") -> None:
+    """Take a right of a login to one topic or group away, or all that it has there."""
+    place = ResourcePatternFilter(ResourceType[kind.upper()], name, ACLResourcePatternType.LITERAL)
+    given = ACLFilter(f"User:{who}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, place)
+    with closing(KafkaAdminClient(**admin.for_kafka_python())) as client:
+        client.delete_acls([given])
+        waited, deadline = threading.Event(), time.monotonic() + 20
+        while client.describe_acls(given)[0]:
+            assert time.monotonic() < deadline, "the controller has taken the rights, and the broker does not learn of it"
+            waited.wait(0.02)

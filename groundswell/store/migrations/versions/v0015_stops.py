@@ -10,7 +10,7 @@ from alembic import op
 from groundswell.store import schema as t
 
 revision = "0015"
-down_revision = "0011"
+down_revision = "0014"
 
 
 def upgrade() -> None:
