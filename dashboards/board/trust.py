@@ -32,7 +32,7 @@ LATE_MS = 120_000
 """A live run whose data end longer ago than this is behind."""
 
 COST_FACTOR = 20
-"""The balance reads every row: it is made again only after this many times as long as it took, and after 5 s."""
+"""The balance reads all of a local log: it is made again only after this many times as long as it took, and after 5 s."""
 
 BALANCE_S = 5.0
 

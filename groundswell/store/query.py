@@ -1,12 +1,13 @@
 """What is asked of a store: by the command line, the board and pandas alike. There is no second implementation."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, exists, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
@@ -19,6 +20,7 @@ from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.derived import increment_of
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
+from groundswell.store.tallies import fates
 from groundswell.windows import Members, WindowView, absorb, view
 
 
@@ -261,7 +263,7 @@ class Balance(msgspec.Struct, frozen=True):
         return {name: getattr(self, name) for name in self.__struct_fields__ if name != "source"} | {"balance": self.balance}
 
 
-def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None) -> list[Balance]:
+def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None, whole: bool = False) -> list[Balance]:
     """The balance of each source, sorted.
 
     Args:
@@ -269,6 +271,7 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         run: whose balance.
         log: the run's local log, for what was fetched and what is in flight; without it, the stored counts of a finished
             backfill, or what the score stage has read from its topic.
+        whole: count every row anew, not only those that no stored sum holds yet (tallies.py).
     """
     terms: dict[str, dict[str, int]] = {}
 
@@ -287,22 +290,16 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         found = log.documents_by_source(since=read_to)
         count("fetched", {source: documents for source, (documents, _) in found.items()})
         count("in_flight", {source: ahead for source, (_, ahead) in found.items()})
-    a, s = t.admissions.c, t.scores.c
-    by_source = select(a.source, func.count()).where(a.run == run).group_by(a.source)
-    # By any model: a live run changes its model, and what an earlier one scored stays scored.
-    has_score = exists().where(a.document_id == s.document_id, a.content_hash == s.content_hash)
-    count("scored", _pairs(connection, by_source.where(a.outcome == "scored", has_score)))
-    for outcome in ("duplicate", "edited"):
-        count(outcome, _pairs(connection, by_source.where(a.outcome == outcome)))
-    d = t.drops.c
-    count("dropped", _pairs(connection, select(d.source, func.count()).where(d.run == run).group_by(d.source)))
+    for (fate, source, _), documents in fates(connection, run, whole=whole).items():
+        of_source = terms.setdefault(source, {})
+        of_source[fate] = of_source.get(fate, 0) + documents
     return [Balance(source, **found) for source, found in sorted(terms.items())]
 
 
-def settled_balance(connection: Connection, run: str, *, log: LocalLog | None) -> list[Balance]:
+def settled_balance(connection: Connection, run: str, *, log: LocalLog | None, whole: bool = False) -> list[Balance]:
     """`balance_of`, counted once more where it is not zero: the log may have grown between the two counts that it takes of it."""
-    rows = balance_of(connection, run, log=log)
-    return balance_of(connection, run, log=log) if any(row.balance for row in rows) else rows
+    rows = balance_of(connection, run, log=log, whole=whole)
+    return balance_of(connection, run, log=log, whole=whole) if any(row.balance for row in rows) else rows
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
@@ -316,10 +313,12 @@ def total(rows: Sequence[Balance]) -> Balance:
 
 
 def drops_by_reason(connection: Connection, run: str) -> dict[str, int]:
-    """{reason: drops}, most frequent first."""
-    d = t.drops.c
-    rows = connection.execute(select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(func.count().desc(), d.reason))
-    return {row[0]: row[1] for row in rows}
+    """{beginning of the reason: drops}, most frequent first."""
+    found: Counter[str] = Counter()
+    for (fate, _, reason), documents in fates(connection, run).items():
+        if fate == "dropped":
+            found[reason] += documents
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def span_of(connection: Connection, run: str) -> tuple[int, int]:

@@ -205,6 +205,7 @@ decisions = Table(
     _text("verdict"),
     _text("reason"),
 )
+Index("decisions_reason", decisions.c.run, decisions.c.verdict, decisions.c.reason)
 
 incidents = Table(
     "incidents",
@@ -260,6 +261,12 @@ suspects = Table(
 
 taken = Table("taken", metadata, _key("run"), _key("part", Integer), _key("source"), _int("documents"))
 """Records that the score stage has read from its log, counted in the transaction that moves its offset behind them."""
+
+tallied = Table("tallied", metadata, _key("run"), _key("part", Integer), _int("position"))
+"""Rows of admissions and drops below this offset of a partition are in the sums of the next table."""
+
+tallies = Table("tallies", metadata, _key("run"), _key("fate"), _key("source"), _key("reason"), _int("documents"))
+"""What became of records that lie behind the score stage for good, drops by the beginning of their reason: groundswell/store/tallies.py."""
 
 removals = Table("removals", metadata, _key("document_id"), _key("content_hash"), _int("removed_ms"), _text("reason"))
 """Documents whose text was removed (forget, retention); hash, integers and alerts stay."""
@@ -387,6 +394,7 @@ misses = Table(
 
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
-    blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox, runs,
+    blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox, tallies,
+    tallied, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -29,6 +29,7 @@ from groundswell.store.conditions import Condition, end, hold, open_conditions, 
 from groundswell.store.outbox import dead_letters
 from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
+from groundswell.store.tallies import tally
 from stream.shells.gauges import StoreGauges
 from stream.shells.supervisor import Report, Said
 from stream.shells.versions import VersionsInForce
@@ -45,7 +46,7 @@ UNPOLLED_MS: Final = 7_200_000
 
 BALANCE_EVERY_MS: Final = 60_000
 BALANCE_COST: Final = 20
-"""The balance reads every row of the run: it is made once a minute, but only after this many times as long as it took."""
+"""The balance reads the whole local log: it is made once a minute, but only after this many times as long as it took."""
 
 DEAD_LETTERS_MS: Final = 7 * DAY_MS
 """How long a message that was given up is reported."""
@@ -118,16 +119,17 @@ class Lookout:
         settle(self.store, "dead_letters", given_up, now_ms=now_ms)
         if self.metrics is not None:
             self.metrics.observe_look(time.monotonic() - began_s)
-        with self.store.read() as connection:
-            unbalanced = self._unbalanced(connection, now_ms)
+        unbalanced = self._unbalanced(now_ms)
         if unbalanced is not None:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 
-    def _unbalanced(self, connection: Connection, now_ms: int) -> dict[str, str] | None:
-        """{run: which sources}; None where it is not time yet."""
+    def _unbalanced(self, now_ms: int) -> dict[str, str] | None:
+        """{run: which sources}; None where it is not time yet. Sums what has become final, so that nobody else counts it again."""
         if now_ms < self._balance_due_ms:
             return None
-        balances = settled_balance(connection, self.run, log=self.log)
+        tally(self.store, self.run)
+        with self.store.read() as connection:
+            balances = settled_balance(connection, self.run, log=self.log)
         took_ms = self.clock.now_ms() - now_ms
         self._balance_due_ms = now_ms + max(BALANCE_EVERY_MS, BALANCE_COST * took_ms)
         if self.metrics is not None:
