@@ -165,7 +165,7 @@ class Metrics:
         self.budget_limit = self._gauge("budget_limit_alerts", "How many the rules in force allow a day.")
         self.look_seconds = self._histogram(
             "look_duration_seconds",
-            "What the lookout's look at the store took, without the balance, which may read a whole log.",
+            "What the lookout's look at the store took, without the balance, which reads every row.",
             buckets=BATCH_SECONDS,
         )
         self.conditions = self._gauge("conditions", "Conditions of the installation that hold and that people must know.", "kind")

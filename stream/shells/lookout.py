@@ -46,7 +46,7 @@ UNPOLLED_MS: Final = 7_200_000
 
 BALANCE_EVERY_MS: Final = 60_000
 BALANCE_COST: Final = 20
-"""The balance reads the whole local log: it is made once a minute, but only after this many times as long as it took."""
+"""The balance reads every row of the run: it is made once a minute, but only after this many times as long as it took."""
 
 DEAD_LETTERS_MS: Final = 7 * DAY_MS
 """How long a message that was given up is reported."""
@@ -124,12 +124,15 @@ class Lookout:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 
     def _unbalanced(self, now_ms: int) -> dict[str, str] | None:
-        """{run: which sources}; None where it is not time yet. Sums what has become final, so that nobody else counts it again."""
+        """{run: which sources}; None where it is not time yet.
+
+        Every row is counted anew, so that a lost one is missed; what has become final is summed for the board, which counts the rest.
+        """
         if now_ms < self._balance_due_ms:
             return None
         tally(self.store, self.run)
         with self.store.read() as connection:
-            balances = settled_balance(connection, self.run, log=self.log)
+            balances = settled_balance(connection, self.run, log=self.log, whole=True)
         took_ms = self.clock.now_ms() - now_ms
         self._balance_due_ms = now_ms + max(BALANCE_EVERY_MS, BALANCE_COST * took_ms)
         if self.metrics is not None:
