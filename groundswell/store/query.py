@@ -20,7 +20,7 @@ from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.derived import increment_of
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
-from groundswell.store.tallies import fates
+from groundswell.store.tallies import fates, first_pane
 from groundswell.windows import Members, WindowView, absorb, view
 
 
@@ -323,7 +323,6 @@ def drops_by_reason(connection: Connection, run: str) -> dict[str, int]:
 
 def span_of(connection: Connection, run: str) -> tuple[int, int]:
     """First pane with a count, and the closed known time: what a run covers, in ms; (0, 0) while it is empty."""
-    i = t.increments.c
-    first = connection.execute(select(func.min(i.pane)).where(i.run == run)).scalar_one_or_none()
+    first = first_pane(connection, run)
     closed = closed_ms(connection, run)
     return (0, 0) if first is None or closed is None else (first * PANE_MS, closed)

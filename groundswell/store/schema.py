@@ -268,6 +268,9 @@ tallied = Table("tallied", metadata, _key("run"), _key("part", Integer), _int("p
 tallies = Table("tallies", metadata, _key("run"), _key("fate"), _key("source"), _key("reason"), _int("documents"))
 """What became of records that lie behind the score stage for good, drops by the beginning of their reason: groundswell/store/tallies.py."""
 
+reach = Table("reach", metadata, _key("run"), _int("closed_tick"), _int("first_pane"))
+"""The first pane with a count, of increments up to a closed tick: written beside the sums."""
+
 removals = Table("removals", metadata, _key("document_id"), _key("content_hash"), _int("removed_ms"), _text("reason"))
 """Documents whose text was removed (forget, retention); hash, integers and alerts stay."""
 
@@ -395,6 +398,6 @@ misses = Table(
 DERIVED = (
     fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines, source_hours, exposures,
     blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox, tallies,
-    tallied, runs,
+    tallied, reach, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

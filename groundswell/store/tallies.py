@@ -1,8 +1,9 @@
-"""What became of raw records, counted: those that lie behind the score stage for good once, the rest whenever it is asked.
+"""What a whole run would have to be read for, kept: what became of its raw records, and its first pane.
 
-Rows of a partition below the stage's offset never change: they are stored in the transaction that moves it. `tally` counts them, and
-remembers in the same transaction how far it has come; a balance then reads a few sums and the rows behind that point, through the key.
-Whoever wants every row counted anew says `whole` (`groundswell runs verify` does, and compares).
+Rows of a partition below the score stage's offset never change, nor do increments up to a closed tick: they are stored in the transaction
+that moves it. `tally` reads them once, and remembers in the same transaction how far it has come; a balance then reads a few sums and the
+rows behind that point, through the key. Whoever wants every row counted anew says `whole` (the lookout does; `groundswell runs verify`
+compares).
 """
 
 from collections import Counter
@@ -13,9 +14,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, or_, select, text, true
 
-from groundswell.names import ROLE_SCORE
+from groundswell.names import ROLE_FOLD, ROLE_SCORE
 from groundswell.store import schema as t
-from groundswell.store.progress import progress_of
+from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.store import Store
 
 STEP: Final = 100_000
@@ -63,7 +64,30 @@ def tally(store: Store, run: str, *, step: int = STEP) -> int:
     added = 0
     while found := _tally_more(store, run, step=step):
         added += found
+    _reach_further(store, run)
     return added
+
+
+def first_pane(connection: Connection, run: str) -> int | None:
+    """The first pane with a count; None while there is none."""
+    r, i = t.reach.c, t.increments.c
+    known = connection.execute(select(r.closed_tick, r.first_pane).where(r.run == run)).one_or_none()
+    behind = select(func.min(i.pane)).where(i.run == run, true() if known is None else i.tick > known.closed_tick)
+    found = [connection.execute(behind).scalar_one_or_none(), known and known.first_pane]
+    return min((pane for pane in found if pane is not None), default=None)
+
+
+def _reach_further(store: Store, run: str) -> None:
+    """Remember the first pane of what every partition has folded. A later reader of fewer ticks cannot undo it: it says the same."""
+    with store.write() as connection:
+        closed = min((claim.closed_tick for claim in progress_of(connection, run, ROLE_FOLD)), default=NEVER_TICK)
+        r, i = t.reach.c, t.increments.c
+        known = connection.execute(select(r.closed_tick, r.first_pane).where(r.run == run)).one_or_none()
+        ticks = and_(i.tick <= closed, true() if known is None else i.tick > known.closed_tick)
+        found = connection.execute(select(func.min(i.pane)).where(i.run == run, ticks)).scalar_one_or_none()
+        first = min((pane for pane in (found, known and known.first_pane) if pane is not None), default=None)
+        if first is not None:
+            store.upsert(connection, t.reach, [{"run": run, "closed_tick": closed, "first_pane": first}])
 
 
 def _tally_more(store: Store, run: str, *, step: int) -> int:

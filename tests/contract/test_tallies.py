@@ -1,4 +1,4 @@
-"""Sums of what became of records say what counting every row says, on SQLite and on PostgreSQL alike."""
+"""Sums of what became of records, and the first pane, say what reading every row says, on SQLite and on PostgreSQL alike."""
 
 import random
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from sqlalchemy import Connection, delete, func, select
 
 from groundswell.local_log import BadLine, LocalLog
 from groundswell.names import LIVE_RUN, ROLE_SCORE
-from groundswell.records import Admission, Drop, Position
+from groundswell.records import Admission, Drop, Outcome, Position
 from groundswell.store import schema as t
 from groundswell.store.drop_run import begin_drop, finish_drop
 from groundswell.store.facts import write_intake
 from groundswell.store.progress import Claim, advance, claim
 from groundswell.store.query import balance_of, drops_by_reason
 from groundswell.store.store import Store
-from groundswell.store.tallies import REASON_CHARS, fates, tally
+from groundswell.store.tallies import REASON_CHARS, fates, first_pane, tally
 from stream.shells.backfill import account_for
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.forget import forget_document, forget_source
@@ -70,13 +70,11 @@ class Workers:
                 reason = self.chance.choice(["language: fi", "score: " + "下" * 300])
                 drops.append(Drop(position=position, known_ms=1, source=source, reason=reason, body=b""))
                 continue
-            outcome = fate.split()[0]
+            outcome: Outcome = "duplicate" if fate == "duplicate" else "edited" if fate == "edited" else "scored"
             if fate == "scored":
                 scores.append(b.a_score(document_id=name, content_hash=name))
             admissions.append(
-                Admission(
-                    position=position, known_ms=1, source=source, language="en", outcome=outcome, document_id=name, content_hash=name
-                )
+                Admission(position=position, known_ms=1, source=source, language="en", outcome=outcome, document_id=name, content_hash=name)
             )
         write_intake(self.store, connection, self.run, admissions=admissions, scores=scores, drops=drops)
 
@@ -91,7 +89,13 @@ def test_sums_and_what_is_behind_them_are_what_every_row_says(store: Store, seed
     chance = random.Random(seed)
     workers = Workers(store, chance)
     for _ in range(30):
-        chance.choice([workers.take, workers.take, workers.stray, lambda: tally(store, LIVE_RUN, step=chance.randint(1, 12))])()
+        match chance.choice(["take", "take", "stray", "tally"]):
+            case "take":
+                workers.take()
+            case "stray":
+                workers.stray()
+            case _:
+                tally(store, LIVE_RUN, step=chance.randint(1, 12))
         summed, whole = summed_and_whole(store)
         assert summed == whole
     added = tally(store, LIVE_RUN)
@@ -167,6 +171,7 @@ def assert_same(store: Store, log: LocalLog) -> None:
     with store.read() as connection:
         rows = balance_of(connection, LIVE_RUN, log=log)
         assert rows == balance_of(connection, LIVE_RUN, log=log, whole=True)
+        assert first_pane(connection, LIVE_RUN) == connection.execute(select(func.min(t.increments.c.pane))).scalar_one()
     assert [row for row in rows if row.balance] == []
 
 
@@ -183,10 +188,13 @@ def test_a_finished_backfill_is_summed_and_its_sums_go_with_it(store: Store, tmp
         assert rows == balance_of(connection, "past", whole=True)
     assert [row.dropped for row in rows if row.source == "file:a.jsonl"] == [1]
 
+    kept = t.tallied, t.tallies, t.reach
+    with store.read() as connection:
+        assert all(connection.execute(select(func.count()).select_from(table)).scalar_one() for table in kept)
     begin_drop(store, "past", now_ms=1)
     finish_drop(store, "past")
     with store.read() as connection:
-        assert [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in (t.tallied, t.tallies)] == [0, 0]
+        assert [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in kept] == [0, 0, 0]
         assert balance_of(connection, "past") == []
 
 

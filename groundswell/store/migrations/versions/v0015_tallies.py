@@ -13,5 +13,5 @@ down_revision = "0011"
 
 def upgrade() -> None:
     """Create the tables and the index."""
-    t.metadata.create_all(op.get_bind(), tables=[t.tallied, t.tallies])
+    t.metadata.create_all(op.get_bind(), tables=[t.tallied, t.tallies, t.reach])
     op.create_index("decisions_reason", "decisions", ["run", "verdict", "reason"])
