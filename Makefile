@@ -21,7 +21,7 @@ demo: setup  ## replay the demo archive, open the board, show the alert
 	$(BIN)/groundswell demo
 
 test: setup  ## run every test (parts whose peers are missing say so)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.halves
 
 check: setup  ## lint, types, layers, documentation, sizes
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ has, and without it the page reloads itself. Each page has a JSON twin. It liste
 only requests that name it by a host that was allowed, so that no other site can read it through somebody's browser.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,12 +14,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import Mount, Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dashboards.board import acts, api, inbox, login, me, search_pages, show, stop_pages, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
-from dashboards.board.forms import by_address, posting
+from dashboards.board.forms import Handler, by_address, posting
 from dashboards.board.live import Live
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page, refusal
 from dashboards.board.show import Messages
@@ -28,9 +30,50 @@ from groundswell.errors import DependencyError, ExpiredError, GroundswellError, 
 from groundswell.links import Links
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
+from groundswell.store.accounts import Role
 from groundswell.store.store import Store
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+ERRORS: Final[Mapping[type[Exception], int]] = {
+    NotFoundError: 404,
+    UsageError: 400,
+    DependencyError: 503,
+    ExpiredError: 410,
+    SignatureError: 403,
+    GroundswellError: 500,
+    HTTPException: 404,
+}
+PAGES: Final[Mapping[str, Callable[[Request], Response]]] = {
+    "/": views.board,
+    "/inbox": inbox.inbox,
+    "/alerts": views.alerts,
+    "/alerts/{id}": views.dossier,
+    "/sources": views.sources,
+    "/me": me.me,
+    "/login": login.login,
+    "/l/{token}": acts.link,
+    "/u/{token}": stop_pages.ask,
+    "/api/board.json": views.board_twin,
+    "/api/inbox.json": inbox.inbox_twin,
+    "/api/alerts.json": views.alerts_twin,
+    "/api/alerts/{id}.json": views.dossier_twin,
+    "/api/sources.json": views.sources_twin,
+    "/healthz": views.healthz,
+}
+"""What can be read, beside what search_pages.py, watch_pages.py, api.py and live.py answer."""
+
+FORMS: Final[Mapping[str, tuple[Handler, Role | None]]] = {
+    "/alerts/{id}/act": (acts.act, "analyst"),
+    "/alerts/{id}/verdict": (acts.judge, "analyst"),
+    "/alerts/{id}/correct": (acts.correct, "analyst"),
+    "/missed": (acts.miss, "analyst"),
+    "/me/save": (me.save, "reader"),
+    "/language": (me.language, None),
+    "/login": (login.sign_in, None),
+    "/logout": (login.sign_out, None),
+    "/l/{token}": (acts.follow, None),
+}
+"""What can be sent, and the least role of whoever sends it."""
 
 
 def create_app(
@@ -87,56 +130,25 @@ def create_app(
         origins=frozenset(allowed_hosts),
     )
     app = Starlette(
-        routes=[
-            Route("/", views.board),
-            Route("/inbox", inbox.inbox),
-            Route("/alerts", views.alerts),
-            Route("/alerts/{id}", views.dossier),
-            Route("/alerts/{id}/act", posting(acts.act, role="analyst"), methods=["POST"]),
-            Route("/alerts/{id}/verdict", posting(acts.judge, role="analyst"), methods=["POST"]),
-            Route("/alerts/{id}/correct", posting(acts.correct, role="analyst"), methods=["POST"]),
-            Route("/missed", posting(acts.miss, role="analyst"), methods=["POST"]),
-            Route("/sources", views.sources),
-            Route("/me", me.me),
-            Route("/me/save", posting(me.save, role="reader"), methods=["POST"]),
-            Route("/language", posting(me.language, role=None), methods=["POST"]),
-            Route("/login", login.login),
-            Route("/login", posting(login.sign_in, role=None), methods=["POST"]),
-            Route("/logout", posting(login.sign_out, role=None), methods=["POST"]),
-            Route("/l/{token}", acts.link),
-            Route("/l/{token}", posting(acts.follow, role=None), methods=["POST"]),
-            Route("/u/{token}", stop_pages.ask),
-            Route("/u/{token}", by_address(stop_pages.take), methods=["POST"]),
-            Route("/api/board.json", views.board_twin),
-            Route("/api/inbox.json", inbox.inbox_twin),
-            Route("/api/alerts.json", views.alerts_twin),
-            Route("/api/alerts/{id}.json", views.dossier_twin),
-            Route("/api/sources.json", views.sources_twin),
-            *search_pages.routes(),
-            *watch_pages.routes(),
-            *watch_forms.routes(),
-            *api.routes(),
-            *(live or Live()).routes(),
-            Route("/healthz", views.healthz),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
-        ],
+        routes=[*_routes(live or Live())],
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
             Middleware(Doorkeeper, refuse=refusal),
         ],
-        exception_handlers={
-            NotFoundError: error_page(404),
-            UsageError: error_page(400),
-            DependencyError: error_page(503),
-            ExpiredError: error_page(410),
-            SignatureError: error_page(403),
-            GroundswellError: error_page(500),
-            HTTPException: error_page(404),
-        },
+        exception_handlers={error: error_page(status) for error, status in ERRORS.items()},
     )
     app.state.board = state
     return app
+
+
+def _routes(live: Live) -> Iterator[BaseRoute]:
+    yield from (Route(path, handler) for path, handler in PAGES.items())
+    yield from (Route(path, posting(handler, role=role), methods=["POST"]) for path, (handler, role) in FORMS.items())
+    yield Route("/u/{token}", by_address(stop_pages.take), methods=["POST"])  # a mail program sends it: it has no form of ours
+    for part in (search_pages, watch_pages, watch_forms, api, live):
+        yield from part.routes()
+    yield Mount("/static", StaticFiles(directory=HERE / "static"))
 
 
 def hosts_of(base_url: str, host: str) -> tuple[str, ...]:

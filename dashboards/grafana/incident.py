@@ -1,10 +1,11 @@
 """Incident: the argument of one incident, and what became of it. For whoever was told and wants to know why."""
 
-from dashboards.grafana import sql, variables
+from dashboards.grafana import sql
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import Column, Dashboard, Row, Sql, annotation
 from dashboards.grafana.opinion import INCIDENT_UID, PANE, TO_DOSSIER, data_until
 from dashboards.grafana.panels import chart, figure, table
+from dashboards.grafana.variables import variables
 
 
 def dashboard(limits: Limits) -> Dashboard:
@@ -13,7 +14,7 @@ def dashboard(limits: Limits) -> Dashboard:
         uid=INCIDENT_UID,
         title="Groundswell: incident",
         description="Why was this incident told, what does it rest on, and whom did the messages reach? For whoever was told.",
-        variables=(variables.postgres(), variables.board_url(limits.board_url), variables.run(), variables.incident()),
+        variables=variables(limits.board_url, "incident"),
         rows=(_statistic(), _course(), _argument(), _desk()),
         annotations=(annotation("Incidents", "red", sql.ANNOTATIONS),),
         since="now-7d",

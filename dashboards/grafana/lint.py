@@ -159,7 +159,7 @@ def _sources(dashboard: Json) -> Iterator[Complaint]:
         variable = variables.get(name, {})
         found = (variable.get("label"), variable.get("query"), variable.get("current", {}).get("value"))
         if variable.get("type") != "datasource" or found != wanted:
-            step = f"add variables.{name.removesuffix('_datasource')}()"
+            step = 'build it with variables.py: the store always, Prometheus with "processes"'
             yield Complaint("", f"${name} is a data source variable with the fixed uid {wanted[2]}", repr(found), step)
     if "${prometheus_datasource}" in used:
         for name in ("job", "instance"):
@@ -167,7 +167,7 @@ def _sources(dashboard: Json) -> Iterator[Complaint]:
             found = (variable.get("label"), variable.get("multi"), variable.get("allValue"))
             if found != (name.capitalize(), True, ".+"):
                 rule = f"panels of Prometheus need the variable ${name}, for several values, with all as .+"
-                yield Complaint("", rule, repr(found), f"add variables.{name}()")
+                yield Complaint("", rule, repr(found), 'give variables() "processes"')
     for name, variable in variables.items():
         if variable["type"] == "query" and variable.get("refresh") != ON_TIME:
             rule = f"a variable's query is asked again when the span changes (refresh {ON_TIME})"

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from dashboards.grafana import promql, sql, variables
+from dashboards.grafana import promql, sql
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Link, Panel, Promql, Row, Sql, Step, annotation
 from dashboards.grafana.panels import chart, figure, table, wrong_from
+from dashboards.grafana.variables import variables
 
 UID: Final = f"{PREFIX}opinion"
 INCIDENT_UID: Final = f"{PREFIX}incident"
@@ -24,17 +25,7 @@ def dashboard(limits: Limits) -> Dashboard:
         uid=UID,
         title="Groundswell: opinion",
         description="What is said of topics and companies, has it turned, and what was told of it? For risk analysts.",
-        variables=(
-            variables.postgres(),
-            variables.prometheus(),
-            variables.board_url(limits.board_url),
-            variables.job(),
-            variables.instance(),
-            variables.run(),
-            variables.language(),
-            variables.topic(),
-            variables.company(),
-        ),
+        variables=variables(limits.board_url, "processes", "language", "topic", "company"),
         rows=(_trust(limits), _topics(), _companies(), _told(limits)),
         annotations=(annotation("Incidents", "red", sql.ANNOTATIONS),),
     )

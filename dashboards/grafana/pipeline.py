@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from dashboards.grafana import promql, sql, variables
+from dashboards.grafana import promql, sql
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Panel, Promql, Row, Sql, Step, annotation
 from dashboards.grafana.panels import chart, figure, table, wrong_from
+from dashboards.grafana.variables import variables
 from groundswell.metrics import BALANCE_TERMS, DELIVERY_RESULTS, DROP_REASONS, LOAD_RESULTS, OUTBOX_STATES, POLL_RESULTS, STAGES
 from groundswell.names import RAW_PARTITIONS
 
@@ -18,14 +19,7 @@ def dashboard(limits: Limits) -> Dashboard:
         uid=UID,
         title="Groundswell: pipeline",
         description="Does the pipeline keep up, is everything accounted for, and what holds it up? For the people who run it.",
-        variables=(
-            variables.prometheus(),
-            variables.postgres(),
-            variables.board_url(limits.board_url),
-            variables.job(),
-            variables.instance(),
-            variables.run(),
-        ),
+        variables=variables(limits.board_url, "processes"),
         rows=(_state(limits), _speed(limits), _accounts(), _ends()),
         annotations=(annotation("Incidents", "red", sql.ANNOTATIONS),),
         since="now-6h",

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from dashboards.grafana import promql, sql, variables
+from dashboards.grafana import promql, sql
 from dashboards.grafana.limits import Limits
 from dashboards.grafana.model import PREFIX, Column, Dashboard, Panel, Promql, Row, Sql, Step, annotation
 from dashboards.grafana.opinion import data_until
 from dashboards.grafana.panels import chart, figure, table, wrong_from
+from dashboards.grafana.variables import variables
 from groundswell.metrics import SOURCE_STATES
 from groundswell.names import KINDS, LANGUAGES, SENTIMENTS, TOPICS
 
@@ -21,14 +22,7 @@ def dashboard(limits: Limits) -> Dashboard:
         uid=UID,
         title="Groundswell: sources and model",
         description="Which sources are heard, how late, and does the model read them as it did? For data engineers and modellers.",
-        variables=(
-            variables.postgres(),
-            variables.prometheus(),
-            variables.board_url(limits.board_url),
-            variables.job(),
-            variables.instance(),
-            variables.run(),
-        ),
+        variables=variables(limits.board_url, "processes"),
         rows=(_heard(limits), _delay(limits), _unused(), _model()),
         annotations=(annotation("Incidents", "red", sql.ANNOTATIONS),),
     )

@@ -1,4 +1,4 @@
-"""The variables of the dashboards: data sources with fixed uids, processes, runs, series."""
+"""The variables of the dashboards: data sources with fixed uids, processes, runs, series; each dashboard shows its own in one order."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -11,6 +11,29 @@ HIDDEN: Final = 2
 ON_LOAD: Final = 1
 ON_TIME: Final = 2
 """Asked again when the span that is shown changes: every query of a variable is."""
+
+
+Choice = Literal["processes", "language", "topic", "company", "incident"]
+"""What a dashboard lets its reader choose, beside the store and the run: `processes` are Prometheus, its jobs and their instances."""
+
+
+def variables(url: str, *choices: Choice) -> tuple[Json, ...]:
+    """The variables of a dashboard, always in the same order.
+
+    Args:
+        url: `board.base_url` of the settings.
+        choices: what its panels ask for; in which order they are given does not matter.
+    """
+    has_processes = "processes" in choices
+    made = {"language": language, "topic": topic, "company": company, "incident": incident}
+    return (
+        postgres(),
+        *((prometheus(),) if has_processes else ()),
+        board_url(url),
+        *((job(), instance()) if has_processes else ()),
+        run(),
+        *(make() for name, make in made.items() if name in choices),
+    )
 
 
 def prometheus() -> Json:

@@ -75,7 +75,7 @@ BEGIN
             ('groundswell_worker', 'INSERT, UPDATE', ARRAY['runs', 'progress', 'heartbeats', 'taken', 'conditions']),
             ('groundswell_worker', 'INSERT, UPDATE, DELETE', ARRAY['suspects']),
             ('groundswell_desk', 'INSERT', ARRAY['decisions', 'alerts']),
-            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries']),
+            ('groundswell_desk', 'INSERT, UPDATE', ARRAY['incidents', 'outbox', 'progress', 'conditions', 'canaries', 'tallied', 'tallies', 'reach']),
             -- A press of a button in Slack comes to the desk.
             ('groundswell_desk', 'INSERT', ARRAY['actions', 'verdicts']),
             ('groundswell_people', 'SELECT', ARRAY['people']),
@@ -93,7 +93,7 @@ BEGIN
             ('groundswell_keeper', 'INSERT, UPDATE, DELETE', ARRAY[
                 'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
-                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries', 'dropped_months', 'dropped_counts',
+                'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries', 'dropped_months', 'dropped_counts', 'tallied', 'tallies', 'reach',
                 'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses', 'stops'])
         ) AS listed (role, rights, tables)
     LOOP

@@ -1,8 +1,9 @@
 """Drop old months of the live run: their rows go, what they sum to stays.
 
+    sum       its records are in the sums of the balance (tallies.py), which never read them again
     begin     the month is marked; on PostgreSQL its partitions are dropped in the same transaction
-    records   admissions and drops, in pieces; each piece's counts are kept in the transaction that deletes it, so the balance is the same
-              before, between and after
+    records   admissions and drops, in pieces; each piece's counts are kept in the transaction that deletes it, so that whoever counts every
+              row anew finds the same before, between and after
     facts     of each piece: documents and scores that no admission of any run needs any more
     the rest  increments and stories where there are no partitions, baselines, hours of sources
     end       the month is marked as gone
@@ -27,6 +28,7 @@ from groundswell.store.partitions import check_owner, drop_month_tables, is_part
 from groundswell.store.query import closed_ms
 from groundswell.store.search import drop_texts
 from groundswell.store.store import Store
+from groundswell.store.tallies import REASON_CHARS, tally
 
 CHUNK: Final = 2_000
 KEPT_REASONS: Final = ("document", "source", "author")
@@ -100,6 +102,7 @@ def drop_month(
             done[table.name] += rows
             progress(table.name, done[table.name])
 
+    tally(store, LIVE_RUN)
     with store.write() as connection:
         store.insert(connection, t.dropped_months, [{"run": LIVE_RUN, "month": month.name, "begun_ms": now_ms, "ended_ms": None}])
         if is_partitioned(connection):
@@ -115,6 +118,7 @@ def drop_month(
     with store.write() as connection:
         m = t.dropped_months.c
         connection.execute(update(t.dropped_months).where(m.run == LIVE_RUN, m.month == month.name).values(ended_ms=now_ms))
+        connection.execute(delete(t.reach).where(t.reach.c.run == LIVE_RUN))  # its first pane may have gone
     return dict(done)
 
 
@@ -128,7 +132,7 @@ def _drop_admissions(store: Store, month: Month, *, chunk: int, deleted: Deleted
         # As the balance counts them: one that says "scored" and has no score is counted nowhere, before and after.
         counts = or_(A.outcome != "scored", exists().where(A.document_id == s.document_id, A.content_hash == s.content_hash))
         kept = connection.execute(select(A.source, A.outcome, func.count()).where(piece, counts).group_by(A.source, A.outcome))
-        _keep(store, connection, month, {(source, outcome): number for source, outcome, number in kept})
+        _keep(store, connection, month, {(outcome, source, ""): number for source, outcome, number in kept})
         contents = {
             tuple(row) for row in connection.execute(select(A.document_id, A.content_hash).where(piece, A.document_id.is_not(None)))
         }
@@ -140,22 +144,22 @@ def _drop_admissions(store: Store, month: Month, *, chunk: int, deleted: Deleted
 def _drop_drops(store: Store, month: Month, *, chunk: int, deleted: Deleted) -> bool:
     mine = and_(D.run == LIVE_RUN, D.known_ms >= month.begin_ms, D.known_ms < month.end_ms)
     with store.write() as connection:
-        found = list(connection.execute(select(D.run, D.part, D.position, D.place, D.source).where(mine).limit(chunk)))
-        _keep(store, connection, month, Counter((row.source, "dropped") for row in found))
+        found = list(connection.execute(select(D.run, D.part, D.position, D.place, D.source, D.reason).where(mine).limit(chunk)))
+        _keep(store, connection, month, Counter(("dropped", row.source, row.reason[:REASON_CHARS]) for row in found))
         for table in (t.drops, t.drop_marks):
             c = table.c
             deleted(table, _delete(connection, table, (c.run, c.part, c.position, c.place), [tuple(row)[:4] for row in found]))
     return len(found) == chunk
 
 
-def _keep(store: Store, connection: Connection, month: Month, counts: Mapping[tuple[str, str], int]) -> None:
+def _keep(store: Store, connection: Connection, month: Month, counts: Mapping[tuple[str, str, str], int]) -> None:
     """Add to what is remembered of a month."""
-    c, month_of = t.dropped_counts.c, {"run": LIVE_RUN, "month": month.name}
-    names = sorted(counts)
-    store.insert(connection, t.dropped_counts, [month_of | {"source": name, "outcome": outcome, "documents": 0} for name, outcome in names])
-    for name, outcome in names:
-        this = and_(c.run == LIVE_RUN, c.month == month.name, c.source == name, c.outcome == outcome)
-        connection.execute(update(t.dropped_counts).where(this).values(documents=c.documents + counts[name, outcome]))
+    month_of = {"run": LIVE_RUN, "month": month.name}
+    rows = [
+        month_of | {"fate": fate, "source": source, "reason": reason, "documents": documents}
+        for (fate, source, reason), documents in sorted(counts.items())
+    ]
+    store.add(connection, t.dropped_counts, rows, column="documents")
 
 
 def _drop_facts(connection: Connection, contents: Collection[tuple[Any, ...]], deleted: Deleted) -> None:

@@ -27,7 +27,7 @@ def month_rows(connection: Connection) -> list[dict[str, Any]]:
     return [
         {
             "month": month.name,
-            "records": counts[month].get("records", 0) + sum(rows for (name, _, _), rows in kept.items() if name == month.name),
+            "records": counts[month].get("records", 0) + sum(rows for (name, *_), rows in kept.items() if name == month.name),
             "increments": counts[month].get("increments", 0),
             "stories": counts[month].get("stories", 0),
             "partition": (month in made) if divided else None,

@@ -1,7 +1,7 @@
 """Months of known time, in UTC: what old rows are deleted by, and what is remembered of those that were.
 
 dropped_months   one row for each month of a run that was dropped, or is being dropped
-dropped_counts   what became of its records, by source and outcome, so that the balance stays what it was
+dropped_counts   what became of its records, by source, fate and reason, so that every balance stays what it was
 """
 
 import re
@@ -118,8 +118,8 @@ def dropped_months(connection: Connection, run: str, *, since_ms: int | None = N
     ]
 
 
-def dropped_counts(connection: Connection, run: str) -> dict[tuple[str, str, str], int]:
-    """{(month, source, outcome): records} of the months of a run that are gone."""
+def dropped_counts(connection: Connection, run: str) -> dict[tuple[str, str, str, str], int]:
+    """{(month, fate, source, reason of drops): records} of the months of a run that are gone; fates as tallies.py counts them."""
     c = t.dropped_counts.c
-    rows = connection.execute(select(c.month, c.source, c.outcome, c.documents).where(c.run == run))
-    return {(month, source, outcome): documents for month, source, outcome, documents in rows}
+    rows = connection.execute(select(c.month, c.fate, c.source, c.reason, c.documents).where(c.run == run))
+    return {(month, fate, source, reason): documents for month, fate, source, reason, documents in rows}

@@ -1,12 +1,13 @@
 """What is asked of a store: by the command line, the board and pandas alike. There is no second implementation."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, exists, func, select, text
+from sqlalchemy import Connection, Select, func, select, text
 
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError, UsageError
@@ -17,9 +18,9 @@ from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.corrections import Corrections, corrections_of
 from groundswell.store.derived import increment_of
-from groundswell.store.months import dropped_counts
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import DROPPING, refuse_dropping
+from groundswell.store.tallies import fates, first_pane
 from groundswell.windows import Members, WindowView, absorb, view
 
 
@@ -265,7 +266,7 @@ class Balance(msgspec.Struct, frozen=True):
         return {name: getattr(self, name) for name in self.__struct_fields__ if name != "source"} | {"balance": self.balance}
 
 
-def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None) -> list[Balance]:
+def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None, whole: bool = False) -> list[Balance]:
     """The balance of each source, sorted.
 
     Args:
@@ -273,6 +274,7 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         run: whose balance.
         log: the run's local log, for what was fetched and what is in flight; without it, the stored counts of a finished
             backfill, or what the score stage has read from its topic.
+        whole: count every row anew, not only those that no stored sum holds yet (tallies.py).
     """
     terms: dict[str, dict[str, int]] = {}
 
@@ -291,25 +293,16 @@ def balance_of(connection: Connection, run: str, *, log: LocalLog | None = None)
         found = log.documents_by_source(since=read_to)
         count("fetched", {source: documents for source, (documents, _) in found.items()})
         count("in_flight", {source: ahead for source, (_, ahead) in found.items()})
-    a, s = t.admissions.c, t.scores.c
-    by_source = select(a.source, func.count()).where(a.run == run).group_by(a.source)
-    # By any model: a live run changes its model, and what an earlier one scored stays scored.
-    has_score = exists().where(a.document_id == s.document_id, a.content_hash == s.content_hash)
-    count("scored", _pairs(connection, by_source.where(a.outcome == "scored", has_score)))
-    for outcome in ("duplicate", "edited"):
-        count(outcome, _pairs(connection, by_source.where(a.outcome == outcome)))
-    d = t.drops.c
-    count("dropped", _pairs(connection, select(d.source, func.count()).where(d.run == run).group_by(d.source)))
-    for (_, source, outcome), number in dropped_counts(connection, run).items():
+    for (fate, source, _), documents in fates(connection, run, whole=whole).items():
         of_source = terms.setdefault(source, {})
-        of_source[outcome] = of_source.get(outcome, 0) + number
+        of_source[fate] = of_source.get(fate, 0) + documents
     return [Balance(source, **found) for source, found in sorted(terms.items())]
 
 
-def settled_balance(connection: Connection, run: str, *, log: LocalLog | None) -> list[Balance]:
+def settled_balance(connection: Connection, run: str, *, log: LocalLog | None, whole: bool = False) -> list[Balance]:
     """`balance_of`, counted once more where it is not zero: the log may have grown between the two counts that it takes of it."""
-    rows = balance_of(connection, run, log=log)
-    return balance_of(connection, run, log=log) if any(row.balance for row in rows) else rows
+    rows = balance_of(connection, run, log=log, whole=whole)
+    return balance_of(connection, run, log=log, whole=whole) if any(row.balance for row in rows) else rows
 
 
 def _pairs(connection: Connection, statement: Select[Any]) -> dict[str, int]:
@@ -323,15 +316,16 @@ def total(rows: Sequence[Balance]) -> Balance:
 
 
 def drops_by_reason(connection: Connection, run: str) -> dict[str, int]:
-    """{reason: drops}, most frequent first."""
-    d = t.drops.c
-    rows = connection.execute(select(d.reason, func.count()).where(d.run == run).group_by(d.reason).order_by(func.count().desc(), d.reason))
-    return {row[0]: row[1] for row in rows}
+    """{beginning of the reason: drops}, most frequent first."""
+    found: Counter[str] = Counter()
+    for (fate, _, reason), documents in fates(connection, run).items():
+        if fate == "dropped":
+            found[reason] += documents
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def span_of(connection: Connection, run: str) -> tuple[int, int]:
     """First pane with a count, and the closed known time: what a run covers, in ms; (0, 0) while it is empty."""
-    i = t.increments.c
-    first = connection.execute(select(func.min(i.pane)).where(i.run == run)).scalar_one_or_none()
+    first = first_pane(connection, run)
     closed = closed_ms(connection, run)
     return (0, 0) if first is None or closed is None else (first * PANE_MS, closed)

@@ -79,7 +79,7 @@ def runs_of(connection: Connection) -> list[RunRow]:
             kind=row.kind,
             model_id=row.model_id,
             documents=counted.get(row.run, 0)
-            + sum(number for (_, _, outcome), number in dropped_counts(connection, row.run).items() if outcome == "scored"),
+            + sum(number for (_, fate, *_), number in dropped_counts(connection, row.run).items() if fate == "scored"),
             alerts=alerts.get(row.run, 0),
             first_known_ms=known.get(row.run, (None, None))[0],
             last_known_ms=known.get(row.run, (None, None))[1],

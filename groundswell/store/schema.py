@@ -205,6 +205,7 @@ decisions = Table(
     _text("verdict"),
     _text("reason"),
 )
+Index("decisions_reason", decisions.c.run, decisions.c.verdict, decisions.c.reason)
 
 incidents = Table(
     "incidents",
@@ -261,6 +262,15 @@ suspects = Table(
 
 taken = Table("taken", metadata, _key("run"), _key("part", Integer), _key("source"), _int("documents"))
 """Records that the score stage has read from its log, counted in the transaction that moves its offset behind them."""
+
+tallied = Table("tallied", metadata, _key("run"), _key("part", Integer), _int("position"))
+"""Rows of admissions and drops below this offset of a partition are in the sums of the next table."""
+
+tallies = Table("tallies", metadata, _key("run"), _key("fate"), _key("source"), _key("reason"), _int("documents"))
+"""What became of records that lie behind the score stage for good, drops by the beginning of their reason: groundswell/store/tallies.py."""
+
+reach = Table("reach", metadata, _key("run"), _int("closed_tick"), _int("first_pane"))
+"""The first pane with a count, of increments up to a closed tick: written beside the sums."""
 
 removals = Table("removals", metadata, _key("document_id"), _key("content_hash"), _int("removed_ms"), _text("reason"))
 """Documents whose text was removed (forget, retention); hash, integers and alerts stay."""
@@ -408,12 +418,14 @@ dropped_months = Table(
 )
 """Months whose rows were deleted (months.py)."""
 
-dropped_counts = Table("dropped_counts", metadata, _key("run"), _key("month"), _key("source"), _key("outcome"), _int("documents"))
+dropped_counts = Table(
+    "dropped_counts", metadata, _key("run"), _key("month"), _key("source"), _key("fate"), _key("reason"), _int("documents")
+)
 """What became of the records of such a month: the balance's terms, moved here in the transaction that deleted their rows."""
 
 DERIVED = (
     dropped_counts, dropped_months, fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines,
     source_hours, exposures, blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox,
-    runs,
+    tallies, tallied, reach, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -24,6 +24,7 @@ from groundswell.store.basis import BASIS
 from groundswell.store.facts import write_intake
 from groundswell.store.query import Balance, balance_of
 from groundswell.store.store import Store
+from groundswell.store.tallies import tally
 from ingest.archives.packed import Meter
 from ingest.archives.read import ArchiveRow, read_archive
 from stream.operators.normalise import source_name
@@ -170,7 +171,7 @@ def _identity(raw: RawDocument) -> str:
 
 
 def account_for(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -> None:
-    """Store what was fetched, by source, and the bad lines as drops: the balance then needs no log."""
+    """Store what was fetched, by source, and the bad lines as drops: the balance then needs no log, and counts no row again."""
     fetched = {source: documents for source, (documents, _) in log.documents_by_source().items()}
     places = {file: number for number, file in enumerate(sorted({line.file for line in bad}))}
     for line in bad:
@@ -189,6 +190,7 @@ def account_for(store: Store, run: str, log: LocalLog, bad: Sequence[BadLine]) -
     with store.write() as connection:
         store.insert(connection, t.fetched, rows)
         write_intake(store, connection, run, drops=drops)
+    tally(store, run)
 
 
 def basis_counted(log: LocalLog) -> dict[str, int]:

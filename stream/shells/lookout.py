@@ -31,6 +31,7 @@ from groundswell.store.outbox import dead_letters
 from groundswell.store.partitions import trouble_of
 from groundswell.store.query import closed_ms, settled_balance, total
 from groundswell.store.store import Store
+from groundswell.store.tallies import tally
 from stream.shells.gauges import StoreGauges
 from stream.shells.supervisor import Report, Said
 from stream.shells.versions import VersionsInForce
@@ -122,16 +123,20 @@ class Lookout:
         settle(self.store, "months", monthless, now_ms=now_ms)
         if self.metrics is not None:
             self.metrics.observe_look(time.monotonic() - began_s)
-        with self.store.read() as connection:
-            unbalanced = self._unbalanced(connection, now_ms)
+        unbalanced = self._unbalanced(now_ms)
         if unbalanced is not None:
             settle(self.store, "balance", unbalanced, now_ms=now_ms)
 
-    def _unbalanced(self, connection: Connection, now_ms: int) -> dict[str, str] | None:
-        """{run: which sources}; None where it is not time yet."""
+    def _unbalanced(self, now_ms: int) -> dict[str, str] | None:
+        """{run: which sources}; None where it is not time yet.
+
+        Every row is counted anew, so that a lost one is missed; what has become final is summed for the board, which counts the rest.
+        """
         if now_ms < self._balance_due_ms:
             return None
-        balances = settled_balance(connection, self.run, log=self.log)
+        tally(self.store, self.run)
+        with self.store.read() as connection:
+            balances = settled_balance(connection, self.run, log=self.log, whole=True)
         took_ms = self.clock.now_ms() - now_ms
         self._balance_due_ms = now_ms + max(BALANCE_EVERY_MS, BALANCE_COST * took_ms)
         if self.metrics is not None:

@@ -1,6 +1,6 @@
 """Verify: make again from a run's facts what can be made again, and say where the stored rows disagree.
 
-balance      fetched = scored + duplicate + edited + dropped + in flight, for each source
+balance      fetched = scored + duplicate + edited + dropped + in flight, for each source, and the stored sums of each
 facts        every admission that counted has its document and a score
 increments   documents and negative documents of every tick, pane and series, from the stored admissions and scores
 alerts       every alert, to the same bytes
@@ -23,9 +23,10 @@ from groundswell.store.facts import counted_between, heard_of, stored_scores
 from groundswell.store.history import history_of
 from groundswell.store.months import dropped_months
 from groundswell.store.progress import NEVER_TICK, progress_of
-from groundswell.store.query import alerts_of, balance_of
+from groundswell.store.query import alerts_of, settled_balance
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
+from groundswell.store.tallies import fates
 from groundswell.store.versions import read_schedule
 from stream.pipeline import contributions_of
 from stream.shells.explain import explain
@@ -96,13 +97,16 @@ def _balance(connection: Connection, run: str, log: LocalLog | None) -> Check:
     if log is None and not any(counted):
         check.skipped = "what was fetched is counted in the log, which is not at hand"
         return check
-    rows = balance_of(connection, run, log=log)
-    if any(row.balance for row in rows):
-        rows = balance_of(connection, run, log=log)  # the log may have grown between the two counts that a balance takes of it
+    rows = settled_balance(connection, run, log=log, whole=True)
     check.compared = len(rows)
     for row in rows:
         if row.balance:
             check.disagree(f"source {row.source}: {row.balance:+d}")
+    summed, counted_anew = fates(connection, run), fates(connection, run, whole=True)
+    for key in sorted(summed.keys() | counted_anew.keys()):
+        if summed[key] != counted_anew[key]:
+            fate, source, _ = key
+            check.disagree(f"source {source}: {summed[key]} {fate} by the stored sums, {counted_anew[key]} by the rows")
     return check
 
 

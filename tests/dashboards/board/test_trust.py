@@ -145,3 +145,21 @@ def test_the_last_canary_of_a_live_run_is_on_the_first_line(store: Store) -> Non
     assert before[1] is None
     assert after[1] is not None
     assert after[1].latency_s == 21
+
+
+def test_a_balance_that_only_the_lookout_finds_off_stands_in_the_first_line_and_one_that_both_do_stands_there_once(store: Store) -> None:
+    fill(store, None, run="live", kind="live")
+    with store.read() as connection:
+        counted = {row.source: row.scored + row.edited + row.dropped for row in Watch("live", None).balances(connection)}
+    with store.write() as connection:
+        store.insert(connection, t.taken, [{"run": "live", "part": 0, "source": name, "documents": n} for name, n in counted.items()])
+    hold(store, "balance", "live", reason=f"{WIRE} +1", now_ms=END_MS)
+    with store.read() as connection:
+        alone = Watch("live", None).trust(connection, now_ms=END_MS)
+    with store.write() as connection:
+        connection.execute(t.taken.update().where(t.taken.c.source == WIRE).values(documents=counted[WIRE] + 1))
+    with store.read() as connection:
+        both = Watch("live", None).trust(connection, now_ms=END_MS)
+    store.close()
+    assert (alone.unbalanced, [c.kind for c in alone.conditions]) == ({}, ["balance"])
+    assert (both.unbalanced, [c.kind for c in both.conditions]) == ({WIRE: 1}, [])

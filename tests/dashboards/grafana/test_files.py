@@ -86,3 +86,12 @@ def test_four_dashboards_answer_four_questions() -> None:
         "groundswell-opinion", "groundswell-incident", "groundswell-pipeline", "groundswell-sources-model",
     ]  # fmt: skip
     assert all(dashboard.description.count("?") == 1 and "For " in dashboard.description for dashboard in g.DASHBOARDS)
+
+
+ORDER = ("postgres_datasource", "prometheus_datasource", "board", "job", "instance", "run", "language", "topic", "company", "incident")
+
+
+def test_variables_stand_in_the_same_order_on_every_dashboard() -> None:
+    for dashboard in g.DASHBOARDS:
+        names = [variable["name"] for variable in dashboard.variables]
+        assert names == [name for name in ORDER if name in names], dashboard.title

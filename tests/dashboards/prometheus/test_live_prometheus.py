@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -27,15 +25,13 @@ from ingest.memory import Memory
 from ingest.sink import LocalLogSink
 from stream.shells.instruments import load_instruments
 from stream.shells.live import Live
-from stream.shells.lookout import Lookout, supervisor_report
+from stream.shells.lookout import Lookout
 from stream.shells.sender import Fixed, Sender
-from stream.shells.supervisor import run_workers
 from stream.shells.voice import Voice
-from stream.shells.worker import EXIT_CRASH_LOOP, AgentName, WorkerSettings
+from tests.crash_loop import crash_loop
 from tests.ingest.publisher import answer, publishing, rss
 from tests.peers import free_port
 from tests.prometheus_peer import DEPLOY, Prometheus, check_metrics, shipped_configuration, until
-from tests.synthetic_news import instruments
 
 Start = Callable[..., AbstractContextManager[Any]]
 TITLES = ("Bank fails after a run on deposits", "Factory opens a new line", "Harbour operator raises its dividend")
@@ -70,18 +66,6 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
-
-
-def crash(settings: WorkerSettings, agent: AgentName, made: object) -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def crash_loop(store: Store, folder: Path) -> None:
-    """A supervisor whose worker only crashes, until it gives up and says so in the store."""
-    settings = WorkerSettings("127.0.0.1:1", store.url, LIVE_RUN, folder, instance="t")
-    report = supervisor_report(store, "host, live")
-    code = run_workers(settings, ["score"], instruments, entry=crash, stopped=threading.Event(), first_delay_s=0.001, report=report)
-    assert code == EXIT_CRASH_LOOP
 
 
 def alertmanager_configuration(folder: Path, receiver: str) -> Path:

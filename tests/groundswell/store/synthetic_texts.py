@@ -30,17 +30,22 @@ _COLUMNS = {
 }
 
 
-def load(link: "psycopg.Connection[Any]", run: str, *, documents: int) -> None:
-    """Write documents, scores, admissions and what they are found by, a minute apart, then analyse."""
+def load(link: "psycopg.Connection[Any]", run: str, *, documents: int, every_ms: int = 60_000) -> None:
+    """Write documents, scores, admissions and what they are found by, `every_ms` apart, then analyse."""
     link.execute("DROP INDEX search_terms")
     numbers = iter(range(documents))
     while chunk := list(islice(numbers, CHUNK)):
         for table, columns in _COLUMNS.items():
             with link.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for number in chunk:
-                    copy.write_row(_row(table, run, number, b.T0_MS + (number - documents // 2) * 60_000))
+                    copy.write_row(_row(table, run, number, published_ms(number, documents, every_ms)))
     link.execute("CREATE INDEX search_terms ON search USING gin (terms)")
     link.execute("ANALYZE")
+
+
+def published_ms(number: int, documents: int, every_ms: int) -> int:
+    """When a document was published: half of them before T0_MS."""
+    return b.T0_MS + (number - documents // 2) * every_ms
 
 
 @cache
