@@ -8,9 +8,10 @@ from alerts.detectors.tails import beta_binomial_tail, negative_binomial_tail
 from alerts.kinds import MILLI
 from alerts.rules import Rules
 from groundswell.records import Candidate, Document, LeftOut
+from groundswell.windows import best_tier
 
 Row = Sequence[str | int]
-"""Of a candidate's evidence: document id, story, owner, whether the owner is known, negative ppm."""
+"""Of a candidate's evidence: document id, story, owner, whether the owner is known, negative ppm, and the tier where it is known."""
 
 
 class Left(NamedTuple):
@@ -74,6 +75,8 @@ def _fires(main: Candidate, statistic: int, rows: Sequence[Row], rules: Rules) -
         owners = {row[2] for row in rows if row[3]}
         watched = main.series.rsplit(":", 1)[1] in rules.sighting.watched
         p = negative_binomial_tail(statistic, mean=expected, dispersion=rules.surge.dispersion)
+        if 0 < best_tier(rows) <= main.believed_tier:
+            return True
         believed = corroborated(statistic, owners=len(owners), watched=watched, rules=rules.sighting)
         return (p <= rules.sighting.p_open or watched) and believed
     if main.kind != "surge":

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from alerts.against import against_of, largest_stories, without_largest
 from alerts.desk import Opening, evidence_p_ppt
 from alerts.kinds import MILLI, severity_of, title_of
@@ -167,4 +169,6 @@ def _quote(row: Sequence[str | int], document: Document) -> Quote:
         negative_ppm=int(row[4]),
         story=str(row[1]),
         url=document.url,
+        role=document.role or msgspec.UNSET,
+        tier=document.tier or msgspec.UNSET,
     )

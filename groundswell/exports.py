@@ -103,6 +103,8 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
                 "document_id": quote.document_id,
                 "title": quote.title,
                 "source": quote.source,
+                "role": quote.role or None,
+                "tier": quote.tier or None,
                 "published_at": iso(quote.published_ms),
                 "known_at": iso(quote.known_ms),
                 "known_basis": basis.get(quote.document_id),

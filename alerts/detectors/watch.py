@@ -71,6 +71,9 @@ class SeriesWatch:
         self.surge.obey(rules)
         self.amplification.rules, self.late.rules, self.slow_burn.rules = rules.amplification, rules.late, rules.slow_burn
 
+    def follow(self, companies: frozenset[str]) -> None:
+        """What is watched changes nothing for a topic or a company itself."""
+
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:
         """Close a calendar hour or day, read by one model, in which the series had rows; `tick` is the first after it."""
         row = self.surge.close_period(period_s, index, seeing, reader=reader)
@@ -130,6 +133,10 @@ class FlagWatch:
     def obey(self, rules: Rules) -> None:
         """See `SeriesWatch`."""
         self.sighting.obey(rules)
+
+    def follow(self, companies: frozenset[str]) -> None:
+        """Other companies are watched."""
+        self.sighting.follow(companies)
 
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:  # noqa: ARG002
         """See `SeriesWatch`."""

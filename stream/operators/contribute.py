@@ -61,6 +61,7 @@ def _counted(document: Document, score: Score, series: str, *, fresh: bool, sent
         sentiment=sentiment,
         negative_ppm=negative_ppm,
         digest=score.digest,
+        tier=document.tier or 0,
     )
 
 

@@ -28,9 +28,9 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         counts[FRESH] += contribution.fresh
         counts[FRESH_NEGATIVE] += contribution.fresh and is_negative
         if contribution.fresh and against:
-            negatives.append(
-                [contribution.document_id, story, contribution.owner, int(contribution.owner_known), contribution.negative_ppm]
-            )
+            known, ppm = int(contribution.owner_known), contribution.negative_ppm
+            row: list[str | int] = [contribution.document_id, story, contribution.owner, known, ppm]
+            negatives.append([*row, contribution.tier] if contribution.tier else row)  # most archives know none: their rows stay short
         elif not contribution.fresh and contribution.document_id == story:
             known, ppm = int(contribution.owner_known), contribution.negative_ppm
             stale.append([contribution.document_id, story, contribution.owner, known, ppm, int(is_negative)])

@@ -179,6 +179,23 @@ LATER: Final[dict[str, msgspec.Struct]] = {
     ),
 }
 
+LATER |= {
+    "raw_document_standing": msgspec.structs.replace(RECORDS["raw_document"], kind="news", author_hash=None, tier=1, role="regulator"),
+    "contribution_tier": msgspec.structs.replace(RECORDS["contribution"], tier=2),
+    "increment_tier": msgspec.structs.replace(
+        RECORDS["increment"], negatives=[["00000000000000d1", "00000000000000d1", "ab12", 1, 900_000, 1]]
+    ),
+    "candidate_sighting": msgspec.structs.replace(
+        RECORDS["candidate"],
+        kind="sighting",
+        series="flag:sanction_penalty:LINLAN",
+        window_s=86_400,
+        evidence=[["00000000000000d1", "00000000000000d1", "Harbour Authority", 1, 100_000, 1]],
+        quiet_days=30,
+        believed_tier=1,
+    ),
+}
+
 RECORDS.update(LATER)
 GOLDEN: Final[dict[str, Any]] = {
     **RECORDS,
