@@ -363,7 +363,7 @@ def _quotes(evidence: list[Quote], phrases: Any, *, zone: tzinfo, opened: dateti
             continue
         published = _local(quote.published_ms, zone)
         at = f"{published:%H:%M}" if published.date() == opened.date() else f"{published:%Y-%m-%d %H:%M}"
-        said.append((words, _line(phrases.source({"source": clean(quote.source, limit=NAME_CHARS), "at": at}))))
+        said.append((words, _line(phrases.source({"source": clean(quote.source, limit=NAME_CHARS), "role": quote.role or "", "at": at}))))
     return said
 
 

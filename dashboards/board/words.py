@@ -34,7 +34,7 @@ LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}  # of documents
 LANGUAGES: Final = {"en": "English", "zh": "中文"}  # of readers, each in its own words
 CODES: Final = {
     "mute_story": "mute", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic", "slow_burn": "slow burn",
-    "model_shift": "model shift",
+    "model_shift": "model shift", "central_bank": "central bank", "statistics": "statistics office",
 }  # fmt: skip
 """Stored words that are no words."""
 

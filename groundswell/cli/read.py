@@ -153,6 +153,10 @@ def _explained(found: Any) -> Iterator[str]:
     for part in alert.parts:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"
     yield f"    {sum(p.excess_milli for p in alert.parts) / 1000:+7.2f}  sum"
+    for quote in alert.evidence:
+        tier = f", tier {quote.tier}" if quote.tier else ""
+        if quote.role or tier:
+            yield f"  {quote.source}: {quote.role or 'role unknown'}{tier}"
     for candidate in found.candidates:
         found_at = iso(candidate.tick * TICK_MS)
         yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {found_at}"

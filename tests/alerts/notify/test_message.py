@@ -8,7 +8,7 @@ import pytest
 from alerts.notify.message import LANGUAGES, RESENT, SUBJECT_MAX, Message, as_resent, clean, render
 from groundswell.errors import SettingsError
 from groundswell.names import TOPICS, topic_series
-from groundswell.records import AlertKind, Part, Severity
+from groundswell.records import AlertKind, Part, Role, Severity
 from models.taxonomy import TOPIC_NAMES
 from tests.alerts.alert_factory import MINUTE_MS, OPENED_MS, a_quote, an_alert
 
@@ -115,6 +115,21 @@ def test_at_most_three_quotes_are_shown_in_the_order_of_the_evidence() -> None:
         "临澜银行网点下午仍在排队",
     ]
     assert "nobody picks up the phone" not in everything(message)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Harbour Authority (regulator), "), ("zh", "Harbour Authority（监管机构），")])
+def test_a_quote_says_what_its_source_is_where_that_is_known(language: str, words: str) -> None:
+    known = said(language=language, evidence=[a_quote(source="Harbour Authority", role="regulator", tier=1), a_quote()])
+
+    assert words in known.text
+    assert all(word not in said(language=language).text for word in ("regulator", "监管机构", "None", "UNSET"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_role_has_its_word(language: str) -> None:
+    for role in get_args(Role):
+        text = said(language=language, evidence=[a_quote(role=role)]).text
+        assert "_" not in text.split("Harbour Wire")[1].splitlines()[0]
 
 
 def test_an_empty_quote_is_replaced_by_the_title_and_an_empty_title_by_nothing() -> None:
