@@ -13,18 +13,18 @@ from typing import Final
 CHARACTERS_MAX: Final = 200
 
 _WORD = r"(?:[\w'\u2019.&/-]+\s+)"
-_SAID = r"(?:reports?|rumou?rs?|claims?|allegations?|accusations?|charges|speculation|suggestions?)"
+_SAID = r"(?:reports?|rumou?rs?|claims?|allegations?|accusations?|speculation|suggestions?)"
 _REFUSED = (  # what is denied to somebody, and no word of theirs
     r"(?:bail|appeals?|requests?|motions?|pleas?|petitions?|bids?|applications?|approvals?|permission|permits?|licen[cs]es?|visas?|visits?|"
     r"entry|access|coverage|care|treatments?|justice|rights?|benefits|extradition|asylum|parole|loans?|credit|refunds?|compensation|"
-    r"workers|customers|users|people|women|children|patients|them|him|her|me|us|election|climate|holocaust|stay|waivers?|exemptions?)"
+    r"relief|payouts?|workers|families|customers|users|people|women|children|patients|them|him|her|me|us|election|climate|holocaust|stay|waivers?|exemptions?)"
 )
 _ENGLISH: Final = re.compile(
     rf"""
       \b(?:denies|deny|denying|has\ denied|have\ denied|categorically\ denied|strongly\ denied)\b(?!\s+{_WORD}{{0,4}}{_REFUSED}\b)
     | \bdenied\s+(?:{_WORD}{{0,2}}{_SAID}|that|any|having|being|wrongdoing|involvement|knowing|ties)\b
     | \brefut(?:es|ed|ing)\b | \bdisput(?:es|ed)\s+{_WORD}{{0,3}}{_SAID}\b
-    | \b(?:rejects?|dismiss(?:es)?|rebuts?|slams?|debunks?)\s+{_WORD}{{0,3}}{_SAID}\b(?!\s+(?:process|against|court))
+    | \b(?:rejects?|dismisses|rebuts?|slams?|debunks?)\s+{_WORD}{{0,3}}{_SAID}\b(?!\s+(?:process|against|court))
     | \b(?:reports?|rumou?rs?|claims?|allegations?|speculation)\s+{_WORD}{{0,4}}(?:untrue|not\ true|false|baseless|unfounded|groundless|inaccurate)\b
     | \bno\ truth\ (?:to|in)\b
     | \b(?:clarif(?:ies|ication)|denial)\s+(?:on|of|about|regarding|to)\s+{_WORD}{{0,3}}(?:media|press|news|{_SAID})\b
@@ -33,7 +33,7 @@ _ENGLISH: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _ENGLISH_AWAY: Final = re.compile(  # who refuses, who is asked, and what is no denial
-    r"\b(?:court|judge|judges|tribunal|panel|jury)\s+(?:\w+\s+)?den(?:y|ies)\b|\bto\s+deny\b|\bno(?:body)?\s+denying\b|\b(?:can|could|cannot|can't|"
+    r"\b(?:court|judge|judges|tribunal|panel|jury|wto)\s+(?:\w+\s+)?(?:deny|denies|rejects?|dismisses)\b|^reject\b|\bto\s+deny\b|\bno(?:body)?\s+denying\b|\b(?:can|could|cannot|can't|"
     r"does\s+not|doesn't|did\s+not|didn't|don't|won't|not|never|neither\s+\w+)\s+(?:confirms?\s+n?or\s+)?den(?:y|ies)\b",
     re.IGNORECASE,
 )
@@ -43,7 +43,7 @@ _CHINESE: Final = re.compile(
     r"|不属实|并非事实|与事实不符|纯属谣言|纯属虚构|系谣言|子虚乌有|并无此事|没有此事|查无此事"
 )
 _CHINESE_AWAY: Final = re.compile(
-    r"(?:不|未|没|没有|不可|无法|无可|难以|不能|从未|拒绝)否认|(?:要求|敦促|呼吁|责令|需|应|请|尽快|被问|未)[^,。,]{0,8}澄清"
+    r"(?:未|没有)[^,。,]{0,4}(?:辟谣|澄清)|(?:不|未|没|没有|不可|无法|无可|难以|不能|从未|拒绝)否认|(?:要求|敦促|呼吁|责令|需|应|请|尽快|被问|未)[^,。,]{0,8}澄清"
     r"|辟谣(?:平台|机制|大会|中心|榜)|(?:披露|宣传|记载|陈述|登记|申报|出资|广告|数据|财务|年报|收入|利润)[^,。,]{0,6}(?:不实|不属实|与事实不符)"
     r"|(?:发布|散布|传播|编造|捏造|制造|转发)[^,。,]{0,8}(?:不实|谣言|虚假)|不攻自破"
 )
