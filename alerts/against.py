@@ -7,6 +7,7 @@ from alerts.detectors.sighting import corroborated
 from alerts.detectors.tails import beta_binomial_tail, negative_binomial_tail
 from alerts.kinds import MILLI
 from alerts.rules import Rules
+from groundswell.names import word_of
 from groundswell.records import Candidate, Document, LeftOut
 from groundswell.windows import best_tier
 
@@ -23,7 +24,7 @@ class Left(NamedTuple):
 
 def without_largest(main: Candidate, rules: Rules) -> Left:
     """The statistic without its largest story. What is told of the instrument rests on no story."""
-    if main.kind in ("blind", "model_shift"):
+    if main.kind in ("blind", "model_shift") or word_of(main.series):  # these are told whatever their number
         return Left(main.statistic, fires=True)
     if main.kind == "amplification":
         return Left(0, fires=False)
@@ -36,7 +37,7 @@ def against_of(main: Candidate, documents: Mapping[str, Document], rules: Rules)
 
     A slow burn's evidence is its last day's, and nothing is left out of it.
     """
-    if main.kind not in ("surge", "sighting", "late", "amplification"):
+    if main.kind not in ("surge", "sighting", "late", "amplification") or word_of(main.series):
         return []
     comments = {name for name, document in documents.items() if document.kind == "comment"}
     found = [LeftOut("comments", *_left(main, lambda row: row[0] not in comments, rules))]

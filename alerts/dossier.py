@@ -16,6 +16,7 @@ from alerts.kinds import MILLI, severity_of, title_of
 from alerts.rules import Rules
 from groundswell.names import content_id
 from groundswell.records import Alert, AlertKind, Candidate, Document, Part, Peers, Quote
+from groundswell.windows import tier_of
 
 EVIDENCE_MAX: Final = 20
 QUOTE_CHARACTERS: Final = 150
@@ -50,6 +51,8 @@ def compose(
     """
     main = opening.candidates[0]
     rows = [row for row in main.evidence if str(row[0]) in documents]
+    if opening.news == "tier":  # what it is told for comes first
+        rows.sort(key=lambda row: tier_of(row) or len(main.evidence) + MILLI)
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
     without = without_largest(main, rules)
     share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind in SHARED else 0
@@ -63,7 +66,7 @@ def compose(
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
         severity=severity_of(main),
-        title=title_of(main, display),
+        title=title_of(main, display, said_by=documents[str(rows[0][0])] if rows else None),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
@@ -86,6 +89,8 @@ def compose(
         ended=main.ended,
         against=against_of(main, documents, rules),
         peers=peers if main.kind in PEERED else None,
+        news=opening.news,
+        quiet_from_ms=opening.quiet_from_ms,
         versions=versions,
     )
 

@@ -141,6 +141,7 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     late_per_day: int = 1
     slow_burn_per_day: int = 3
     told_s: int = 259_200
+    word_tier: int = 0
 
 
 class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):

@@ -98,6 +98,8 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
         "peers": _peers(alert),
         "late_s": alert.late_s,
         "ended": alert.ended,
+        "news": alert.news or None,
+        "quiet_since": iso(alert.quiet_from_ms) if alert.quiet_from_ms else None,
         "evidence": [
             {
                 "document_id": quote.document_id,

@@ -18,6 +18,7 @@ Role = Literal["central_bank", "regulator", "statistics", "exchange", "issuer", 
 Outcome = Literal["scored", "duplicate", "edited", "dropped"]
 AlertKind = Literal["surge", "amplification", "sighting", "slow_burn", "late", "blind", "model_shift"]
 Severity = Literal["low", "medium", "high"]
+News = Literal["", "official", "denial", "tier"]
 Act = Literal["acknowledge", "assign", "snooze", "mute_story", "comment", "resolve", "reopen"]
 VerdictWord = Literal["true", "false", "old_news", "wrong_company", "wrong_topic", "duplicate"]
 Corrected = Literal["sentiment", "company", "topic"]
@@ -343,6 +344,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: bool = False  # blind: it sees again
     against: list[LeftOut] = []
     peers: Peers | None = None  # None: too few were spoken of
+    news: News = ""  # an update: what of it is news, where that is not more of the same
+    quiet_from_ms: int = 0  # an update that reopens: known time at which the incident had gone quiet; else 0
 
     @property
     def alone(self) -> bool:

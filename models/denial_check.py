@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from groundswell.denial import CHARACTERS_MAX, denies
 from groundswell.errors import UsageError, reason_of
-from models.denial import CHARACTERS_MAX, denies
 from models.entities import Catalogue
 from models.flag_check import JUDGEMENTS, ROOT, Read, is_reported, read_texts, share
 

@@ -16,6 +16,7 @@
                  late           what would have been a surge in its time       alerts/detectors/late.py
                  slow_burn      a week against three months                    alerts/detectors/slow_burn.py
                  sighting       said of a company for the first time           alerts/detectors/sighting.py
+                 word           an official word on it, or a denial            alerts/detectors/word.py
                blind       a language of which little is seen                  alerts/detectors/blind.py
       Desk     shift       the model has moved, not the world                  alerts/detectors/model_shift.py
                decide      candidates of all series become incidents           alerts/desk.py

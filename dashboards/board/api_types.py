@@ -118,6 +118,8 @@ class AlertRow(_Row, frozen=True):
     peers: Peers | None
     late_s: int
     ended: bool
+    news: Literal["official", "denial", "tier"] | None
+    quiet_since: Time | None
     evidence: list[Evidence]
     versions: dict[str, str]
 

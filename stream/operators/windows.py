@@ -20,8 +20,9 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         members, negatives, stale = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
-        # A default told without any tone is no good news; that a lawsuit was dismissed is.
-        against = is_negative or (series_kind(contribution.series) == "flag" and contribution.sentiment != "positive")
+        # A default told without any tone is no good news; that a lawsuit was dismissed is. The tone of a denial says nothing.
+        kind = series_kind(contribution.series)
+        against = is_negative or kind == "word" or (kind == "flag" and contribution.sentiment != "positive")
         counts[DOCUMENTS] += 1
         counts[1 + SENTIMENTS.index(contribution.sentiment)] += 1
         counts[NEGATIVE_PPM] += contribution.negative_ppm

@@ -25,7 +25,8 @@ _ENGLISH: Final = re.compile(
     | \bdenied\s+(?:{_WORD}{{0,2}}{_SAID}|that|any|having|being|wrongdoing|involvement|knowing|ties)\b
     | \brefut(?:es|ed|ing)\b | \bdisput(?:es|ed)\s+{_WORD}{{0,3}}{_SAID}\b
     | \b(?:rejects?|dismisses|rebuts?|slams?|debunks?)\s+{_WORD}{{0,3}}{_SAID}\b(?!\s+(?:process|against|court))
-    | \b(?:reports?|rumou?rs?|claims?|allegations?|speculation)\s+{_WORD}{{0,4}}(?:untrue|not\ true|false|baseless|unfounded|groundless|inaccurate)\b
+    | \b(?:reports?|rumou?rs?|claims?|allegations?|speculation)\s+{_WORD}{{0,4}}
+      (?:untrue|not\ true|false|baseless|unfounded|groundless|inaccurate)\b
     | \bno\ truth\ (?:to|in)\b
     | \b(?:clarif(?:ies|ication)|denial)\s+(?:on|of|about|regarding|to)\s+{_WORD}{{0,3}}(?:media|press|news|{_SAID})\b
     | \bissues?\s+(?:a\s+)?(?:denial|clarification)\b
