@@ -17,7 +17,7 @@ rows say, and what is handed in with a tick (`Around`).
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -89,6 +89,14 @@ class Opening:
     news: News = ""  # an update: what of it is news, where that is not more of the same
     quiet_from_ms: int = 0  # known time at which the incident had gone quiet; 0: it had not
 
+    @property
+    def evidence(self) -> list[list[str | int]]:
+        """What it rests on: the main candidate's evidence, with the words that are told beside it and are not among that."""
+        main, *others = self.candidates
+        known = {row[0] for row in main.evidence}
+        words = [row for other in others if word_of(other.series) for row in other.evidence if row[0] not in known]
+        return [*main.evidence, *words] if word_of(main.series) else [*words, *main.evidence]
+
 
 @dataclass
 class DeskState:
@@ -116,11 +124,9 @@ class DeskState:
             if decision.incident is not None and decision.verdict == "alert":
                 news[decision.incident] = news_in([decision.reason])
         by_id = {incident.incident: incident for incident in self.incidents}
-        told = [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
         return decisions, [
-            replace(opening, news=news[name], quiet_from_ms=quiet_from.get(name, 0))
-            for opening in told
-            for name in [opening.incident.incident]
+            self._tell(by_id[name], main_first(found), tick, news=news[name], quiet_from_ms=quiet_from.get(name, 0))
+            for name, found in openings.items()
         ]
 
     def _quiet_from_ms(self, incident: Incident, tick: int) -> int:
@@ -223,7 +229,7 @@ class DeskState:
             return f"{candidate.owners} owners, {told.owners} were told"
         return None
 
-    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int) -> Opening:
+    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int, *, news: News, quiet_from_ms: int) -> Opening:
         """The opening of an incident that is told now, and the memory of what it says."""
         main, told, day = candidates[0], incident.told, tick * TICK_MS // DAY_MS
         update = 0 if told is None else told.update + 1
@@ -242,7 +248,7 @@ class DeskState:
         if word_of(main.series) and told is not None:  # a word is no measure of what was told
             statistic, owners, echo = told.statistic, told.owners, told.echo
         incident.told = Told(update, series, statistic, owners, day, today, echo, main.ended, min(filter(None, tiers), default=0), words)
-        return Opening(incident, candidates, update)
+        return Opening(incident, candidates, update, news, quiet_from_ms)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""

@@ -43,14 +43,14 @@ def compose(
 
     Args:
         opening: the incident and this tick's candidates, main one first.
-        documents: the stored documents of the main candidate's evidence, by id; missing ones (text removed) are left out.
+        documents: the stored documents of its evidence, by id; missing ones (text removed) are left out.
         rules: those in force.
         display: a series key in the reader's words.
         versions: hashes in force, by kind.
         peers: what those that it is compared with did meanwhile.
     """
     main = opening.candidates[0]
-    rows = [row for row in main.evidence if str(row[0]) in documents]
+    rows = [row for row in opening.evidence if str(row[0]) in documents]
     if opening.news == "tier":  # what it is told for comes first
         rows.sort(key=lambda row: tier_of(row) or len(main.evidence) + MILLI)
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
@@ -66,7 +66,7 @@ def compose(
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
         severity=severity_of(main),
-        title=title_of(main, display, said_by=documents[str(rows[0][0])] if rows else None),
+        title=title_of(main, display, said_by=next((documents[name] for row in main.evidence if (name := str(row[0])) in documents), None)),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,

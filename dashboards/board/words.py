@@ -269,6 +269,9 @@ def series_title(series: str) -> str:
     if kind == "flag" and ":" in rest:
         flag, _, company = rest.partition(":")
         return f"{series_title(f'entity:{company}')}, {flag.replace('_', ' ')}"
+    if kind == "word" and ":" in rest:
+        word, _, company = rest.partition(":")
+        return f"{series_title(f'entity:{company}')}, {'official word' if word == 'official' else 'denied'}"
     if kind == "entity":
         return _CAMEL.sub(" ", rest)
     return f"{kind.capitalize()}: {rest.replace('_', ' ')}"

@@ -76,9 +76,9 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         if candidates:
             news, quiet_ms = _why_then(connection, run, alert, candidates, rules.desk, tick=tick)
             opening = Opening(decode(incident, Incident), candidates, alert.update, news, quiet_ms)
-            documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
+            documents = counted_documents(connection, run, [str(row[0]) for row in opening.evidence], removed=True)
             removed = removed_texts(connection, documents)
-            documents = _in_the_alerts_words(alert, candidates[0], documents, removed)
+            documents = _in_the_alerts_words(alert, opening, documents, removed)
             look = Looker(connection, run, tick, in_force)
             peers = look.peers(candidates[0].series, instruments.sector) if alert.kind in PEERED else None
             again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions, peers=peers)
@@ -90,17 +90,17 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
 
 
 def _in_the_alerts_words(
-    alert: Alert, main: Candidate, documents: Mapping[str, Document], removed: Mapping[str, int]
+    alert: Alert, opening: Opening, documents: Mapping[str, Document], removed: Mapping[str, int]
 ) -> dict[str, Document]:
     """The documents as they were for the alert: of one whose text was removed since, what the alert quotes, or names as a part.
 
     One whose text had gone before the alert was made was left out then, and is left out now.
     """
     quotes = {quote.document_id: quote for quote in alert.evidence}
-    ranks = {str(row[0]): rank for rank, row in enumerate(main.evidence)}
+    ranks = {str(row[0]): rank for rank, row in enumerate(opening.evidence)}
     last = max((ranks.get(name, -1) for name in quotes), default=-1) if len(quotes) >= EVIDENCE_MAX else len(ranks)
     there = {name: found for name, found in documents.items() if name not in removed or name in quotes or ranks[name] > last}
-    firsts = [str(rows[0][0]) for _, rows in largest_stories(main) if str(rows[0][0]) in there]
+    firsts = [str(rows[0][0]) for _, rows in largest_stories(opening.candidates[0]) if str(rows[0][0]) in there]
     names = {name: part.name for name, part in zip(firsts, alert.parts, strict=False) if part.stories == 1}
     for name in removed.keys() & there.keys():
         title, text, url = names.get(name, ""), "", None

@@ -88,6 +88,7 @@ def test_what_is_told_together_with_a_word_is_told_once_with_the_finding_first()
     assert [decision.reason for decision in decisions] == ["opened", "word: told with it"]
     assert [candidate.series for candidate in opening.candidates] == ["entity:aldora", "word:official:aldora"]
     assert (opening.update, opening.news) == (0, "")
+    assert [row[0] for row in opening.evidence][:2] == [f"official-{b.T0_TICK}", "aldora-0"]
     assert step(desk, b.T0_TICK + 1, word("official", b.T0_TICK + 1)) == [("held", "word: the first of its kind was told")]
 
 

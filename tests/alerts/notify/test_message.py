@@ -125,6 +125,42 @@ def test_a_quote_says_what_its_source_is_where_that_is_known(language: str, word
     assert all(word not in said(language=language).text for word in ("regulator", "监管机构", "None", "UNSET"))
 
 
+WORD: dict[str, Any] = {"kind": "sighting", "update": 2, "statistic": 1, "limit": 1, "severity": "medium", "parts": [], "against": []}
+
+
+@pytest.mark.parametrize(
+    ("series", "role", "language", "words"),
+    [
+        ("word:official:LINLAN", "regulator", "en", "official word, Harbour Authority"),
+        ("word:denial:LINLAN", "issuer", "en", "denied by Harbour Authority"),
+        ("word:denial:LINLAN", "wire", "en", "denied according to Harbour Authority"),
+        ("word:official:LINLAN", "regulator", "zh", "官方说法（Harbour Authority）"),
+        ("word:denial:LINLAN", "issuer", "zh", "已否认或澄清（Harbour Authority）"),
+        ("word:denial:LINLAN", "wire", "zh", "已否认或澄清（Harbour Authority报道）"),
+    ],
+)
+def test_an_official_word_and_a_denial_say_who_says_so_and_why_it_is_told_again(series: str, role: str, language: str, words: str) -> None:
+    quote = a_quote(source="Harbour Authority", role=role, tier=1)
+    message = said(**WORD, series=series, all_series=[series], evidence=[quote], news=series.split(":")[1], language=language)
+
+    assert words in message.subject
+    assert words in message.text.splitlines()[0]
+    assert ("Told again" if language == "en" else "续报缘由") in message.text
+    assert all(word not in message.text for word in ("largest story", "去掉最大", "limit 1", "阈值1", "word:"))
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "it had gone quiet, and is reopened"), ("zh", "现重新打开")])
+def test_a_reopening_says_so(language: str, words: str) -> None:
+    series = "word:official:LINLAN"
+    fields = WORD | {"series": series, "all_series": [series], "news": "official", "language": language}
+    assert words in said(**fields, quiet_from_ms=OPENED_MS - 3_600_000).text
+    assert words not in said(**fields).text
+
+
+def test_better_evidence_is_named_by_its_tier() -> None:
+    assert "now also by a source of tier 1" in said(update=1, news="tier", evidence=[a_quote(tier=1), a_quote(tier=3)]).text
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_role_has_its_word(language: str) -> None:
     for role in get_args(Role):
