@@ -7,10 +7,12 @@ from alerts.detectors.sighting import corroborated
 from alerts.detectors.tails import beta_binomial_tail, negative_binomial_tail
 from alerts.kinds import MILLI
 from alerts.rules import Rules
+from groundswell.names import word_of
 from groundswell.records import Candidate, Document, LeftOut
+from groundswell.windows import best_tier
 
 Row = Sequence[str | int]
-"""Of a candidate's evidence: document id, story, owner, whether the owner is known, negative ppm."""
+"""Of a candidate's evidence: document id, story, owner, whether the owner is known, negative ppm, and the tier where it is known."""
 
 
 class Left(NamedTuple):
@@ -22,7 +24,7 @@ class Left(NamedTuple):
 
 def without_largest(main: Candidate, rules: Rules) -> Left:
     """The statistic without its largest story. What is told of the instrument rests on no story."""
-    if main.kind in ("blind", "model_shift"):
+    if main.kind in ("blind", "model_shift") or word_of(main.series):  # these are told whatever their number
         return Left(main.statistic, fires=True)
     if main.kind == "amplification":
         return Left(0, fires=False)
@@ -35,7 +37,7 @@ def against_of(main: Candidate, documents: Mapping[str, Document], rules: Rules)
 
     A slow burn's evidence is its last day's, and nothing is left out of it.
     """
-    if main.kind not in ("surge", "sighting", "late", "amplification"):
+    if main.kind not in ("surge", "sighting", "late", "amplification") or word_of(main.series):
         return []
     comments = {name for name, document in documents.items() if document.kind == "comment"}
     found = [LeftOut("comments", *_left(main, lambda row: row[0] not in comments, rules))]
@@ -74,6 +76,8 @@ def _fires(main: Candidate, statistic: int, rows: Sequence[Row], rules: Rules) -
         owners = {row[2] for row in rows if row[3]}
         watched = main.series.rsplit(":", 1)[1] in rules.sighting.watched
         p = negative_binomial_tail(statistic, mean=expected, dispersion=rules.surge.dispersion)
+        if 0 < best_tier(rows) <= main.believed_tier:
+            return True
         believed = corroborated(statistic, owners=len(owners), watched=watched, rules=rules.sighting)
         return (p <= rules.sighting.p_open or watched) and believed
     if main.kind != "surge":

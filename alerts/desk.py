@@ -9,6 +9,7 @@
         too likely by chance, given what was told so far?       -> held: "chance", where the rules ask (alerts/budget.py)
         else                                                    -> alert
     an incident that was told: has it grown, or become another thing?  -> an update of it, at most three a day
+    an official word on its company, or a denial?              -> an update of it, also where it has gone quiet: it is reopened
 
 Only kinds of one family meet in an incident (alerts/kinds.py). Pure: state in, state out. What the desk knows is what its incident
 rows say, and what is handed in with a tick (`Around`).
@@ -24,10 +25,14 @@ import msgspec
 from alerts.budget import Addis
 from alerts.kinds import HELD_BY_SHIFT, family_of
 from alerts.rules import DeskRules
-from groundswell.names import DAY_MS, TICK_MS, content_id, series_kind
-from groundswell.records import Candidate, Decision
+from groundswell.names import DAY_MS, TICK_MS, WORDS, content_id, series_kind, word_of
+from groundswell.records import Candidate, Decision, News
+from groundswell.windows import best_tier
 
 Verdict = Literal["alert", "joined", "held"]
+
+_NEWS: Final[dict[News, str]] = {"official": "update: official word", "denial": "update: denied", "tier": "update: tier"}
+"""How the reasons of decisions begin that told an incident again on a word, or on better evidence."""
 
 OPENED, CHANCE = "opened", "chance"
 """How the reasons of decisions begin that were tests of false-discovery control."""
@@ -47,6 +52,8 @@ class Told(msgspec.Struct, frozen=True):
     today: int  # updates on that day
     echo: bool = False  # told as one story with its copies, and as nothing else
     ended: bool = False  # told as over
+    tier: int = 0  # the best of its evidence; 0: none was known
+    words: list[str] = []  # of names.WORDS, that were told
 
 
 class Incident(msgspec.Struct, kw_only=True):
@@ -79,6 +86,16 @@ class Opening:
     incident: Incident
     candidates: list[Candidate]
     update: int = 0  # 0 = the incident's first
+    news: News = ""  # an update: what of it is news, where that is not more of the same
+    quiet_from_ms: int = 0  # known time at which the incident had gone quiet; 0: it had not
+
+    @property
+    def evidence(self) -> list[list[str | int]]:
+        """What it rests on: the main candidate's evidence, with the words that are told beside it and are not among that."""
+        main, *others = self.candidates
+        known = {row[0] for row in main.evidence}
+        words = [row for other in others if word_of(other.series) for row in other.evidence if row[0] not in known]
+        return [*main.evidence, *words] if word_of(main.series) else [*words, *main.evidence]
 
 
 @dataclass
@@ -99,10 +116,23 @@ class DeskState:
         decisions: list[Decision] = []
         openings: dict[str, list[Candidate]] = {}
         joined: dict[str, list[Candidate]] = defaultdict(list)  # to incidents that were told before this tick
+        quiet_from = {incident.incident: self._quiet_from_ms(incident, tick) for incident in self.incidents}
+        news: dict[str, News] = {}
         for candidate in ranked:
-            decisions.append(self._decide(candidate, tick, openings, joined))
+            decision = self._decide(candidate, tick, openings, joined)
+            decisions.append(decision)
+            if decision.incident is not None and decision.verdict == "alert":
+                news[decision.incident] = news_in([decision.reason])
         by_id = {incident.incident: incident for incident in self.incidents}
-        return decisions, [self._tell(by_id[name], main_first(found), tick) for name, found in openings.items()]
+        return decisions, [
+            self._tell(by_id[name], main_first(found), tick, news=news[name], quiet_from_ms=quiet_from.get(name, 0))
+            for name, found in openings.items()
+        ]
+
+    def _quiet_from_ms(self, incident: Incident, tick: int) -> int:
+        """The known time at which an incident had gone quiet by a tick; 0 where it had not."""
+        quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
+        return quiet_from_ms(incident.last_tick, self.rules) if tick - incident.last_tick > quiet_ticks else 0
 
     def to_remind(self, shift: Candidate, remind_s: int) -> bool:
         """Whether it is time again to say that a language's figures have moved: at first, and to keep that incident alive."""
@@ -113,6 +143,8 @@ class DeskState:
         self, candidate: Candidate, tick: int, openings: dict[str, list[Candidate]], joined: dict[str, list[Candidate]]
     ) -> Decision:
         """What becomes of one candidate; `openings` and `joined` are of this tick, and are added to."""
+        if word_of(candidate.series):
+            return self._hear(candidate, tick, openings)
         incident = self._home_of(candidate, tick)
         if incident is None:
             if candidate.level == "hold":
@@ -136,16 +168,56 @@ class DeskState:
             joined[name].append(candidate)
         return _decision(candidate, name, verdict, reason)
 
+    def _hear(self, candidate: Candidate, tick: int, openings: dict[str, list[Candidate]]) -> Decision:
+        """What becomes of an official word or a denial: it opens nothing, keeps nothing alive, and tells an incident again once."""
+        word = word_of(candidate.series)
+        incident = self._told_of(candidate)
+        if incident is None or (incident.told is None and incident.incident not in openings):
+            return _decision(candidate, None, "held", "word: nothing was told of this company that is still remembered")
+        name, told = incident.incident, incident.told
+        if name in openings:
+            self._join(incident, candidate, tick)
+            openings[name].append(candidate)
+            return _decision(candidate, name, "joined", "word: told with it")
+        if told is None or word in told.words:
+            return _decision(candidate, None, "held", "word: the first of its kind was told")
+        if self._updates_used(told, tick):
+            return _decision(candidate, None, "held", f"word: {told.today} updates today, {self.rules.updates_per_day} allowed")
+        self._join(incident, candidate, tick)
+        openings[name] = [candidate]
+        said = _NEWS["official" if word == "official" else "denial"]
+        return _decision(candidate, name, "alert", f"{said}, {candidate.statistic} {'story' if candidate.statistic == 1 else 'stories'}")
+
+    def _told_of(self, word: Candidate) -> Incident | None:
+        """The incident of a company that was told last and is still remembered, whether or not it is alive."""
+        remembered_ticks = max(self.rules.told_s, self.rules.incident_quiet_s) * 1_000 // TICK_MS
+        mine = [
+            incident
+            for incident in self.incidents
+            if incident.family == "event"
+            and incident.alert_tick is not None
+            and word.tick - incident.last_tick <= remembered_ticks
+            and _subject(word.series) in map(_subject, incident.series)
+        ]
+        return max(mine, key=lambda incident: (incident.last_tick, incident.opened_tick, incident.incident), default=None)
+
+    def _updates_used(self, told: Told, tick: int) -> bool:
+        return told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day
+
     def _news_of(self, incident: Incident, candidate: Candidate, tick: int) -> str | None:
         """What of a candidate is materially new to those who were told of its incident; None if nothing is."""
         told = incident.told
-        if told is None or candidate.level != "open" or self._moved(candidate):
+        if told is None or self._moved(candidate) or self._updates_used(told, tick):
             return None
-        if told.day == tick * TICK_MS // DAY_MS and told.today >= self.rules.updates_per_day:
+        copies = candidate.kind == "amplification" and not told.echo  # of what was told already
+        tier = best_tier(candidate.evidence)
+        if incident.family == "event" and not copies and 0 < tier <= self.rules.word_tier and tier < told.tier:
+            return f"tier {tier}, tier {told.tier} was told"
+        if candidate.level != "open":
             return None
         if incident.family == "blind" and candidate.ended != told.ended:
             return "it sees again" if candidate.ended else "blind again"
-        if incident.family != "event" or (candidate.kind == "amplification" and not told.echo):
+        if incident.family != "event" or copies:
             return None
         if told.echo and candidate.kind != "amplification":
             return f"more than one origin, {candidate.statistic} stories"
@@ -157,7 +229,7 @@ class DeskState:
             return f"{candidate.owners} owners, {told.owners} were told"
         return None
 
-    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int) -> Opening:
+    def _tell(self, incident: Incident, candidates: list[Candidate], tick: int, *, news: News, quiet_from_ms: int) -> Opening:
         """The opening of an incident that is told now, and the memory of what it says."""
         main, told, day = candidates[0], incident.told, tick * TICK_MS // DAY_MS
         update = 0 if told is None else told.update + 1
@@ -169,8 +241,14 @@ class DeskState:
         statistic, owners = main.statistic, main.owners
         if told is not None and same:
             statistic, owners = max(statistic, told.statistic), max(owners, told.owners)
-        incident.told = Told(update, series, statistic, owners, day, today, echo, main.ended)
-        return Opening(incident, candidates, update)
+        evidence = [best_tier(candidate.evidence) for candidate in candidates if not word_of(candidate.series)]  # a word is none of it
+        tiers = [*evidence, *([] if told is None else [told.tier])]
+        heard = [*([] if told is None else told.words), *(word_of(candidate.series) for candidate in candidates)]
+        words = [word for word in WORDS if word in heard]
+        if word_of(main.series) and told is not None:  # a word is no measure of what was told
+            statistic, owners, echo = told.statistic, told.owners, told.echo
+        incident.told = Told(update, series, statistic, owners, day, today, echo, main.ended, min(filter(None, tiers), default=0), words)
+        return Opening(incident, candidates, update, news, quiet_from_ms)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
@@ -277,6 +355,20 @@ class DeskState:
         return max(rules.incident_quiet_s, rules.cooldown_s, rules.told_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
+def quiet_from_ms(last_tick: int, rules: DeskRules) -> int:
+    """The known time from which on an incident is quiet, after the tick of its last candidate."""
+    return (last_tick + 1) * TICK_MS + rules.incident_quiet_s * 1_000
+
+
+def news_in(reasons: Iterable[str]) -> News:
+    """What of an update is news, by the reasons of its decisions; "" where it is more of the same.
+
+    >>> news_in(["same incident", "update: denied, 1 story"]), news_in(["update: 12 stories, 5 were told"])
+    ('denial', '')
+    """
+    return next((news for reason in reasons for news, begin in _NEWS.items() if reason.startswith(begin)), "")
+
+
 def _subject(series: str) -> str:
     """Whom a series is about: the company of its own series and of its risks, else the series itself.
 
@@ -310,12 +402,22 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely.
 
-    Where one of them is an echo, what opens as more than that comes before it, and what only holds behind it.
+    Where one of them is an echo, what opens as more than that comes before it, and what only holds behind it. A word comes last, a denial
+    before an official one; where there is nothing else, it is what is told.
     """
     echo = any(candidate.kind == "amplification" for candidate in candidates)
 
-    def rank(c: Candidate) -> tuple[int, bool, int, int, str, int, str]:
+    def rank(c: Candidate) -> tuple[bool, int, bool, int, int, str, int, str]:
         weight = (1 if c.kind == "amplification" else 2 * (c.level == "hold")) if echo else 0
-        return weight, series_kind(c.series) == "topic", evidence_p_ppt(c), -c.statistic, c.series, c.window_s, c.kind
+        return (
+            bool(word_of(c.series)),
+            weight,
+            series_kind(c.series) == "topic",
+            evidence_p_ppt(c),
+            -c.statistic,
+            c.series,
+            c.window_s,
+            c.kind,
+        )
 
     return sorted(candidates, key=rank)

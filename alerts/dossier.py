@@ -8,12 +8,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from alerts.against import against_of, largest_stories, without_largest
 from alerts.desk import Opening, evidence_p_ppt
 from alerts.kinds import MILLI, severity_of, title_of
 from alerts.rules import Rules
 from groundswell.names import content_id
 from groundswell.records import Alert, AlertKind, Candidate, Document, Part, Peers, Quote
+from groundswell.windows import tier_of
 
 EVIDENCE_MAX: Final = 20
 QUOTE_CHARACTERS: Final = 150
@@ -40,14 +43,16 @@ def compose(
 
     Args:
         opening: the incident and this tick's candidates, main one first.
-        documents: the stored documents of the main candidate's evidence, by id; missing ones (text removed) are left out.
+        documents: the stored documents of its evidence, by id; missing ones (text removed) are left out.
         rules: those in force.
         display: a series key in the reader's words.
         versions: hashes in force, by kind.
         peers: what those that it is compared with did meanwhile.
     """
     main = opening.candidates[0]
-    rows = [row for row in main.evidence if str(row[0]) in documents]
+    rows = [row for row in opening.evidence if str(row[0]) in documents]
+    if opening.news == "tier":  # what it is told for comes first
+        rows.sort(key=lambda row: tier_of(row) or len(main.evidence) + MILLI)
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
     without = without_largest(main, rules)
     share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind in SHARED else 0
@@ -61,7 +66,7 @@ def compose(
         opened_ms=main.known_until_ms,
         known_until_ms=main.known_until_ms,
         severity=severity_of(main),
-        title=title_of(main, display),
+        title=title_of(main, display, said_by=next((documents[name] for row in main.evidence if (name := str(row[0])) in documents), None)),
         statistic=main.statistic,
         expected_milli=main.expected_milli,
         limit=main.limit,
@@ -84,6 +89,8 @@ def compose(
         ended=main.ended,
         against=against_of(main, documents, rules),
         peers=peers if main.kind in PEERED else None,
+        news=opening.news,
+        quiet_from_ms=opening.quiet_from_ms,
         versions=versions,
     )
 
@@ -167,4 +174,6 @@ def _quote(row: Sequence[str | int], document: Document) -> Quote:
         negative_ppm=int(row[4]),
         story=str(row[1]),
         url=document.url,
+        role=document.role or msgspec.UNSET,
+        tier=document.tier or msgspec.UNSET,
     )

@@ -10,7 +10,8 @@ from typing import Final
 
 from alerts.detectors.surge import DAY_S
 from groundswell.moments import spoken
-from groundswell.records import EVENT_KINDS, AlertKind, Candidate, Severity
+from groundswell.names import OFFICIAL_ROLES, entity_series, word_of
+from groundswell.records import EVENT_KINDS, AlertKind, Candidate, Document, Severity
 
 HELD_BY_SHIFT: Final[frozenset[AlertKind]] = frozenset({"surge", "slow_burn", "late"})
 """What rests on shares and counts of negatives. A listed risk or a copied story does not become one because a model reads otherwise."""
@@ -33,6 +34,8 @@ def severity_of(main: Candidate) -> Severity:
         return "medium" if main.statistic >= 2 * main.limit else "low"
     if main.kind == "late":
         return "medium" if main.owners >= 5 and main.statistic >= 2 * main.limit else "low"
+    if word_of(main.series):
+        return "medium"
     if main.kind == "sighting":
         return "high" if main.owners >= 4 or main.statistic >= 2 * main.limit else "medium"
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
@@ -41,8 +44,20 @@ def severity_of(main: Candidate) -> Severity:
     return "medium" if main.owners >= 4 or main.statistic > main.limit else "low"
 
 
-def title_of(main: Candidate, display: Callable[[str], str]) -> str:
-    """An alert in one line; `display` gives a series key in the reader's words."""
+def title_of(main: Candidate, display: Callable[[str], str], *, said_by: Document | None = None) -> str:
+    """An alert in one line.
+
+    Args:
+        main: what it tells.
+        display: a series key in the reader's words.
+        said_by: of an official word or a denial, the document that says so.
+    """
+    word = word_of(main.series)
+    if word:
+        who, source = display(entity_series(main.series.rsplit(":", 1)[1])), said_by.source if said_by else "a source whose text is gone"
+        if word == "official":
+            return f"{who}: official word, {source}"
+        return f"{who}: denied {'by' if said_by and said_by.role in OFFICIAL_ROLES else 'according to'} {source}"
     return f"{display(main.series)}: {_TITLES.get(main.kind, _surge)(main)}"
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from alerts import toml_lines
+from groundswell.names import entity_series, word_of
 from groundswell.records import Alert, AlertKind, Severity
 
 __all__ = ["EXAMPLE", "TARGET_KINDS", "Due", "Escalation", "Reader", "Routes", "day_began_ms", "parse_routes", "routes_of", "stand_ins"]
@@ -211,6 +212,8 @@ def wants(reader: Reader, alert: Alert) -> bool:
     wanted = [glob for glob in reader.series if not glob.startswith("!")]
     unwanted = [glob[1:] for glob in reader.series if glob.startswith("!")]
     named = {alert.series, *alert.all_series}
+    if word_of(alert.series):  # whoever follows the company waits for what is said of it
+        named.add(entity_series(alert.series.rsplit(":", 1)[1]))
     return any(
         any(fnmatchcase(series, glob) for glob in wanted) and not any(fnmatchcase(series, glob) for glob in unwanted) for series in named
     )

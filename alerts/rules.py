@@ -44,7 +44,7 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.p_open_hour if window_s < 86_400 else self.p_open_day
 
 
-class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What makes a risk of a company worth a word although it is not many; alerts/rules.toml says why."""
 
     flags: frozenset[str]
@@ -55,6 +55,8 @@ class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one_owner_stories_min: int
     p_open: float
     forming_days: int
+    credible_tier: int = 0
+    watched_tier: int = 0
 
 
 class AmplificationRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,6 +141,7 @@ class DeskRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     late_per_day: int = 1
     slow_burn_per_day: int = 3
     told_s: int = 259_200
+    word_tier: int = 0
 
 
 class BurstRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="channel", tag="burst"):

@@ -30,8 +30,9 @@ from docs.metrics_page import metrics_markdown
 from docs.source_types import types_markdown
 from groundswell.cli import COMMANDS, root
 from groundswell.errors import DependencyError
+from groundswell.records import Role
 from groundswell.settings_pages import settings_example, settings_markdown
-from ingest.catalogue import Role, Source, load_catalogue
+from ingest.catalogue import Source, load_catalogue
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 HELP_COLUMNS: Final = 100

@@ -98,11 +98,15 @@ def alert_row(alert: Alert, removed: Mapping[str, int], *, basis: Mapping[str, s
         "peers": _peers(alert),
         "late_s": alert.late_s,
         "ended": alert.ended,
+        "news": alert.news or None,
+        "quiet_since": iso(alert.quiet_from_ms) if alert.quiet_from_ms else None,
         "evidence": [
             {
                 "document_id": quote.document_id,
                 "title": quote.title,
                 "source": quote.source,
+                "role": quote.role or None,
+                "tier": quote.tier or None,
                 "published_at": iso(quote.published_ms),
                 "known_at": iso(quote.known_ms),
                 "known_basis": basis.get(quote.document_id),

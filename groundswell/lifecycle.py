@@ -32,6 +32,7 @@ class Said(NamedTuple):
     update: int  # 0 = the incident's first
     opened_ms: int
     stories: frozenset[str] = frozenset()  # of its evidence
+    quiet_from_ms: int = 0  # known time at which its incident had gone quiet before it; 0: it had not
 
 
 class Step(NamedTuple):
@@ -128,6 +129,8 @@ class _Walk:
     def tell(self, count: int) -> None:
         """Give the first `count` alerts their place, if they have none yet."""
         for one in self._said[self._told : count]:
+            if one.quiet_from_ms and self.steps[-1].state != "resolved":
+                self.steps.append(Step("resolved", one.quiet_from_ms, "quiet"))
             if self.steps[-1].state == "forming":
                 self.steps.append(Step("open", one.opened_ms, "alert", alert=one.alert))
             elif self.steps[-1].state == "resolved":

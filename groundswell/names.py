@@ -133,6 +133,31 @@ def flag_series(flag: str, entity_id: str) -> str:
     return f"flag:{flag}:{entity_id}"
 
 
+OFFICIAL_ROLES: Final = ("central_bank", "regulator", "exchange", "issuer")
+"""Roles of sources whose word on a company is official: an authority's, an exchange's, its own."""
+
+WORDS: Final[tuple[str, ...]] = ("official", "denial")
+"""What may be said of a company that an incident is told again on."""
+
+
+def word_series(word: str, entity_id: str) -> str:
+    """Key of the series of what is officially said of a company, or denied.
+
+    >>> word_series("denial", "SVB")
+    'word:denial:SVB'
+    """
+    return f"word:{word}:{entity_id}"
+
+
+def word_of(series: str) -> str:
+    """Which of WORDS a series is of; "" for any other series.
+
+    >>> word_of("word:denial:SVB"), word_of("flag:litigation:SVB")
+    ('denial', '')
+    """
+    return series.split(":", 2)[1] if series_kind(series) == "word" else ""
+
+
 def watch_series(name: str) -> str:
     """Key of the series of what a saved search finds.
 

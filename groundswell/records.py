@@ -14,9 +14,11 @@ Kind = Literal["news", "report", "filing", "comment"]
 Sentiment = Literal["negative", "neutral", "positive"]
 Precision = Literal["second", "minute", "day"]
 KnownBasis = Literal["recorded", "claimed", "assumed"]
+Role = Literal["central_bank", "regulator", "statistics", "exchange", "issuer", "wire", "press", "forum"]
 Outcome = Literal["scored", "duplicate", "edited", "dropped"]
 AlertKind = Literal["surge", "amplification", "sighting", "slow_burn", "late", "blind", "model_shift"]
 Severity = Literal["low", "medium", "high"]
+News = Literal["", "official", "denial", "tier"]
 Act = Literal["acknowledge", "assign", "snooze", "mute_story", "comment", "resolve", "reopen"]
 VerdictWord = Literal["true", "false", "old_news", "wrong_company", "wrong_topic", "duplicate"]
 Corrected = Literal["sentiment", "company", "topic"]
@@ -53,6 +55,8 @@ class RawDocument(_Wire, frozen=True, tag="document"):
     thread_position: int | None = None  # of a comment: its place in the thread as shown, 1 for the first
     asked_url: str | None = None  # where it was read, if that is another address than the one that it claims (url)
     store_text: bool = True  # from the catalogue; False: the text is scored and then goes, title and offsets stay
+    tier: int | None = None  # from the catalogue: 1 official or primary .. 4 forums; None: nobody says
+    role: str | None = None  # from the catalogue: one of Role; a word that there is not says nothing
 
 
 class Heartbeat(_Wire, frozen=True, tag="heartbeat"):
@@ -112,6 +116,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     known_basis: KnownBasis = "recorded"
     fetched_ms: int = 0
     store_text: bool = True  # never stored itself: what is stored of a document is what may be
+    tier: int | None = None  # of its source, 1 to 4; a comment's is 4; None: unknown
+    role: Role | None = None  # what its source is for the market; None: unknown
 
 
 class Mention(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -191,6 +197,7 @@ class Contribution(_Wire, frozen=True, array_like=True):
     sentiment: Sentiment
     negative_ppm: int
     digest: bytes
+    tier: int = 0  # of its source, 1 to 4; 0: unknown
 
 
 # --- 3. what the fold stage makes of a closed tick -----------------------------------------------------------------------------
@@ -202,7 +209,8 @@ class Increment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pane: int  # published_ms // PANE_MS
     daily: bool
     members: dict[str, dict[str, list[int]]]  # {story: {owner: counts}}, counts as windows.COUNTS names them
-    negatives: list[list[str | int]]  # fresh documents that speak against it: [document_id, story, owner, owner_known 0/1, negative_ppm]
+    # Fresh documents that speak against it: [document_id, story, owner, owner_known 0/1, negative_ppm], and the tier where it is known.
+    negatives: list[list[str | int]]
     stale: list[list[str | int]] = []  # documents that were known too late and found a story: as above, and 0/1: negative
 
 
@@ -243,6 +251,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     share_dispersion_ppm: int = 0  # surge: how far the share of negative lies apart from period to period, beyond chance
     late_s: int = 0  # late: how long after they were published its stories were known (median)
     ended: bool = False  # blind: it sees again
+    believed_tier: int = 0  # sighting: one story of a source of this tier or a better one was enough; 0: it took more
 
 
 # --- 4. what the desk decides -------------------------------------------------------------------------------------------------
@@ -270,6 +279,9 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     negative_ppm: int
     story: str
     url: str | None = None
+    # Of its source, where they are known; unset, they are not written: an alert from before there were any keeps its bytes.
+    role: Role | msgspec.UnsetType = msgspec.UNSET
+    tier: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -335,6 +347,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: bool = False  # blind: it sees again
     against: list[LeftOut] = []
     peers: Peers | None = None  # None: too few were spoken of
+    news: News = ""  # an update: what of it is news, where that is not more of the same
+    quiet_from_ms: int = 0  # an update that reopens: known time at which the incident had gone quiet; else 0
 
     @property
     def alone(self) -> bool:

@@ -52,6 +52,11 @@ class Watches(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return content_id("watches", canonical(self).decode())
 
     @cached_property
+    def followed(self) -> frozenset[str]:
+        """Ids of the companies that are watched."""
+        return frozenset(one.company for one in self.companies)
+
+    @cached_property
     def nodes(self) -> Mapping[str, Node | None]:
         """{name: what it looks for}."""
         return {name: parse(query).node for name, query in sorted(self.queries.items())}

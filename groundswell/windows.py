@@ -8,6 +8,7 @@
 appears in two rows is one story, one owner.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final
@@ -16,6 +17,9 @@ COUNTS: Final = ("documents", "negative", "neutral", "positive", "negative_ppm",
 DOCUMENTS, NEGATIVE, NEUTRAL, POSITIVE, NEGATIVE_PPM, FRESH, FRESH_NEGATIVE = range(len(COUNTS))
 Members = dict[str, dict[str, list[int]]]
 """{story: {owner: counts}}."""
+
+TIER: Final = 5
+"""Where the tier stands in a row of evidence (Increment.negatives), if it is there."""
 
 Z_90: Final = 1.6448536269514722
 
@@ -39,6 +43,24 @@ def absorb(into: Members, members: Members) -> Members:
             have = mine.get(owner)
             mine[owner] = list(counts) if have is None else [a + b for a, b in zip(have, counts, strict=True)]
     return into
+
+
+def tier_of(row: Sequence[str | int]) -> int:
+    """The tier of a document of the evidence, if somebody stands behind it; 0: unknown.
+
+    >>> tier_of(["d", "s", "o", 1, 900_000, 2]), tier_of(["d", "s", "o", 0, 900_000, 2]), tier_of(["d", "s", "o", 1, 900_000])
+    (2, 0, 0)
+    """
+    return int(row[TIER]) if len(row) > TIER and row[3] else 0
+
+
+def best_tier(rows: Iterable[Sequence[str | int]]) -> int:
+    """The best tier of some evidence; 0: none is known.
+
+    >>> best_tier([["d", "s", "o", 1, 0, 3], ["d", "s", "o", 1, 0, 2], ["d", "s", "o", 1, 0]])
+    2
+    """
+    return min(filter(None, map(tier_of, rows)), default=0)
 
 
 @dataclass(frozen=True)

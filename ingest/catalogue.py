@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,14 +16,12 @@ from msgspec import Meta
 
 from groundswell.errors import SettingsError, reason_of
 from groundswell.names import CANARY_SOURCE
-from groundswell.records import Kind
+from groundswell.records import Kind, Role
 from ingest.types.table import TYPES, type_of
 
-__all__ = ["SHIPPED", "Role", "Source", "address_problem", "entries_of", "load_catalogue"]
+__all__ = ["SHIPPED", "Source", "address_problem", "entries_of", "load_catalogue"]
 
 SHIPPED: Final = Path(__file__).parent / "sources.toml"
-
-Role = Literal["central_bank", "regulator", "statistics", "exchange", "issuer", "wire", "press", "forum"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +35,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kind: Kind = "news"
     language: str | None = None  # what the feed's own claim is replaced by, where it is wrong or missing
     region: str = ""  # where its subject lies: a country in two letters, "EU" or "world"
-    tier: Annotated[int, Meta(ge=1, le=4)] = 2  # 1 official or primary, 2 established press, 3 other press and blogs, 4 forums, hot lists
+    # 1 official or primary, 2 established press, 3 other press and blogs, 4 forums, hot lists; None: nobody says, and nothing rests on it
+    tier: Annotated[int, Meta(ge=1, le=4)] | None = None
     role: Role = "press"  # what its owner is for the market
     rhythm: Annotated[float, Meta(gt=0, le=100_000)] | None = None  # items a day, about: what to expect before it was heard
     note: str = ""

@@ -16,6 +16,7 @@
                  late           what would have been a surge in its time       alerts/detectors/late.py
                  slow_burn      a week against three months                    alerts/detectors/slow_burn.py
                  sighting       said of a company for the first time           alerts/detectors/sighting.py
+                 word           an official word on it, or a denial            alerts/detectors/word.py
                blind       a language of which little is seen                  alerts/detectors/blind.py
       Desk     shift       the model has moved, not the world                  alerts/detectors/model_shift.py
                decide      candidates of all series become incidents           alerts/desk.py
@@ -175,11 +176,13 @@ class Plan:
         schedule: of the run.
         rules_of: the rules that it names, by their hash; without them the rules never change.
         pasts: {re-scored run: the `[start, end)` in known ms that its model has read in it}.
+        watches_at: what is watched at a known time.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
     rules_of: Mapping[str, Rules] = field(default_factory=dict)
     pasts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    watches_at: Callable[[int], Watches] = nothing_watched
 
     def rules_at(self, tick: int) -> Rules | None:
         """The rules in force in a tick; None where the plan has none."""
@@ -255,6 +258,7 @@ class Fold:
     seeing: Measured = field(init=False)  # exposure, of the model in force
     blind: dict[str, BlindWatch] = field(init=False)  # by language
     readers: frozenset[str] | None = field(default=None, init=False)  # whose baseline rows count; None: all
+    followed: frozenset[str] = field(default=frozenset(), init=False)  # companies that are watched
 
     def __post_init__(self) -> None:
         self.seeing = Measured(self.exposure)
@@ -350,6 +354,11 @@ class Fold:
             for memory in self.series.values():
                 memory.watch.obey(rules)
                 memory.watch.use(readers)
+        followed = self.plan.watches_at(tick * TICK_MS).followed
+        if followed != self.followed:
+            self.followed = followed
+            for memory in self.series.values():
+                memory.watch.follow(followed)
 
     def memory_of(self, series: str) -> SeriesMemory:
         """The memory of a series, empty when it is new."""
@@ -357,6 +366,7 @@ class Fold:
         if memory is None:
             watch = watch_of(series, self.rules, self.make_detector)
             watch.use(self.readers)
+            watch.follow(self.followed)
             memory = self.series[series] = SeriesMemory(Leaders(similarity_min=self.similarity_min), watch)
         return memory
 

@@ -5,6 +5,7 @@ what is said of one risk of one company (`flag:default_bankruptcy:SVB`), whateve
 
     stories within a day corroborate each other?       no -> nothing
     as many as that are usual for this company?        yes -> nothing
+    (one story of a regulator, an exchange or the company itself, where there was none in the quiet days, passes both)
     another sighting within the quiet days?            no -> candidate "open";  yes -> "hold", once a day: it keeps an incident alive
 """
 
@@ -21,6 +22,7 @@ from alerts.detectors.window import strongest
 from alerts.rules import Rules, SightingRules
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
+from groundswell.windows import best_tier
 
 STORIES_BEFORE: Final = 0.5
 """Added to the stories of the horizon: none in eight weeks does not mean that there can be none."""
@@ -35,6 +37,7 @@ class SightingDetector:
 
     series: str
     rules: Rules
+    followed: frozenset[str] = frozenset()  # companies that the run watches
     _rows: deque[tuple[int, list[list[str | int]]]] = field(default_factory=deque)  # (tick, fresh documents)
     _last_tick: int | None = None  # of the last candidate
     _baseline: Baseline = field(default_factory=lambda: Baseline(slots=7, horizon=HORIZON_DAYS))
@@ -62,6 +65,10 @@ class SightingDetector:
     def obey(self, rules: Rules) -> None:
         """Other rules are in force."""
         self.rules = rules
+
+    def follow(self, companies: frozenset[str]) -> None:
+        """Other companies are watched."""
+        self.followed = companies
 
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, reader: str = "") -> BaselineRow | None:
         """Close a calendar day in which the company was said to be at risk; an hour is no period of such a series."""
@@ -107,12 +114,13 @@ class SightingDetector:
         days = rules.forming_days
         formed = first is not None and tick * TICK_MS >= first * HOUR_MS + days * DAY_MS
         yield Gate("forming", formed, f"days heard: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
-        _, stories, owners, _ = self._day()
-        enough = corroborated(stories, owners=owners, watched=self._watched, rules=rules)
-        needed = "1 of 1" if self._watched else f"{rules.stories_min} of at least {rules.owners_min}, or {rules.one_owner_stories_min}"
-        yield Gate("corroboration", enough, f"stories: {stories}, of known owners: {owners}; needed: {needed}")
+        documents, stories, owners, _ = self._day()
+        enough, believed = corroborated(stories, owners=owners, watched=self._watched, rules=rules), self._believed_tier(documents, tick)
+        yield Gate(
+            "corroboration", enough or believed > 0, f"stories: {stories}, of known owners: {owners}{self._credible(documents, tick)}"
+        )
         expected, p = self._unusual(stories, tick, seeing)
-        usual = p > rules.p_open and not self._watched
+        usual = p > rules.p_open and not self._watched and not believed
         yield Gate("improbable", not usual, f"expected in a day: {expected:.2f}, so p = {p:.2g}; needed: {rules.p_open:.2g}")
         since_ms = None if self._last_tick is None else (tick - self._last_tick) * TICK_MS
         last = "none" if since_ms is None else f"{since_ms / HOUR_MS:.1f} h ago"
@@ -120,10 +128,38 @@ class SightingDetector:
         last_tick = self._rows[-1][0]
         yield Gate("news", last_tick == tick, f"the last of them came {(tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now")
 
+    def _believed_tier(self, documents: list[list[str | int]], tick: int) -> int:
+        """The tier of which one story is enough now, if the day has one of it; else 0."""
+        rules, best = self.rules.sighting, best_tier(documents)
+        if self._company in self.followed and 0 < best <= rules.watched_tier:
+            return rules.watched_tier
+        return rules.credible_tier if 0 < best <= rules.credible_tier and not self._before(tick) else 0
+
+    def _before(self, tick: int) -> int:
+        """Stories of the quiet days before the last day."""
+        day = tick // DAY_TICKS
+        return sum(row.stories for row in self._baseline.rows if day - self.rules.sighting.quiet_days <= row.index < day - 1)
+
+    def _credible(self, documents: list[list[str | int]], tick: int) -> str:
+        """What there is and what it takes, in words."""
+        rules, best = self.rules.sighting, best_tier(documents)
+        if self._watched:
+            return "; needed: 1 of 1"
+        tier = f", best tier: {best or 'unknown'}" if best or rules.credible_tier else ""
+        needed = f"{rules.stories_min} of at least {rules.owners_min}, or {rules.one_owner_stories_min}"
+        if self._company in self.followed and rules.watched_tier:
+            return f"{tier}; needed: {needed}, or 1 of tier {rules.watched_tier} or better"
+        if not rules.credible_tier:
+            return f"{tier}; needed: {needed}"
+        before = f"{self._before(tick)} in {rules.quiet_days} days"
+        return f"{tier}; needed: {needed}, or 1 of tier {rules.credible_tier} and none before ({before})"
+
     def _candidate(self, tick: int, seeing: Seeing) -> Candidate:
         documents, stories, owners, speakers = self._day()
         expected, p = self._unusual(stories, tick, seeing)
         rules = self.rules.sighting
+        by_count = corroborated(stories, owners=owners, watched=self._watched, rules=rules) and (self._watched or p <= rules.p_open)
+        believed = 0 if by_count else self._believed_tier(documents, tick)
         quiet = self._last_tick is None or (tick - self._last_tick) * TICK_MS > rules.quiet_days * DAY_MS
         return Candidate(
             candidate_id=content_id(self.series, str(DAY_S), str(tick)),
@@ -133,7 +169,7 @@ class SightingDetector:
             known_until_ms=(tick + 1) * TICK_MS,
             statistic=stories,
             expected_milli=round(expected * 1_000),
-            limit=self._limit(expected, owners=owners),
+            limit=1 if believed else self._limit(expected, owners=owners),
             p_ppt=round(p * 1e12),
             share_p_ppt=FULL_PPM * FULL_PPM,
             by="count",
@@ -146,6 +182,7 @@ class SightingDetector:
             evidence=strongest(documents),
             kind="sighting",
             quiet_days=min(rules.quiet_days, (tick * TICK_MS - (seeing.first_hour or 0) * HOUR_MS) // DAY_MS),
+            believed_tier=believed,
         )
 
     def _limit(self, expected: float, *, owners: int) -> int:

@@ -2,6 +2,7 @@
 
 topic:..., entity:...   surge, and beside it amplification, late, slow_burn
 flag:...                sighting
+word:...                word
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from alerts.detectors.late import LateDetector
 from alerts.detectors.sighting import SightingDetector
 from alerts.detectors.slow_burn import SlowBurnDetector
 from alerts.detectors.surge import DAY_S, HOUR_S, Seeing, SurgeDetector
+from alerts.detectors.word import WordDetector
 from alerts.rules import Rules, SurgeRules
 from groundswell.names import COPIES_OF, LATE_OF, series_kind
 from groundswell.records import AlertKind, Candidate, Increment
@@ -71,6 +73,9 @@ class SeriesWatch:
         self.surge.obey(rules)
         self.amplification.rules, self.late.rules, self.slow_burn.rules = rules.amplification, rules.late, rules.slow_burn
 
+    def follow(self, companies: frozenset[str]) -> None:
+        """What is watched changes nothing for a topic or a company itself."""
+
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:
         """Close a calendar hour or day, read by one model, in which the series had rows; `tick` is the first after it."""
         row = self.surge.close_period(period_s, index, seeing, reader=reader)
@@ -115,9 +120,9 @@ class SeriesWatch:
 
 @dataclass
 class FlagWatch:
-    """One risk of one company."""
+    """One risk of one company, or one kind of word on it."""
 
-    sighting: SightingDetector
+    sighting: SightingDetector | WordDetector
 
     def step(self, tick: int, rows: list[Increment], seeing: Seeing) -> list[Candidate]:
         """See `SeriesWatch`."""
@@ -130,6 +135,10 @@ class FlagWatch:
     def obey(self, rules: Rules) -> None:
         """See `SeriesWatch`."""
         self.sighting.obey(rules)
+
+    def follow(self, companies: frozenset[str]) -> None:
+        """Other companies are watched."""
+        self.sighting.follow(companies)
 
     def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:  # noqa: ARG002
         """See `SeriesWatch`."""
@@ -150,4 +159,6 @@ def watch_of(series: str, rules: Rules, make_surge: Callable[[str, SurgeRules], 
     """What watches a series."""
     if series_kind(series) == "flag":
         return FlagWatch(SightingDetector(series, rules))
+    if series_kind(series) == "word":
+        return FlagWatch(WordDetector(series, rules))
     return SeriesWatch(make_surge(series, rules.surge), rules)

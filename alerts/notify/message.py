@@ -24,6 +24,7 @@ from alerts.notify.blocks import blocks_of, escaped
 from groundswell.errors import SettingsError
 from groundswell.exports import alert_row
 from groundswell.moments import spoken
+from groundswell.names import OFFICIAL_ROLES, word_of
 from groundswell.records import Alert, Part, Quote
 
 __all__ = [
@@ -40,7 +41,7 @@ SUBJECT_MAX: Final = 90  # characters that carry who, what, how much and when, "
 WHO_MIN: Final = 10  # a name is cut, never to less than this
 
 PARTS_SHOWN, DOUBTS_SHOWN, QUOTES_SHOWN, SERIES_SHOWN = 4, 5, 3, 3
-NAME_CHARS, PART_CHARS, DOUBT_CHARS, QUOTE_CHARS = 80, 70, 200, 150
+NAME_CHARS, PART_CHARS, DOUBT_CHARS, QUOTE_CHARS, BY_CHARS = 80, 70, 200, 150, 30
 COUNTED_KINDS: Final = frozenset({"surge", "sighting", "slow_burn", "late"})  # decided by counting stories
 COLOURS: Final = {"low": "#7a869a", "medium": "#c77700", "high": "#b3261e"}
 
@@ -121,6 +122,12 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     against: list[tuple[str, int, bool]]  # what is left out, what is left, whether it still fires
     peers: tuple[str, int, str, str] | None  # whose, how many, share before and now
     alone: bool  # they have not moved with it
+    news: str  # of an update
+    word: str  # what it is, if it is an official word or a denial; else ""
+    by: str  # of a word: the source that says so
+    by_official: bool  # ... and whether that is an authority, an exchange or the company itself
+    tier: int  # the best of the evidence that is shown; 0: unknown
+    reopens: bool  # it had gone quiet before
 
 
 def render(
@@ -226,7 +233,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_na
         risk=_risk(alert.series, phrases),
         others=[_series_name(s, phrases, entity_name) for s in others[:SERIES_SHOWN]],
         others_more=max(0, len(others) - SERIES_SHOWN),
-        counts=alert.kind in COUNTED_KINDS,
+        counts=alert.kind in COUNTED_KINDS and not word_of(alert.series),
         by_share=alert.by == "share",
         statistic=alert.statistic,
         expected=_expected(alert.expected_milli),
@@ -253,6 +260,12 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_na
         against=[(left.what, left.statistic, left.fires) for left in alert.against],
         peers=(peers.of, peers.measured, _percent(peers.before_ppm), _percent(peers.now_ppm)) if (peers := alert.peers) else None,
         alone=alert.alone,
+        news=alert.news,
+        word=word_of(alert.series),
+        by=clean(alert.evidence[0].source, limit=BY_CHARS) if alert.evidence else "",
+        by_official=bool(alert.evidence) and alert.evidence[0].role in OFFICIAL_ROLES,
+        tier=min((quote.tier for quote in alert.evidence if quote.tier), default=0),
+        reopens=alert.quiet_from_ms > 0,
     )
 
 
@@ -310,6 +323,8 @@ def _series_name(series: str, phrases: Any, entity_name: Callable[[str], str]) -
         return clean(str(phrases.topic(topic, language)), limit=NAME_CHARS)
     if kind == "language":
         return clean(str(phrases.all_of(rest)), limit=NAME_CHARS)
+    if kind == "word" and ":" in rest:
+        return _series_name(f"entity:{rest.partition(':')[2]}", phrases, entity_name)
     if kind == "flag" and ":" in rest:
         company = rest.partition(":")[2]
         return _series_name(f"entity:{company}", phrases, entity_name) + _risk(series, phrases)
@@ -329,7 +344,7 @@ def _say(alert: Alert, facts: _Facts, *, zone: tzinfo, phrases: Any) -> dict[str
     left_out = [_line(phrases.left_out(facts, *left)) for left in facts.against]
     seen = [_line(phrases.peers(facts)), _line(phrases.seeing(facts))]
     doubts = [_line(phrases.without(facts)), *left_out, *seen, *(clean(d, limit=DOUBT_CHARS) for d in written)]
-    details = [_line(getattr(phrases, name)(facts)) for name in ("test", "also", "until")]
+    details = [_line(getattr(phrases, name)(facts)) for name in ("news", "test", "also", "until")]
     return {
         "labels": phrases.labels,
         "subject": _line(
@@ -364,7 +379,7 @@ def _quotes(evidence: list[Quote], phrases: Any, *, zone: tzinfo, opened: dateti
             continue
         published = _local(quote.published_ms, zone)
         at = f"{published:%H:%M}" if published.date() == opened.date() else f"{published:%Y-%m-%d %H:%M}"
-        said.append((words, _line(phrases.source({"source": clean(quote.source, limit=NAME_CHARS), "at": at}))))
+        said.append((words, _line(phrases.source({"source": clean(quote.source, limit=NAME_CHARS), "role": quote.role or "", "at": at}))))
     return said
 
 

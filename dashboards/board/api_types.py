@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from groundswell.lifecycle import State
-from groundswell.records import AlertKind, Kind, KnownBasis, Outcome, Sentiment, Severity
+from groundswell.records import AlertKind, Kind, KnownBasis, Outcome, Role, Sentiment, Severity
 
 Time = str
 """ISO 8601, UTC with Z."""
@@ -72,6 +72,8 @@ class Evidence(_Row, frozen=True):
     document_id: str
     title: str
     source: str
+    role: Role | None
+    tier: int | None
     published_at: Time
     known_at: Time
     known_basis: KnownBasis | None
@@ -116,6 +118,8 @@ class AlertRow(_Row, frozen=True):
     peers: Peers | None
     late_s: int
     ended: bool
+    news: Literal["official", "denial", "tier"] | None
+    quiet_since: Time | None
     evidence: list[Evidence]
     versions: dict[str, str]
 

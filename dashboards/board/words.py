@@ -35,7 +35,7 @@ LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}  # of documents
 LANGUAGES: Final = {"en": "English", "zh": "中文"}  # of readers, each in its own words
 CODES: Final = {
     "mute_story": "mute", "old_news": "old news", "wrong_company": "wrong company", "wrong_topic": "wrong topic", "slow_burn": "slow burn",
-    "model_shift": "model shift",
+    "model_shift": "model shift", "central_bank": "central bank", "statistics": "statistics office",
 }  # fmt: skip
 """Stored words that are no words."""
 
@@ -246,6 +246,9 @@ def series_title(series: str) -> str:
     if kind == "flag" and ":" in rest:
         flag, _, company = rest.partition(":")
         return f"{series_title(f'entity:{company}')}, {flag.replace('_', ' ')}"
+    if kind == "word" and ":" in rest:
+        word, _, company = rest.partition(":")
+        return f"{series_title(f'entity:{company}')}, {'official word' if word == 'official' else 'denied'}"
     if kind == "entity":
         return _CAMEL.sub(" ", rest)
     return f"{kind.capitalize()}: {rest.replace('_', ' ')}"

@@ -118,6 +118,7 @@ def explain(alert_id: str, raw: bool, run: str | None, store_url: str | None) ->
 
 
 _FIRES = {True: "still fires", False: "would not fire"}
+_NEWS = {"official": "the first official word on it", "denial": "denied for the first time", "tier": "a better source than before"}
 _COUNTED = {
     "sighting": "fresh stories of this risk",
     "amplification": "documents of one story",
@@ -138,9 +139,13 @@ def _explained(found: Any) -> Iterator[str]:
     what = _COUNTED.get(alert.kind, "fresh negative stories")
     yield f"  {alert.statistic} {what} in the {window} that ends there; {expected}"
     yield f"  p = {alert.p_ppt / 1e12:.2g} (negative binomial); owners {alert.owners}; exposure {alert.exposure_ppm / 1e6:.0%}"
-    if alert.kind == "sighting":
+    if alert.news:
+        yield f"  told again: {_NEWS[alert.news]}"
+    if alert.quiet_from_ms:
+        yield f"  its incident had gone quiet at {iso(alert.quiet_from_ms)}, and is reopened"
+    if alert.kind == "sighting" and alert.quiet_days:
         yield f"  the first in {alert.quiet_days} days"
-    else:
+    elif alert.kind != "sighting":
         yield f"  negative share {alert.negative_share_ppm / 1e6:.0%}, normally {alert.baseline_share_ppm / 1e6:.0%}"
     fires = _FIRES[alert.without_largest_fires]
     yield f"  without its largest story: {alert.without_largest}, {fires}"
@@ -153,6 +158,10 @@ def _explained(found: Any) -> Iterator[str]:
     for part in alert.parts:
         yield f"    {part.excess_milli / 1000:+7.2f}  {part.name}"
     yield f"    {sum(p.excess_milli for p in alert.parts) / 1000:+7.2f}  sum"
+    for quote in alert.evidence:
+        tier = f", tier {quote.tier}" if quote.tier else ""
+        if quote.role or tier:
+            yield f"  {quote.source}: {quote.role or 'role unknown'}{tier}"
     for candidate in found.candidates:
         found_at = iso(candidate.tick * TICK_MS)
         yield f"  recomputed: {candidate.series} {candidate.window_s // 3600} h, {candidate.statistic} stories at tick {found_at}"

@@ -262,7 +262,7 @@ def said_of(connection: Connection, run: str, incident: str) -> list[Said]:
 
 def said_by(alert: Alert) -> Said:
     """An alert, as far as its incident's life is concerned."""
-    return Said(alert.id, alert.update, alert.opened_ms, frozenset(quote.story for quote in alert.evidence))
+    return Said(alert.id, alert.update, alert.opened_ms, frozenset(quote.story for quote in alert.evidence), alert.quiet_from_ms)
 
 
 # --- for whoever sends ---------------------------------------------------------------------------------------------------------

@@ -69,9 +69,12 @@ def incident_row(connection: Connection, run: str, incident: str, *, now_ms: int
 def _rows(connection: Connection, run: str, only: str | None, *, now_ms: int, known_ms: int | None) -> list[IncidentRow]:
     until_ms = decided_ms(connection, run) if known_ms is None else known_ms
     by_incident: dict[str, list[Alert]] = defaultdict(list)
+    slept: dict[str, int] = {}  # of those that were told again later: when they had gone quiet before
     for alert in alerts_of(connection, run) if only is None else alerts_of_incident(connection, run, only):
         if alert.opened_ms <= until_ms:
             by_incident[alert.incident].append(alert)
+        elif alert.quiet_from_ms:
+            slept[alert.incident] = min(alert.quiet_from_ms, slept.get(alert.incident, FOR_EVER_MS))
     if not by_incident:
         return []
     actions: dict[str, list[Action]] = defaultdict(list)
@@ -83,7 +86,7 @@ def _rows(connection: Connection, run: str, only: str | None, *, now_ms: int, kn
     return [
         IncidentRow(
             incident,
-            life=_life(alerts, actions[incident], spans.get(incident), rules=rules, known_ms=until_ms),
+            life=_life(alerts, actions[incident], spans.get(incident), rules=rules, known_ms=until_ms, quiet_from_ms=slept.get(incident)),
             alerts=sorted(alerts, key=lambda alert: alert.update),
             actions=actions[incident],
             words={alert.id: words[alert.id] for alert in alerts if alert.id in words},
@@ -93,14 +96,24 @@ def _rows(connection: Connection, run: str, only: str | None, *, now_ms: int, kn
     ]
 
 
-def _life(alerts: list[Alert], actions: list[Action], span: tuple[int, int] | None, *, rules: "_QuietTimes", known_ms: int) -> Life:
-    """The life of an incident that was told."""
+def _life(
+    alerts: list[Alert],
+    actions: list[Action],
+    span: tuple[int, int] | None,
+    *,
+    rules: "_QuietTimes",
+    known_ms: int,
+    quiet_from_ms: int | None,
+) -> Life:
+    """The life of an incident that was told; `quiet_from_ms` where it was told again after the moment, and had gone quiet before."""
     opened = [alert.opened_ms for alert in alerts]
     first_ms, last_ms = min(opened), max(opened)
     if span is not None:
         first_ms, last_ms = min(first_ms, span[0]), max(last_ms, span[1])
-    said = map(said_by, alerts)
-    return life_of(said, actions, founded_ms=first_ms, last_ms=last_ms, quiet_ms=rules.at(last_ms), known_ms=known_ms)
+    said, quiet_ms = map(said_by, alerts), rules.at(last_ms)
+    if quiet_from_ms is not None and quiet_ms is not None:
+        last_ms = quiet_from_ms - quiet_ms
+    return life_of(said, actions, founded_ms=first_ms, last_ms=last_ms, quiet_ms=quiet_ms, known_ms=known_ms)
 
 
 def state_of(connection: Connection, run: str, incident: str, *, now_ms: int) -> State:
@@ -136,8 +149,8 @@ class _Founded(msgspec.Struct):
 def _spans(connection: Connection, run: str, only: str | None) -> dict[str, tuple[int, int]]:
     """{incident: known time of its first and its last candidate}.
 
-    The last one of all serves every moment: the desk takes a candidate that comes after the quiet time for another incident, so wherever
-    a later one belongs to this incident, it was not over before.
+    The last one of all serves every moment but one: the desk takes a candidate that comes after the quiet time for another incident, so
+    wherever a later one belongs to this incident, it was not over before. What wakes it by a word says since when it had been quiet.
     """
     i = t.incidents.c
     wanted = [i.run == run] + ([i.incident == only] if only is not None else [])

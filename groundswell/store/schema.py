@@ -45,6 +45,8 @@ documents = Table(
     _int("known_ms"),
     _text("known_basis"),
     _int("fetched_ms"),
+    _int("tier", nullable=True),  # of its source; None: unknown
+    _text("role", nullable=True),
 )
 
 search = Table(

@@ -99,10 +99,11 @@ def index_all(connection: Connection) -> None:
     """Index every stored document: for a store from before there was an index."""
     d, s, r = t.documents.c, t.scores.c, t.removals.c
     removed = {tuple(row) for row in connection.execute(select(r.document_id, r.content_hash))}
+    columns = [column for column in d if column.name not in ("tier", "role")]  # such a store has no column that came with a later migration
     after: Key = ("", "")
     while True:
         beyond = (d.document_id > after[0]) | ((d.document_id == after[0]) & (d.content_hash > after[1]))
-        found = connection.execute(select(t.documents).where(beyond).order_by(d.document_id, d.content_hash).limit(CHUNK)).mappings().all()
+        found = connection.execute(select(*columns).where(beyond).order_by(d.document_id, d.content_hash).limit(CHUNK)).mappings().all()
         if not found:
             return
         documents = [Document(**dict(row)) for row in found]

@@ -15,7 +15,7 @@ import msgspec
 
 from groundswell import names
 from groundswell.errors import ArchiveLineError, reason_of
-from groundswell.records import Kind, KnownBasis, Precision, RawDocument
+from groundswell.records import Kind, KnownBasis, Precision, RawDocument, Role
 
 __all__ = ["BODY_BYTES", "FIELDS", "LINE_BYTES_MAX", "TEXT_CHARS_MAX", "TOO_LONG", "Item", "Line", "Rules", "document_of", "zone_of"]
 
@@ -43,6 +43,8 @@ class Line(msgspec.Struct):
     kind: str | None = None
     language: str | None = None
     author: str | None = None
+    tier: int | str | None = None  # of its source, as the catalogue has it
+    role: str | None = None
 
 
 FIELDS: Final = Line.__struct_fields__
@@ -153,6 +155,8 @@ def _document(line: Line, rules: Rules) -> RawDocument:
         published_precision=published.precision if published else "second",
         known_ms=known_ms,
         known_basis=basis,
+        tier=_tier(line.tier),
+        role=_role(line.role),
     )
 
 
@@ -163,6 +167,20 @@ def _identifier(value: str | int | None) -> str | None:
         return str(value)
     except ValueError as error:  # Python refuses to print integers of thousands of digits
         _bad("id is too long a number", reason_of(error), "give it as a string")
+
+
+def _tier(value: int | str | None) -> int | None:
+    if value is None or value == "":
+        return None
+    if str(value) not in ("1", "2", "3", "4"):
+        _bad("tier must be 1 (official or primary) to 4 (forums)", value, "correct it or leave it out")
+    return int(value)
+
+
+def _role(value: str | None) -> str | None:
+    if value and value not in get_args(Role):
+        _bad(f"role must be one of {', '.join(get_args(Role))}", value, "correct it or leave it out")
+    return value or None
 
 
 # --- times ------------------------------------------------------------------------------------------------------------------

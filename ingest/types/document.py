@@ -44,7 +44,7 @@ def document_of(
     """A record, or None where there is no word in it.
 
     Args:
-        source: its entry; its language stands for whatever the source claims, its kind and owner go along.
+        source: its entry; its language stands for whatever the source claims, its kind, owner, tier and role go along.
         fetched_ms: when it was fetched.
         title: plain text.
         text: plain text, the lead or the body.
@@ -84,4 +84,6 @@ def document_of(
         parent_id=name_of(parent),
         thread_position=position,
         asked_url=asked_url if asked_url and asked_url != link else None,
+        tier=source.tier,
+        role=source.role,
     )

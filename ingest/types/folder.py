@@ -168,6 +168,8 @@ def _archive(path: Path, source: "Source", fetched_ms: int) -> tuple[list[RawDoc
                 source=source.name,
                 owner=source.owner,
                 kind=source.kind,
+                tier=source.tier,
+                role=source.role,
                 known_ms=None,
                 known_basis="recorded",
                 fetched_ms=fetched_ms,

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Final
 
-from groundswell.names import CANARY_SERIES, CANARY_SOURCE, DAY_MS, HOUR_MS, entity_series, flag_series, topic_series
+from groundswell.denial import denies
+from groundswell.names import (
+    CANARY_SERIES,
+    CANARY_SOURCE,
+    DAY_MS,
+    HOUR_MS,
+    OFFICIAL_ROLES,
+    entity_series,
+    flag_series,
+    topic_series,
+    word_series,
+)
 from groundswell.records import Contribution, Document, Kind, Score, Sentiment
 from groundswell.watches import NOTHING, Watches
 
@@ -24,7 +35,8 @@ SUBJECTS_MAX: Final = 2
 def contribute(document: Document, score: Score, watches: Watches = NOTHING) -> list[Contribution]:
     """One contribution for each series.
 
-    They are the document's topic in its language, up to three companies, each risk of its subjects, and the saved searches that find it.
+    They are the document's topic in its language, up to three companies, each risk of its subjects, what it officially says of them or
+    denies, and the saved searches that find it.
 
     A canary counts in its own series alone, and there as a text that says nothing: it can lead to no candidate.
 
@@ -38,11 +50,12 @@ def contribute(document: Document, score: Score, watches: Watches = NOTHING) -> 
     age_ms = document.known_ms - document.published_ms
     fresh = age_ms <= (FRESH_DAILY_MS if _daily(document) else FRESH_MS[document.kind])
     entities = list(dict.fromkeys(mention.entity_id for mention in score.mentions))[:ENTITIES_MAX]
-    subjects = _subjects(document, score) if score.flags else []
+    subjects = _subjects(document, score)
     series = [
         topic_series(score.topic, score.language),
         *map(entity_series, entities),
         *(flag_series(flag, subject) for flag in score.flags for subject in subjects),
+        *(word_series(word, subject) for word in (_words(document) if subjects else ()) for subject in subjects),
         *watches.series_of(document, score),
     ]
     return [_counted(document, score, key, fresh=fresh, sentiment=score.sentiment, negative_ppm=score.negative_ppm) for key in series]
@@ -61,11 +74,20 @@ def _counted(document: Document, score: Score, series: str, *, fresh: bool, sent
         sentiment=sentiment,
         negative_ppm=negative_ppm,
         digest=score.digest,
+        tier=document.tier or 0,
     )
 
 
 def _daily(document: Document) -> bool:
     return document.published_precision == "day"
+
+
+def _words(document: Document) -> list[str]:
+    """Which of names.WORDS a document is; a reader's comment is neither."""
+    if document.kind == "comment":
+        return []
+    said = ["official"] if document.role in OFFICIAL_ROLES else []
+    return [*said, "denial"] if denies(document.title, document.language) else said
 
 
 def _subjects(document: Document, score: Score) -> list[str]:

@@ -7,13 +7,13 @@ import html
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from groundswell.address import canonical_url
 from groundswell.errors import RecordError
 from groundswell.names import LANGUAGES, content_id
-from groundswell.records import Document, RawDocument
+from groundswell.records import Document, RawDocument, Role
 
 TEXT_CHARACTERS_MAX: Final = 100_000
 TITLE_CHARACTERS_MAX: Final = 1_000
@@ -22,6 +22,8 @@ URL_CHARACTERS_MAX: Final = 4_000
 ANCIENT_MS: Final = 315_532_800_000  # 1980-01-01: before it no feed existed, so a date is a fault
 FAR_FUTURE_MS: Final = 2**53  # a crawler's clock is only shown; whatever it says must fit into a column
 HAN_SHARE_MIN: Final = 0.2
+TIERS: Final = (1, 2, 3, 4)
+ROLES: Final = frozenset(get_args(Role))
 IDENTIFIER_SURE: Final = 0.9
 
 _TAG = re.compile(r"<[A-Za-z/!?][^<>]{0,500}>")  # a letter at least: "EPS <0.1 against >0.3" holds no tag
@@ -146,6 +148,7 @@ def normalise(raw: RawDocument, *, known_ms: int) -> Document:
         raise RecordError(reason)
     published_ms, flag = _placed(raw.published_ms, known_ms)
     owner = source_name(raw.author_hash or raw.owner or "")
+    tier, role = _standing(raw)
     return Document(
         document_id=identity(raw, text=f"{title} {text}"),
         content_hash=content_id(title, text),
@@ -164,7 +167,18 @@ def normalise(raw: RawDocument, *, known_ms: int) -> Document:
         known_basis=raw.known_basis,
         fetched_ms=min(max(raw.fetched_ms, 0), FAR_FUTURE_MS),
         store_text=raw.store_text,
+        tier=tier,
+        role=role,
     )
+
+
+def _standing(raw: RawDocument) -> tuple[int | None, Role | None]:
+    """Tier and role of its source, where they are said and there are such; what a reader says has no more weight for where it stands."""
+    tier = raw.tier if raw.tier in TIERS else None
+    role = cast("Role", raw.role) if raw.role in ROLES else None
+    if raw.kind == "comment":
+        return tier and TIERS[-1], role and "forum"
+    return tier, role
 
 
 def _placed(published_ms: int | None, known_ms: int) -> tuple[int, Literal["", "missing", "future", "ancient"]]:

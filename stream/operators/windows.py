@@ -20,17 +20,18 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         members, negatives, stale = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
-        # A default told without any tone is no good news; that a lawsuit was dismissed is.
-        against = is_negative or (series_kind(contribution.series) == "flag" and contribution.sentiment != "positive")
+        # A default told without any tone is no good news; that a lawsuit was dismissed is. The tone of a denial says nothing.
+        kind = series_kind(contribution.series)
+        against = is_negative or kind == "word" or (kind == "flag" and contribution.sentiment != "positive")
         counts[DOCUMENTS] += 1
         counts[1 + SENTIMENTS.index(contribution.sentiment)] += 1
         counts[NEGATIVE_PPM] += contribution.negative_ppm
         counts[FRESH] += contribution.fresh
         counts[FRESH_NEGATIVE] += contribution.fresh and is_negative
         if contribution.fresh and against:
-            negatives.append(
-                [contribution.document_id, story, contribution.owner, int(contribution.owner_known), contribution.negative_ppm]
-            )
+            known, ppm = int(contribution.owner_known), contribution.negative_ppm
+            row: list[str | int] = [contribution.document_id, story, contribution.owner, known, ppm]
+            negatives.append([*row, contribution.tier] if contribution.tier else row)  # most archives know none: their rows stay short
         elif not contribution.fresh and contribution.document_id == story:
             known, ppm = int(contribution.owner_known), contribution.negative_ppm
             stale.append([contribution.document_id, story, contribution.owner, known, ppm, int(is_negative)])

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from alerts.against import largest_stories
-from alerts.desk import Incident, Opening, main_first
+from alerts.desk import Incident, Opening, main_first, news_in, quiet_from_ms
 from alerts.dossier import EVIDENCE_MAX, PEERED, compose
-from alerts.rules import Rules
+from alerts.rules import DeskRules, Rules
 from groundswell.codec import canonical, decode
 from groundswell.errors import NotFoundError
 from groundswell.names import TICK_MS
-from groundswell.records import Alert, Arrival, Candidate, Document
+from groundswell.records import Alert, Arrival, Candidate, Document, News
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments
 from groundswell.store.facts import arrivals_between, counted_documents, tick_before
@@ -76,10 +76,11 @@ def explain(store: Store, alert_id: str, instruments: Instruments, *, run: str |
         ).scalar_one()
         recomputed, removed = b"", {}
         if candidates:
-            opening = Opening(decode(incident, Incident), candidates, alert.update)
-            documents = counted_documents(connection, run, [str(row[0]) for row in candidates[0].evidence], removed=True)
+            news, quiet_ms = _why_then(connection, run, alert, candidates, rules.desk, tick=tick)
+            opening = Opening(decode(incident, Incident), candidates, alert.update, news, quiet_ms)
+            documents = counted_documents(connection, run, [str(row[0]) for row in opening.evidence], removed=True)
             removed = removed_texts(connection, documents)
-            documents = _in_the_alerts_words(alert, candidates[0], documents, removed)
+            documents = _in_the_alerts_words(alert, opening, documents, removed)
             look = Looker(connection, run, tick, in_force)
             peers = look.peers(candidates[0].series, instruments.sector) if alert.kind in PEERED else None
             again = compose(opening, documents, rules=rules, display=instruments.display, versions=alert.versions, peers=peers)
@@ -100,17 +101,17 @@ def _what_is_gone(store: Store, found: Explanation) -> Explanation:
 
 
 def _in_the_alerts_words(
-    alert: Alert, main: Candidate, documents: Mapping[str, Document], removed: Mapping[str, int]
+    alert: Alert, opening: Opening, documents: Mapping[str, Document], removed: Mapping[str, int]
 ) -> dict[str, Document]:
     """The documents as they were for the alert: of one whose text was removed since, what the alert quotes, or names as a part.
 
     One whose text had gone before the alert was made was left out then, and is left out now.
     """
     quotes = {quote.document_id: quote for quote in alert.evidence}
-    ranks = {str(row[0]): rank for rank, row in enumerate(main.evidence)}
+    ranks = {str(row[0]): rank for rank, row in enumerate(opening.evidence)}
     last = max((ranks.get(name, -1) for name in quotes), default=-1) if len(quotes) >= EVIDENCE_MAX else len(ranks)
     there = {name: found for name, found in documents.items() if name not in removed or name in quotes or ranks[name] > last}
-    firsts = [str(rows[0][0]) for _, rows in largest_stories(main) if str(rows[0][0]) in there]
+    firsts = [str(rows[0][0]) for _, rows in largest_stories(opening.candidates[0]) if str(rows[0][0]) in there]
     names = {name: part.name for name, part in zip(firsts, alert.parts, strict=False) if part.stories == 1}
     for name in removed.keys() & there.keys():
         title, text, url = names.get(name, ""), "", None
@@ -173,6 +174,19 @@ def _of_incident(connection: Connection, run: str, alert: Alert, found: list[Can
     )
     elsewhere = {row.candidate_id for row in rows if row.incident != alert.incident or row.verdict == "held"}
     return [candidate for candidate in found if candidate.candidate_id not in elsewhere]
+
+
+def _why_then(
+    connection: Connection, run: str, alert: Alert, candidates: list[Candidate], rules: DeskRules, *, tick: int
+) -> tuple[News, int]:
+    """What of an update was news, and since when its incident had been quiet: both from what the desk decided."""
+    d = t.decisions.c
+    mine = d.run == run, d.incident == alert.incident
+    named = d.candidate_id.in_([candidate.candidate_id for candidate in candidates])
+    reasons = connection.execute(select(d.reason).where(*mine, named, d.verdict == "alert")).scalars()
+    last_tick = connection.execute(select(func.max(d.tick)).where(*mine, d.tick < tick)).scalar_one_or_none()
+    from_ms = 0 if last_tick is None else quiet_from_ms(last_tick, rules)
+    return news_in(reasons), from_ms if alert.update and 0 < from_ms < (tick + 1) * TICK_MS else 0
 
 
 def _check_candidates(connection: Connection, run: str, alert: Alert, found: list[Candidate], *, tick: int) -> list[str]:

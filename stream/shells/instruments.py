@@ -121,6 +121,7 @@ def load_instruments(
 
 
 LANGUAGE_NAMES = {"en": "All English sources", "zh": "All Chinese sources"}
+WORD_NAMES = {"official": "official word", "denial": "denied"}
 
 
 def display(series: str, catalogue: Catalogue) -> str:
@@ -133,6 +134,9 @@ def display(series: str, catalogue: Catalogue) -> str:
     if kind == "flag":
         flag, _, company = rest.partition(":")
         return f"{display(f'entity:{company}', catalogue)}, {FLAG_NAMES[flag]['en'] if flag in FLAG_NAMES else flag}"
+    if kind == "word":
+        word, _, company = rest.partition(":")
+        return f"{display(f'entity:{company}', catalogue)}, {WORD_NAMES.get(word, word)}"
     if kind == "watch":
         return f"Watch {rest}"
     topic, _, language = rest.partition(":")

@@ -397,7 +397,7 @@ class DeskStage:
         rules, versions = self.in_force.rules_at(tick), self.in_force.hashes_at(tick)
         for opening in openings:
             main = opening.candidates[0]
-            documents = counted_documents(connection, self.run, [str(row[0]) for row in main.evidence])
+            documents = counted_documents(connection, self.run, [str(row[0]) for row in opening.evidence])
             peers = look.peers(main.series, self.sector) if main.kind in PEERED else None
             judged.alerts.append(compose(opening, documents, rules=rules, display=self.display, versions=versions, peers=peers))
         return judged

@@ -129,7 +129,8 @@ def _facts(connection: Connection, run: str, _: LocalLog | None) -> Check:
 def _increments(connection: Connection, run: str, _: LocalLog | None) -> Check:
     """Span by span, so that memory stays bounded; what no partition has closed yet is left out.
 
-    What a saved search found of a text that was removed since cannot be made again: its ticks are left out for such series.
+    What a saved search found of a text that was removed since, or what its title denied, cannot be made again: its ticks are left out for
+    such series.
     """
     check = Check("increments")
     a = t.admissions.c
@@ -147,7 +148,7 @@ def _increments(connection: Connection, run: str, _: LocalLog | None) -> Check:
         cells = sorted(
             cell
             for cell in stored.keys() | made.keys()
-            if not (cell[1] in removed and series_kind(cell[0]) == "watch") and not any(month.holds(cell[1]) for month in gone)
+            if not (cell[1] in removed and series_kind(cell[0]) in OF_THE_TEXT) and not any(month.holds(cell[1]) for month in gone)
         )
         check.compared += len(cells)
         for cell in cells:
@@ -158,6 +159,10 @@ def _increments(connection: Connection, run: str, _: LocalLog | None) -> Check:
                     f"{series}, tick {tick}, pane {pane}: stored {then[0]} documents, {then[1]} negative; made again {now[0]}, {now[1]}"
                 )
     return check
+
+
+OF_THE_TEXT: Final = ("watch", "word")
+"""Kinds of series that a text is read for once more, where the others go by its stored score."""
 
 
 def _removed_ticks(connection: Connection, run: str, *, since_tick: int, through_tick: int) -> set[int]:

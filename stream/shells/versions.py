@@ -46,6 +46,31 @@ def content_of_rules(rules: Rules) -> tuple[str, bytes]:
 
 
 @dataclass
+class WatchesInForce:
+    """What a run watches, by known time."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    _of: dict[str, Watches] = field(default_factory=dict)
+
+    def renew(self, connection: Connection, schedule: Schedule) -> None:
+        """Read the versions that are new in a run's schedule.
+
+        Raises:
+            NotFoundError: the content of a version is not stored.
+        """
+        self.schedule = schedule
+        for row in schedule.of(WATCHES):
+            if row.hash not in self._of:
+                self._of[row.hash] = decode(content_of(connection, WATCHES, row.hash), Watches)
+
+    def at(self, known_ms: int) -> Watches:
+        """What is watched at a known time; nothing before the first version."""
+        rows = self.schedule.of(WATCHES)
+        name = self.schedule.at(WATCHES, known_ms) if rows and rows[0].effective_ms <= known_ms else None
+        return NOTHING if name is None else self._of[name]
+
+
+@dataclass
 class VersionsInForce:
     """The schedule of a run, with the rules that it names.
 
@@ -61,10 +86,11 @@ class VersionsInForce:
     schedule: Schedule = field(default_factory=Schedule)
     rules_of: dict[str, Rules] = field(default_factory=dict)
     pasts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    watches: WatchesInForce = field(default_factory=WatchesInForce)
 
     def plan(self) -> Plan:
         """The same, as fold needs it."""
-        return Plan(self.schedule, self.rules_of, self.pasts)
+        return Plan(self.schedule, self.rules_of, self.pasts, self.watches.at)
 
     def renew(self, connection: Connection) -> None:
         """Read the schedule, and the rules that are new in it.
@@ -76,6 +102,7 @@ class VersionsInForce:
         if found == self.schedule:
             return
         self.schedule = found
+        self.watches.renew(connection, found)
         for row in found.rows:
             if row.kind.startswith(PAST_OF) and row.hash not in self.pasts:
                 self.pasts[row.hash] = span_of_rescore(manifest_of(connection, row.hash))
@@ -109,31 +136,6 @@ class VersionsInForce:
         """{kind: hash} in force in a tick: what its alerts carry."""
         named = {kind: name for kind, name in self.schedule.at_tick(tick).items() if kind != ERRORS and not kind.startswith(PAST_OF)}
         return {**self.fallback, **named}
-
-
-@dataclass
-class WatchesInForce:
-    """What a run watches, by known time."""
-
-    schedule: Schedule = field(default_factory=Schedule)
-    _of: dict[str, Watches] = field(default_factory=dict)
-
-    def renew(self, connection: Connection, schedule: Schedule) -> None:
-        """Read the versions that are new in a run's schedule.
-
-        Raises:
-            NotFoundError: the content of a version is not stored.
-        """
-        self.schedule = schedule
-        for row in schedule.of(WATCHES):
-            if row.hash not in self._of:
-                self._of[row.hash] = decode(content_of(connection, WATCHES, row.hash), Watches)
-
-    def at(self, known_ms: int) -> Watches:
-        """What is watched at a known time; nothing before the first version."""
-        rows = self.schedule.of(WATCHES)
-        name = self.schedule.at(WATCHES, known_ms) if rows and rows[0].effective_ms <= known_ms else None
-        return NOTHING if name is None else self._of[name]
 
 
 @dataclass

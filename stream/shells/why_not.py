@@ -16,7 +16,7 @@ from alerts.detectors.surge import DAY_TICKS
 from alerts.rules import Rules
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError
-from groundswell.names import LANGUAGES, TICK_MS, entity_series, flag_series, series_kind, topic_series
+from groundswell.names import LANGUAGES, TICK_MS, WORDS, entity_series, flag_series, series_kind, topic_series, word_series
 from groundswell.records import Alert, AlertKind, Candidate, Decision
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates
@@ -66,17 +66,22 @@ def series_named(name: str, catalogue: Catalogue) -> list[str]:
     Raises:
         NotFoundError: nothing is called so.
     """
-    if ":" in name and series_kind(name) in ("entity", "topic", "flag", "language"):
+    if ":" in name and series_kind(name) in ("entity", "topic", "flag", "word", "language"):
         return [name]
     companies = [name] if name in catalogue.entities else list(dict.fromkeys(m.entity_id for m in catalogue.find(name)))
     if companies:
-        return [key for one in companies for key in (entity_series(one), *(flag_series(flag, one) for flag in RISK_FLAGS))]
+        return [key for one in companies for key in _of_company(one)]
     folded = name.casefold()
     topics = [topic for topic, names in TOPIC_NAMES.items() if folded in (topic, *(word.casefold() for word in names.values()))]
     if topics:
         return [topic_series(topic, language) for topic in topics for language in LANGUAGES]
     reason = f"{name!r}: no company, topic or series is called so; look it up: groundswell entities list --search {name.split()[0]!r}"
     raise NotFoundError(reason)
+
+
+def _of_company(company: str) -> list[str]:
+    flags, words = (flag_series(flag, company) for flag in RISK_FLAGS), (word_series(word, company) for word in WORDS)
+    return [entity_series(company), *flags, *words]
 
 
 def why_not(connection: Connection, run: str, series: Sequence[str], *, at_ms: int, rules: Rules) -> WhyNot:

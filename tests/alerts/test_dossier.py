@@ -49,6 +49,14 @@ def test_a_turn_of_the_share_is_told_as_one() -> None:
     assert alert.title == "ENTITY:ALDORA: 86 % of 7 stories in a day are negative, normally 30 %"
 
 
+def test_a_quote_says_tier_and_role_of_its_source_and_nothing_where_they_are_unknown() -> None:
+    documents = {"a": document("a", tier=1, role="regulator"), "b": document("b")}
+    alert = told(b.a_candidate(documents=["a", "b"]), documents=documents)
+
+    assert [(quote.tier or 0, quote.role or "") for quote in alert.evidence] == [(1, "regulator"), (0, "")]
+    assert canonical(alert).count(b'"role"') == canonical(alert).count(b'"tier"') == 1
+
+
 def some_candidate(seed: int) -> Candidate:
     chance = random.Random(seed)
     stories = chance.randrange(1, 12)

@@ -52,6 +52,8 @@ NOW = [("mail:anna", "now", 0)]
         ({"series": ("*", "!topic:*")}, {}, True),
         ({"series": ("watch:tier-2",)}, {"all_series": ["entity:LINLAN", "watch:tier-2"]}, True),
         ({"series": ("flag:*:SVB",)}, {"series": "flag:default_bankruptcy:SVB", "all_series": []}, True),
+        ({"series": ("entity:SVB",)}, {"series": "word:denial:SVB", "all_series": ["word:denial:SVB"]}, True),
+        ({"series": ("entity:OTHER",)}, {"series": "word:denial:SVB", "all_series": ["word:denial:SVB"]}, False),
         ({"series": ("entity:linlan",)}, {}, False),
         ({"kinds": ("sighting",)}, {}, False),
         ({"kinds": ("sighting", "surge")}, {}, True),

@@ -108,6 +108,7 @@ def test_parsing_is_pure(example: Example) -> None:
 def valid(record: RawDocument, source: Source) -> None:
     assert decode_raw(encode(record)) == record
     assert (record.source, record.owner, record.kind) == (source.name, source.owner, source.kind)
+    assert (record.tier, record.role) == (source.tier, source.role)
     assert record.title.strip() or record.text.strip()
     assert record.url is None or record.url.startswith(("http://", "https://"))
     assert record.author_hash is None or source.kind == "comment"

@@ -332,7 +332,7 @@ def test_progress_of_another_log_is_refused(store: Store) -> None:
 
 # --- facts ------------------------------------------------------------------------------------------------------------------
 def test_facts_come_back_as_they_were_written(store: Store) -> None:
-    document = b.a_document(title=ASTRAL, text=ASTRAL * 50, url=None, published_flag="missing", owner_known=False)
+    document = b.a_document(title=ASTRAL, text=ASTRAL * 50, url=None, published_flag="missing", owner_known=False, tier=1, role="regulator")
     score = b.a_score(digest=bytes(range(256)))
     body = bytes(range(256)) * 4
     with store.write() as connection:

@@ -15,6 +15,9 @@ from tests.golden.write import GOLDEN, RECORDS
 
 HERE = Path(__file__).parent
 
+GROWN = {"contribution": b",0"}
+"""Arrays that are longer now: what an unknown tier adds."""
+
 
 def stored(name: str) -> bytes:
     return (HERE / f"{name}.json").read_bytes()
@@ -30,7 +33,11 @@ def test_bytes_of_the_first_release_decode_to_the_same_record(name: str) -> None
 
 @pytest.mark.parametrize("name", sorted(RECORDS))
 def test_this_release_still_writes_the_bytes_of_the_first(name: str) -> None:
-    assert encode(RECORDS[name]) == stored(name)
+    written = encode(RECORDS[name])
+    if name in GROWN:  # an array has no names: what a later release adds stands behind what the first one wrote
+        assert written == stored(name)[:-1] + GROWN[name] + b"]"
+    else:
+        assert written == stored(name)
 
 
 def test_the_envelope_of_the_first_release_still_holds_its_two_records() -> None:
@@ -45,7 +52,7 @@ def test_records_that_are_objects_tolerate_a_field_of_a_later_release(kind: type
     assert canonical(decode(later, kind)) == canonical(RECORDS[name])
 
 
-@pytest.mark.parametrize(("kind", "name"), [(Contribution, "contribution"), (Arrival, "arrival")])
+@pytest.mark.parametrize(("kind", "name"), [(Contribution, "contribution_tier"), (Arrival, "arrival")])
 def test_records_that_are_arrays_tolerate_one_at_their_end(kind: type[msgspec.Struct], name: str) -> None:
     later = stored(name)[:-1] + b',"of tomorrow"]'
 

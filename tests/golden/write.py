@@ -177,6 +177,44 @@ LATER: Final[dict[str, msgspec.Struct]] = {
         against=[LeftOut("comments", 5, fires=True), LeftOut("owner", 3, fires=False)],
         peers=Peers("sector", 9, 150_000, 170_000),
     ),
+    "raw_document_standing": msgspec.structs.replace(RECORDS["raw_document"], kind="news", author_hash=None, tier=1, role="regulator"),
+    "contribution_tier": msgspec.structs.replace(RECORDS["contribution"], tier=2),
+    "increment_tier": msgspec.structs.replace(
+        RECORDS["increment"], negatives=[["00000000000000d1", "00000000000000d1", "ab12", 1, 900_000, 1]]
+    ),
+    "candidate_sighting": msgspec.structs.replace(
+        RECORDS["candidate"],
+        kind="sighting",
+        series="flag:sanction_penalty:LINLAN",
+        window_s=86_400,
+        evidence=[["00000000000000d1", "00000000000000d1", "Harbour Authority", 1, 100_000, 1]],
+        quiet_days=30,
+        believed_tier=1,
+    ),
+    "alert_word": msgspec.structs.replace(
+        RECORDS["alert"],
+        update=1,
+        kind="sighting",
+        series="word:denial:LINLAN",
+        evidence=[
+            Quote(
+                document_id="00000000000000d2",
+                title="Linlan Bank denies delay",
+                source="Linlan Bank",
+                published_ms=1_789_948_800_000,
+                known_ms=1_789_948_802_000,
+                quote="Linlan Bank denies delay",
+                start=0,
+                end=24,
+                negative_ppm=100_000,
+                story="00000000000000d2",
+                role="issuer",
+                tier=1,
+            )
+        ],
+        news="denial",
+        quiet_from_ms=1_789_900_000_000,
+    ),
 }
 
 RECORDS.update(LATER)

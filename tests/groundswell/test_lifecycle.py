@@ -53,6 +53,26 @@ def test_an_update_of_a_resolved_incident_reopens_it() -> None:
     assert (found.steps[-1].cause, found.steps[-1].alert) == ("update", "a1")
 
 
+WAKES = Said("a1", 1, T0 + 20 * HOUR, frozenset({"s3"}), T0 + QUIET)
+
+
+def test_a_word_reopens_an_incident_that_had_resolved_by_itself() -> None:
+    found = life([FIRST, WAKES], [], last_ms=T0 + 20 * HOUR, known_ms=T0 + 21 * HOUR)
+    assert [(step.state, step.cause) for step in found.steps[1:]] == [("open", "alert"), ("resolved", "quiet"), ("reopened", "update")]
+    assert [step.at_ms for step in found.steps[2:]] == [T0 + QUIET, T0 + 20 * HOUR]
+
+
+def test_what_was_reopened_by_a_word_resolves_by_itself_again() -> None:
+    found = life([FIRST, WAKES], [], last_ms=T0 + 20 * HOUR, known_ms=T0 + 40 * HOUR)
+    assert states(found) == ["forming", "open", "resolved", "reopened", "resolved"]
+
+
+def test_a_word_on_what_a_person_had_resolved_before_it_went_quiet_reopens_it_once() -> None:
+    resolved = act("resolve", T0 + HOUR, alert="a0")
+    found = life([FIRST, WAKES], [resolved], last_ms=T0 + 20 * HOUR, known_ms=T0 + 21 * HOUR)
+    assert states(found) == ["forming", "open", "resolved", "reopened"]
+
+
 def test_an_update_of_an_acknowledged_incident_leaves_it_acknowledged() -> None:
     assert life([FIRST, UPDATE], [act("acknowledge", T0 + HOUR, alert="a0")]).state == "acknowledged"
 

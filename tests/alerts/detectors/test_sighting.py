@@ -131,6 +131,71 @@ def test_of_a_watched_company_one_story_of_a_known_owner_is_enough() -> None:
     assert Watch(rules).hear(b.T0_TICK, "somebody", owner_known=False) == []
 
 
+# --- one credible document ------------------------------------------------------------------------------------------------------
+def test_one_story_of_a_source_of_tier_1_is_enough_where_it_is_the_first() -> None:
+    watch = Watch()
+
+    assert watch.hear(b.T0_TICK, "Harbour Authority", tier=1) == ["open"]
+    (found,) = watch.found
+    assert (found.statistic, found.limit, found.believed_tier, found.quiet_days) == (1, 1, 1, 30)
+    assert watch.hear(b.T0_TICK + DAY, "Harbour Authority", tier=1) == ["hold"]
+
+
+@pytest.mark.parametrize("tier", [0, 2, 3, 4])
+def test_one_story_of_any_other_source_is_not(tier: int) -> None:
+    assert Watch().hear(b.T0_TICK, "Quill", tier=tier) == []
+
+
+def test_what_nobody_is_known_to_stand_behind_is_not_credible_whatever_its_tier() -> None:
+    assert Watch().hear(b.T0_TICK, "somebody", tier=1, owner_known=False) == []
+
+
+def test_a_credible_document_confirms_what_was_told_within_the_day_before() -> None:
+    watch = Watch()
+
+    assert (watch.hear(b.T0_TICK, "Quill", tier=2), watch.hear(b.T0_TICK + 1, "Harbour Authority", tier=1)) == ([], ["open"])
+
+
+@pytest.mark.parametrize(("days_before", "heard"), [(2, []), (29, []), (31, ["open"])])
+def test_a_credible_document_that_is_not_the_first_in_thirty_days_needs_to_be_corroborated(days_before: int, heard: list[str]) -> None:
+    watch = Watch()
+    watch.hear(b.T0_TICK, "Quill")
+    watch.detector.close_period(86_400, b.T0_TICK // DAY, watch.sky)
+
+    tick = b.T0_TICK + days_before * DAY
+    assert watch.hear(tick, "Harbour Authority", tier=1) == heard
+    (gate,) = [gate for gate in watch.detector.gates(86_400, tick, watch.sky) if gate.name == "corroboration"]
+    assert "best tier: 1" in gate.said
+    assert f"none before ({0 if heard else 1} in 30 days)" in gate.said
+
+
+def test_of_a_company_that_the_run_watches_one_story_of_the_established_press_is_enough_whether_or_not_it_is_the_first() -> None:
+    watch = Watch()
+    watch.hear(b.T0_TICK, "Quill")
+    watch.detector.close_period(86_400, b.T0_TICK // DAY, watch.sky)
+    watch.detector.follow(frozenset({"Voyager"}))
+
+    tick = b.T0_TICK + 5 * DAY
+    heard = [watch.hear(tick + n, "Tarn", tier=tier) for n, tier in enumerate((0, 3, 2))]
+    assert heard == [[], [], ["open"]]
+    assert watch.found[0].believed_tier == 2
+
+
+def test_rules_that_say_nothing_of_tiers_believe_none() -> None:
+    rules = with_rules(credible_tier=0, watched_tier=0)
+    watch = Watch(rules)
+    watch.detector.follow(frozenset({"Voyager"}))
+
+    assert watch.hear(b.T0_TICK, "Harbour Authority", tier=1) == []
+
+
+def test_what_is_corroborated_anyhow_does_not_say_that_it_rests_on_one() -> None:
+    watch = Watch()
+    watch.hear(b.T0_TICK, "Quill", "Tarn", "Harbour Authority", tier=1)
+
+    assert (watch.found[0].limit, watch.found[0].believed_tier) == (3, 0)
+
+
 @pytest.mark.parametrize(
     ("watch", "because"),
     [
@@ -171,13 +236,16 @@ def test_stale_news_is_no_sighting() -> None:
     assert Watch().hear(b.T0_TICK, "Quill", "Tarn", "Moss", fresh=False) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 5 * HOUR), st.sampled_from("QTM")), max_size=40), st.integers(0, 39))
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * HOUR), st.sampled_from("QTM"), st.sampled_from((0, 0, 0, 1, 2))), max_size=40),
+    st.integers(0, 39),
+)
 @settings(max_examples=60, deadline=None)
-def test_a_detector_rebuilt_in_between_finds_the_same(steps: list[tuple[int, str]], cut: int) -> None:
-    def run(pieces: Iterable[tuple[int, str]], *, restart: int | None) -> list[Candidate]:
+def test_a_detector_rebuilt_in_between_finds_the_same(steps: list[tuple[int, str, int]], cut: int) -> None:
+    def run(pieces: Iterable[tuple[int, str, int]], *, restart: int | None) -> list[Candidate]:
         watch, tick = Watch(), b.T0_TICK
         closed: list[BaselineRow] = []
-        for place, (gap, owner) in enumerate(pieces):
+        for place, (gap, owner, tier) in enumerate(pieces):
             if place == restart:
                 watch.detector = SightingDetector(SERIES, SHIPPED)
                 recent = [row for row in watch.rows if row.tick > tick - DAY]
@@ -185,7 +253,7 @@ def test_a_detector_rebuilt_in_between_finds_the_same(steps: list[tuple[int, str
             row = watch.detector.close_period(86_400, tick // DAY, watch.sky) if (tick + gap + 1) // DAY > tick // DAY else None
             closed += [row] if row else []
             tick += gap + 1
-            watch.hear(tick, owner)
+            watch.hear(tick, owner, tier=tier)
         return watch.found
 
     assert run(steps, restart=cut) == run(steps, restart=None)

@@ -8,7 +8,7 @@ import pytest
 from alerts.notify.message import LANGUAGES, RESENT, SUBJECT_MAX, Message, as_resent, clean, render
 from groundswell.errors import SettingsError
 from groundswell.names import TOPICS, topic_series
-from groundswell.records import AlertKind, Part, Severity
+from groundswell.records import AlertKind, Part, Role, Severity
 from models.taxonomy import TOPIC_NAMES
 from tests.alerts.alert_factory import MINUTE_MS, OPENED_MS, a_quote, an_alert
 
@@ -115,6 +115,57 @@ def test_at_most_three_quotes_are_shown_in_the_order_of_the_evidence() -> None:
         "临澜银行网点下午仍在排队",
     ]
     assert "nobody picks up the phone" not in everything(message)
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Harbour Authority (regulator), "), ("zh", "Harbour Authority（监管机构），")])
+def test_a_quote_says_what_its_source_is_where_that_is_known(language: str, words: str) -> None:
+    known = said(language=language, evidence=[a_quote(source="Harbour Authority", role="regulator", tier=1), a_quote()])
+
+    assert words in known.text
+    assert all(word not in said(language=language).text for word in ("regulator", "监管机构", "None", "UNSET"))
+
+
+WORD: dict[str, Any] = {"kind": "sighting", "update": 2, "statistic": 1, "limit": 1, "severity": "medium", "parts": [], "against": []}
+
+
+@pytest.mark.parametrize(
+    ("series", "role", "language", "words"),
+    [
+        ("word:official:LINLAN", "regulator", "en", "official word, Harbour Authority"),
+        ("word:denial:LINLAN", "issuer", "en", "denied by Harbour Authority"),
+        ("word:denial:LINLAN", "wire", "en", "denied according to Harbour Authority"),
+        ("word:official:LINLAN", "regulator", "zh", "官方说法（Harbour Authority）"),
+        ("word:denial:LINLAN", "issuer", "zh", "已否认或澄清（Harbour Authority）"),
+        ("word:denial:LINLAN", "wire", "zh", "已否认或澄清（Harbour Authority报道）"),
+    ],
+)
+def test_an_official_word_and_a_denial_say_who_says_so_and_why_it_is_told_again(series: str, role: str, language: str, words: str) -> None:
+    quote = a_quote(source="Harbour Authority", role=role, tier=1)
+    message = said(**WORD, series=series, all_series=[series], evidence=[quote], news=series.split(":")[1], language=language)
+
+    assert words in message.subject
+    assert words in message.text.splitlines()[0]
+    assert ("Told again" if language == "en" else "续报缘由") in message.text
+    assert all(word not in message.text for word in ("largest story", "去掉最大", "limit 1", "阈值1", "word:"))
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "it had gone quiet, and is reopened"), ("zh", "现重新打开")])
+def test_a_reopening_says_so(language: str, words: str) -> None:
+    series = "word:official:LINLAN"
+    fields = WORD | {"series": series, "all_series": [series], "news": "official", "language": language}
+    assert words in said(**fields, quiet_from_ms=OPENED_MS - 3_600_000).text
+    assert words not in said(**fields).text
+
+
+def test_better_evidence_is_named_by_its_tier() -> None:
+    assert "now also by a source of tier 1" in said(update=1, news="tier", evidence=[a_quote(tier=1), a_quote(tier=3)]).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_role_has_its_word(language: str) -> None:
+    for role in get_args(Role):
+        text = said(language=language, evidence=[a_quote(role=role)]).text
+        assert "_" not in text.split("Harbour Wire")[1].splitlines()[0]
 
 
 def test_an_empty_quote_is_replaced_by_the_title_and_an_empty_title_by_nothing() -> None:

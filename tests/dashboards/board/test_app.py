@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from dashboards.board.app import create_app
@@ -69,6 +70,20 @@ def test_a_sighting_counts_stories_and_has_no_share(tmp_path: Path) -> None:
     with a_board(tmp_path, alerts=[an_opened_alert(), sighting]) as board:
         assert "<dt>Negative share</dt>" in board.get(f"/alerts/{an_opened_alert().id}").text
         assert "<dt>Negative share</dt>" not in board.get(f"/alerts/{sighting.id}").text
+
+
+def test_an_official_word_says_why_it_is_told_again_and_by_whom(tmp_path: Path) -> None:
+    quote = a_quote(source="Harbour Authority", role="regulator", tier=1)
+    fields = {"id": "b1b2c3d4e5f60718", "update": 1, "kind": "sighting", "series": "word:official:LINLAN", "news": "official"}
+    word = an_opened_alert(**fields, evidence=[quote])
+    woken = msgspec.structs.replace(word, quiet_from_ms=word.opened_ms - 3_600_000)
+    for alert, reopened in ((word, False), (woken, True)):
+        with a_board(tmp_path / str(reopened), alerts=[an_opened_alert(), alert]) as board:
+            page = board.get(f"/alerts/{alert.id}").text
+            assert "Told again because this is the first official word on it." in page
+            assert "Harbour Authority</bdi></b>, regulator, tier 1" in page
+            assert "<dt>Expected</dt>" not in page
+            assert ("had gone quiet" in page) == reopened
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/nowhere", "/static/board.css", "/api/board.json"])

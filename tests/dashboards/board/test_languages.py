@@ -17,7 +17,7 @@ from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
 from groundswell.names import HOUR_MS, SENTIMENTS
-from groundswell.records import Act, AlertKind, Corrected, Kind, Severity, VerdictWord
+from groundswell.records import Act, AlertKind, Corrected, Kind, Role, Severity, VerdictWord
 from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.silence import Judgement
 from groundswell.store.accounts import ROLES
@@ -62,7 +62,7 @@ STORED: Final = {
     *get_args(Severity), *get_args(AlertKind), *get_args(Act), *get_args(VerdictWord), *get_args(Corrected), *get_args(State),
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
-    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
+    *get_args(Kind), *get_args(Role), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 

@@ -38,6 +38,9 @@ def test_each_migration_follows_the_one_before() -> None:
 
 FIRST = (t.documents, t.scores, t.runs, t.admissions, t.drops, t.progress, t.increments, t.stories, t.candidates, t.alerts, t.outbox)
 
+LATER = {"admissions": {"model_id"}, "documents": {"tier", "role"}}
+"""Columns that came with a later migration: empty in what was stored before it."""
+
 
 def rows_of(store: Store) -> dict[str, list[dict[str, object]]]:
     with store.read() as connection:
@@ -60,7 +63,7 @@ def test_a_store_of_the_first_schema_is_upgraded_with_its_data(tmp_path: Path) -
             if kept[table.name]:
                 connection.execute(
                     insert(table),
-                    [{k: v for k, v in row.items() if k != "model_id" or table is not t.admissions} for row in kept[table.name]],
+                    [{k: v for k, v in row.items() if k not in LATER.get(table.name, ())} for row in kept[table.name]],
                 )
     engine.dispose()
 

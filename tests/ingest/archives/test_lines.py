@@ -57,6 +57,21 @@ def test_a_source_may_have_a_zone_of_its_own(tmp_path: Path) -> None:
     assert raw(tmp_path, {"published_at": "2026-03-01T08:00"}, zones=zones).published_ms == MARCH_1 + 8 * HOUR
 
 
+@pytest.mark.parametrize("tier", [1, "1"])
+def test_a_line_may_say_tier_and_role_of_its_source(tmp_path: Path, tier: int | str) -> None:
+    said = raw(tmp_path, {"known_at": "2026-03-01T00:00:00Z", "tier": tier, "role": "regulator"})
+    assert (said.tier, said.role) == (1, "regulator")
+    silent = raw(tmp_path, {"known_at": "2026-03-01T00:00:00Z"})
+    assert (silent.tier, silent.role) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [({"tier": 5}, "tier must be 1"), ({"tier": "first"}, "tier must be 1"), ({"role": "oracle"}, "role must be one of")]
+)
+def test_a_tier_or_a_role_that_there_is_not_is_said(tmp_path: Path, line: dict[str, Any], said: str) -> None:
+    assert said in error(tmp_path, {"known_at": "2026-03-01T00:00:00Z"} | line)
+
+
 def test_a_clock_that_says_nothing_can_be_told_to_be_a_day(tmp_path: Path) -> None:
     found = raw(tmp_path, {"published_at": "2026-03-01T00:00:00+08:00", "published_precision": "day"})
     assert (found.published_ms, found.published_precision) == (MARCH_1 + 16 * HOUR - 1, "day")  # the day of its own zone

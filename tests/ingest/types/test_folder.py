@@ -83,6 +83,7 @@ async def test_records_are_the_entrys_own_source_and_the_log_says_when_they_were
     await desk.look()
     [record] = (await desk.look()).documents
     assert (record.source, record.owner, record.known_ms, record.fetched_ms) == ("drop", "Vendor", None, NOW)
+    assert (record.tier, record.role) == (None, "press")  # the entry says no tier, and the file's own word counts for nothing
     assert record.published_ms == 1_772_443_800_000
 
 

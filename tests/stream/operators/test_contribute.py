@@ -1,5 +1,7 @@
 """Contribute: what a scored document adds to each series it counts in."""
 
+from typing import Any
+
 import pytest
 
 from groundswell.names import DAY_MS, HOUR_MS
@@ -35,6 +37,40 @@ def test_an_authority_is_not_at_risk_of_what_it_does_to_others() -> None:
 
 def test_a_title_that_names_many_is_about_none_of_them() -> None:
     assert flag_series_of("A, B and C sued", Mention("A", 0, 1), Mention("B", 3, 4), Mention("C", 9, 10)) == []
+
+
+def words_of(title: str, names: list[Mention] | None = None, **document: Any) -> list[str]:
+    found = contribute(b.a_document(title=title, **document), b.a_score(mentions=names or []))
+    return [c.series for c in found if c.series.startswith("word:")]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"role": "regulator"}, ["word:official:A"]),
+        ({"role": "issuer"}, ["word:official:A"]),
+        ({"role": "wire"}, []),
+        ({"role": "statistics"}, []),
+        ({"title": "A denies report"}, ["word:denial:A"]),
+        ({"title": "A denies report", "role": "issuer"}, ["word:official:A", "word:denial:A"]),
+        ({"title": "A denies report", "kind": "comment"}, []),
+        ({"role": "regulator", "kind": "comment"}, []),
+        ({}, []),
+    ],
+)
+def test_an_official_document_and_a_denial_count_for_the_companies_of_the_title(document: dict[str, Any], words: list[str]) -> None:
+    assert words_of(**({"title": "A is named"} | document)) == []
+    assert words_of(**({"title": "A is named"} | document), names=[Mention("A", 0, 1)]) == words
+
+
+def test_an_authority_that_is_named_and_a_list_of_names_have_no_word_on_them() -> None:
+    assert words_of("A denies report", [Mention("A", 0, 1, authority=True)]) == []
+    assert words_of("A, B and C deny reports", [Mention("A", 0, 1), Mention("B", 3, 4), Mention("C", 9, 10)]) == []
+
+
+@pytest.mark.parametrize(("tier", "carried"), [(1, 1), (4, 4), (None, 0)])
+def test_a_contribution_carries_the_tier_of_its_source(tier: int | None, carried: int) -> None:
+    assert {c.tier for c in contribute(b.a_document(tier=tier), b.a_score())} == {carried}
 
 
 def test_a_contribution_takes_times_and_owner_from_the_document_and_opinion_from_the_score() -> None:

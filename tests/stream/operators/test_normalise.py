@@ -171,6 +171,27 @@ def test_the_owner_is_the_author_else_the_catalogues_else_the_source(fields: dic
     assert (document.owner, document.owner_known) == (owner, known)
 
 
+# --- tier and role ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("fields", "standing"),
+    [
+        ({"tier": 1, "role": "regulator"}, (1, "regulator")),
+        ({"tier": 2, "role": "wire"}, (2, "wire")),
+        ({}, (None, None)),
+        ({"tier": 0, "role": "oracle"}, (None, None)),
+        ({"tier": 5}, (None, None)),
+        ({"kind": "comment", "tier": 1, "role": "regulator"}, (4, "forum")),
+        ({"kind": "comment"}, (None, None)),
+    ],
+)
+def test_tier_and_role_are_as_the_catalogue_says_and_a_comment_has_the_weight_of_a_forum(
+    fields: dict[str, Any], standing: tuple[int | None, str | None]
+) -> None:
+    document = normal(**fields)
+
+    assert (document.tier, document.role) == standing
+
+
 # --- times ------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("published_ms", "placed_ms", "flag"),
