@@ -35,6 +35,9 @@ OPENED, CHANCE = "opened", "chance"
 DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
 
+WIDE: Final = ("topic", "watch")
+"""Kinds of series that hold many subjects: where a company is told of too, it comes first."""
+
 
 class Told(msgspec.Struct, frozen=True):
     """What was last said of an incident: an update has to say more."""
@@ -288,8 +291,7 @@ def _subject(series: str) -> str:
 
 def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int, str]:
     """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    is_topic = series_kind(candidate.series) == "topic"
-    order = candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic
+    order = candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, series_kind(candidate.series) in WIDE
     return *order, candidate.series, candidate.window_s, candidate.kind
 
 
@@ -308,7 +310,7 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
-    """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely.
+    """The candidates of an opening, the one to be told about first: a company before a topic or a search, then the least likely.
 
     Where one of them is an echo, what opens as more than that comes before it, and what only holds behind it.
     """
@@ -316,6 +318,6 @@ def main_first(candidates: list[Candidate]) -> list[Candidate]:
 
     def rank(c: Candidate) -> tuple[int, bool, int, int, str, int, str]:
         weight = (1 if c.kind == "amplification" else 2 * (c.level == "hold")) if echo else 0
-        return weight, series_kind(c.series) == "topic", evidence_p_ppt(c), -c.statistic, c.series, c.window_s, c.kind
+        return weight, series_kind(c.series) in WIDE, evidence_p_ppt(c), -c.statistic, c.series, c.window_s, c.kind
 
     return sorted(candidates, key=rank)

@@ -16,7 +16,7 @@ from alerts.detectors.gates import Gate
 from alerts.detectors.tails import beta_binomial_tail, limit_of, negative_binomial_tail
 from alerts.detectors.window import Window, fresh_stories
 from alerts.rules import Rules, SurgeRules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id, series_kind
 from groundswell.records import Candidate, Increment
 
 HOUR_S: Final = 3_600
@@ -61,6 +61,7 @@ class SurgeDetector:
             DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
         self.language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
+        self.searched = series_kind(self.series) == "watch"
 
     def obey(self, rules: Rules) -> None:
         """Other rules are in force."""
@@ -171,7 +172,7 @@ class SurgeDetector:
         holding = self._holding(r.window, r.tick)
         share = f"{r.statistic} of {len(r.window.stories)} stories are negative, normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}"
         alive = "; or an incident of it that is alive, as one is" if holding and not r.opens else ""
-        limits = rules.p_open(r.window.period_s), rules.p_share_open
+        limits = rules.p_open(r.window.period_s, self.series), rules.p_share_open
         yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; needed: {limits[0]:.2g}; {share}; needed: {limits[1]:.2g}{alive}")
         last_tick = r.window.latest_tick or r.tick
         yield Gate(
@@ -179,7 +180,7 @@ class SurgeDetector:
         )
 
     def _candidate(self, r: "_Reading") -> Candidate:
-        p_open = self.rules.p_open(r.window.period_s)
+        p_open = self.rules.p_open(r.window.period_s, self.series)
         by_share = r.alone and not r.counted
         return Candidate(
             candidate_id=content_id(self.series, str(r.window.period_s), str(r.tick)),
@@ -320,6 +321,7 @@ class _Reading:
         rules = self.detector.rules
         return (
             self.window.period_s == DAY_S
+            and not self.detector.searched
             and self.statistic >= rules.share_stories_min
             and self.p_share <= rules.p_share_alone
             and self.exposure_ppm >= rules.share_exposure_min_ppm
@@ -329,7 +331,8 @@ class _Reading:
     def counted(self) -> bool:
         """Whether the number opens, with a share that has turned too."""
         rules = self.detector.rules
-        return self.p <= rules.p_open(self.window.period_s) and self.p_share <= rules.p_share_open
+        few = self.p <= rules.p_open(self.window.period_s, self.detector.series)
+        return few and (self.detector.searched or self.p_share <= rules.p_share_open)
 
     @property
     def opens(self) -> bool:
