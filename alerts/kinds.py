@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from alerts.detectors.surge import DAY_S
+from groundswell.names import series_kind
 from groundswell.records import AlertKind, Candidate, Severity
 
 EVENT: Final[frozenset[AlertKind]] = frozenset({"surge", "sighting", "amplification"})
@@ -69,7 +70,8 @@ def _surge(main: Candidate) -> str:
         normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"
         return f"{share:.0f} % of {main.stories} stories in {_span(main)} are negative, {normally}"
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
-    return f"{main.statistic} negative stories in {_span(main)}, {factor:.0f}x normal"
+    what = "stories" if series_kind(main.series) == "watch" else "negative stories"
+    return f"{main.statistic} {what} in {_span(main)}, {factor:.0f}x normal"
 
 
 def _sighting(main: Candidate) -> str:

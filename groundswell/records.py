@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from groundswell.names import ANY_TONE, series_kind
+
 Kind = Literal["news", "report", "filing", "comment"]
 Sentiment = Literal["negative", "neutral", "positive"]
 Precision = Literal["second", "minute", "day"]
@@ -332,6 +334,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: bool = False  # blind: it sees again
     against: list[LeftOut] = []
     peers: Peers | None = None  # None: too few were spoken of
+
+    @property
+    def any_tone(self) -> bool:
+        """Whether it counts stories of any tone but a positive one: of a saved search, and of a risk."""
+        return series_kind(self.series) in ANY_TONE
 
     @property
     def alone(self) -> bool:

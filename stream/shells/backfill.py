@@ -99,7 +99,9 @@ def backfill(
         DependencyError: store or disk refuse; run the same command again to go on.
     """
     inputs = sorted(({"name": f.name, "sha256": _sha256(f)} for f in files), key=lambda i: (i["sha256"], i["name"]))
-    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest={"files": inputs, **watched(instruments)} | options.manifest)
+    watched = None if instruments.watches == NOTHING else instruments.watches.hash  # None: as in runs from before there were any
+    manifest = {"files": inputs, WATCHES: watched} | options.manifest
+    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest=manifest)
     if stored.get("complete"):
         with store.read() as connection:
             return Backfilled(run, balance_of(connection, run), [], already=True)
@@ -118,11 +120,6 @@ def backfill(
     for leftover in log.path.parent.glob(log.path.name + "*"):
         leftover.unlink()
     return Backfilled(run, rows, bad, already=False)
-
-
-def watched(instruments: Instruments) -> dict[str, str]:
-    """What a run's manifest says of its searches: nothing where it has none, as before there were any."""
-    return {} if instruments.watches == NOTHING else {WATCHES: instruments.watches.hash}
 
 
 def log_path(data_dir: Path, store: Store, run: str) -> Path:
