@@ -183,6 +183,8 @@ class DeskState:
         for incident in self.incidents:
             if tick - incident.last_tick > quiet_ticks or incident.family != family_of(candidate.kind):
                 continue
+            if not _is_search(candidate.series) and all(map(_is_search, incident.series)) and incident.series:
+                continue  # a theme that was told says nothing yet of the company that it comes to
             shared = self._shared(candidate, documents, incident)
             if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
                 best = shared, incident
@@ -280,6 +282,10 @@ class DeskState:
         return max(rules.incident_quiet_s, rules.cooldown_s, rules.told_s, DAY_MS // 1_000) * 1_000 // TICK_MS
 
 
+def _is_search(series: str) -> bool:
+    return series_kind(series) == "watch"
+
+
 def _subject(series: str) -> str:
     """Whom a series is about: the company of its own series and of its risks, else the series itself.
 
@@ -289,10 +295,10 @@ def _subject(series: str) -> str:
     return series if series_kind(series) == "topic" else series.rsplit(":", 1)[1]
 
 
-def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int, str]:
-    """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    order = candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, series_kind(candidate.series) in WIDE
-    return *order, candidate.series, candidate.window_s, candidate.kind
+def _least_likely_first(candidate: Candidate) -> tuple[bool, bool, int, int, bool, str, int, str]:
+    """A total order: two windows of one series may have equal numbers, and the first one names the incident. Searches join the others."""
+    order = _is_search(candidate.series), candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic
+    return *order, series_kind(candidate.series) in WIDE, candidate.series, candidate.window_s, candidate.kind
 
 
 def evidence_p_ppt(candidate: Candidate) -> int:
