@@ -82,7 +82,26 @@ def test_an_excerpt_holds_the_first_mark_and_is_no_longer_than_asked() -> None:
 
 def test_words_without_their_places_are_the_same_words() -> None:
     chance = random.Random(4)
-    letters = ["Bank", "ＡＢ", "é", "e\u0301", "İstanbul", "债券", "股", "ßt", "_", " ", " ", "-", "’", "3", "한국", "x" * 50, "\ud800", "\x00"]
+    letters = [
+        "Bank",
+        "ＡＢ",
+        "é",
+        "e\u0301",
+        "İstanbul",
+        "债券",
+        "股",
+        "ßt",
+        "_",
+        " ",
+        " ",
+        "-",
+        "’",
+        "3",
+        "한국",
+        "x" * 50,
+        "\ud800",
+        "\x00",
+    ]
     for _ in range(300):
         text = "".join(chance.choices(letters, k=chance.randrange(12)))
         assert words_of(text) == [term.term for term in terms_of(text)], text

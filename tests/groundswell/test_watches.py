@@ -59,12 +59,26 @@ def test_a_document_counts_in_each_search_that_finds_it() -> None:
 
 def test_a_first_look_at_the_words_passes_over_nothing_that_a_search_finds() -> None:
     chance = random.Random(7)
-    pieces = ["fraud", '"bank run"', "queue", "银", "银行", "挤兑", "NOT fraud", "kind:news", "NOT kind:comment", "company:LinlanBank", '"run 3"']
+    pieces = [
+        "fraud",
+        '"bank run"',
+        "queue",
+        "银",
+        "银行",
+        "挤兑",
+        "NOT fraud",
+        "kind:news",
+        "NOT kind:comment",
+        "company:LinlanBank",
+        '"run 3"',
+    ]
     words = ["fraud", "bank", "run", "3", "queue", "银行", "挤兑", "Frauds", "calm", "é"]
     found = 0
     for _ in range(400):
         parts = chance.sample(pieces, 4)
-        query = f"({parts[0]} OR {parts[1]}) {parts[2]}" if chance.random() < 0.5 else f"{parts[0]} OR ({parts[1]} {parts[2]}) OR {parts[3]}"
+        query = (
+            f"({parts[0]} OR {parts[1]}) {parts[2]}" if chance.random() < 0.5 else f"{parts[0]} OR ({parts[1]} {parts[2]}) OR {parts[3]}"
+        )
         watches = Watches(queries={"q": query})
         document = b.a_document(title=" ".join(chance.choices(words, k=5)), text="", kind=chance.choice(("news", "comment")))
         is_meant = matches(parse(query).node, Indexed(document, b.a_score()))

@@ -63,7 +63,9 @@ def test_what_a_saved_search_counts_is_not_called_negative(language: str, word: 
     message = render(alert, base_url=BASE, entity_name=str, tz="Asia/Shanghai", language=language)
 
     assert word not in message.subject + message.text
-    assert message.subject.startswith("[HIGH] trade conflict: 14 stories in 1 h" if language == "en" else "【预警·高】trade conflict突增：1小时14条")
+    assert message.subject.startswith(
+        "[HIGH] trade conflict: 14 stories in 1 h" if language == "en" else "【预警·高】trade conflict突增：1小时14条"
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -134,7 +134,9 @@ def test_a_run_over_an_archive_that_goes_on_has_to_be_given_the_same_searches(tm
     with pytest.raises(UsageError, match=f"it was made with watches .*{WATCHED.hash}"):
         backfill([archive], store, "r", b.instruments(), data_dir=tmp_path, options=options)
     with store.read() as connection:
-        (window,) = series_windows(connection, "r", "watch:fraud", start_ms=0, end_ms=b.T0_MS + 30 * DAY_MS, window_ms=b.T0_MS + 30 * DAY_MS)
+        (window,) = series_windows(
+            connection, "r", "watch:fraud", start_ms=0, end_ms=b.T0_MS + 30 * DAY_MS, window_ms=b.T0_MS + 30 * DAY_MS
+        )
     assert window.counts.documents == 1
     store.close()
 
