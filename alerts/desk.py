@@ -35,6 +35,10 @@ OPENED, CHANCE = "opened", "chance"
 DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
 
+NEGATIVE_PPM: Final = 500_000
+RECOGNISED_MIN: Final = 3
+"""Negative documents of a search's evidence that say whether it speaks of an incident that is known."""
+
 WIDE: Final = ("topic", "watch")
 """Kinds of series that hold many subjects: where a company is told of too, it comes first."""
 
@@ -178,7 +182,7 @@ class DeskState:
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
         quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
-        documents = {str(row[0]) for row in candidate.evidence}
+        documents = _recognised_by(candidate)
         best: tuple[float, Incident] | None = None
         for incident in self.incidents:
             if tick - incident.last_tick > quiet_ticks or incident.family != family_of(candidate.kind):
@@ -280,6 +284,15 @@ class DeskState:
     def keep_ticks(rules: DeskRules) -> int:
         """How long an incident matters after its last candidate: what a restart has to load."""
         return max(rules.incident_quiet_s, rules.cooldown_s, rules.told_s, DAY_MS // 1_000) * 1_000 // TICK_MS
+
+
+def _recognised_by(candidate: Candidate) -> set[str]:
+    """The documents that say whose incident a candidate is: of a search the negative ones, where there are enough; no company has others."""
+    every = {str(row[0]) for row in candidate.evidence}
+    if not _is_search(candidate.series):
+        return every
+    negative = {str(row[0]) for row in candidate.evidence if int(row[4]) >= NEGATIVE_PPM}
+    return negative if len(negative) >= RECOGNISED_MIN else every
 
 
 def _is_search(series: str) -> bool:
