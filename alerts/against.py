@@ -87,7 +87,7 @@ def _fires(main: Candidate, statistic: int, rows: Sequence[Row], rules: Rules) -
         share, dispersion = main.baseline_share_ppm / 1_000_000, main.share_dispersion_ppm / 1_000_000
         return beta_binomial_tail(statistic, trials=trials, share=share, dispersion=dispersion) <= rules.surge.p_share_alone
     p = negative_binomial_tail(statistic, mean=max(expected, 1e-3), dispersion=rules.surge.dispersion)
-    return p <= rules.surge.p_open(main.window_s)
+    return p <= rules.surge.p_open(main.window_s, main.series)
 
 
 def largest_stories(main: Candidate) -> list[tuple[str, list[Row]]]:

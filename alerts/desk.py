@@ -40,6 +40,13 @@ OPENED, CHANCE = "opened", "chance"
 DOCUMENTS_MAX: Final = 400
 """Documents that an incident is recognised by: the latest ones."""
 
+NEGATIVE_PPM: Final = 500_000
+RECOGNISED_MIN: Final = 3
+"""Negative documents of a search's evidence that say whether it speaks of an incident that is known."""
+
+WIDE: Final = ("topic", "watch")
+"""Kinds of series that hold many subjects: where a company is told of too, it comes first."""
+
 
 class Told(msgspec.Struct, frozen=True):
     """What was last said of an incident: an update has to say more."""
@@ -253,11 +260,13 @@ class DeskState:
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
         """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
         quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
-        documents = {str(row[0]) for row in candidate.evidence}
+        documents = _recognised_by(candidate)
         best: tuple[float, Incident] | None = None
         for incident in self.incidents:
             if tick - incident.last_tick > quiet_ticks or incident.family != family_of(candidate.kind):
                 continue
+            if not _is_search(candidate.series) and all(map(_is_search, incident.series)) and incident.series:
+                continue  # a theme that was told says nothing yet of the company that it comes to
             shared = self._shared(candidate, documents, incident)
             if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
                 best = shared, incident
@@ -369,6 +378,19 @@ def news_in(reasons: Iterable[str]) -> News:
     return next((news for reason in reasons for news, begin in _NEWS.items() if reason.startswith(begin)), "")
 
 
+def _recognised_by(candidate: Candidate) -> set[str]:
+    """The documents that say whose incident a candidate is: of a search its negative ones where they are enough, as no company has others."""
+    every = {str(row[0]) for row in candidate.evidence}
+    if not _is_search(candidate.series):
+        return every
+    negative = {str(row[0]) for row in candidate.evidence if int(row[4]) >= NEGATIVE_PPM}
+    return negative if len(negative) >= RECOGNISED_MIN else every
+
+
+def _is_search(series: str) -> bool:
+    return series_kind(series) == "watch"
+
+
 def _subject(series: str) -> str:
     """Whom a series is about: the company of its own series and of its risks, else the series itself.
 
@@ -378,11 +400,10 @@ def _subject(series: str) -> str:
     return series if series_kind(series) == "topic" else series.rsplit(":", 1)[1]
 
 
-def _least_likely_first(candidate: Candidate) -> tuple[bool, int, int, bool, str, int, str]:
-    """A total order: two windows of one series may have equal numbers, and the first one names the incident."""
-    is_topic = series_kind(candidate.series) == "topic"
-    order = candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic, is_topic
-    return *order, candidate.series, candidate.window_s, candidate.kind
+def _least_likely_first(candidate: Candidate) -> tuple[bool, bool, int, int, bool, str, int, str]:
+    """A total order: two windows of one series may have equal numbers, and the first one names the incident. Searches join the others."""
+    order = _is_search(candidate.series), candidate.level != "open", evidence_p_ppt(candidate), -candidate.statistic
+    return *order, series_kind(candidate.series) in WIDE, candidate.series, candidate.window_s, candidate.kind
 
 
 def evidence_p_ppt(candidate: Candidate) -> int:
@@ -400,7 +421,7 @@ def _decision(candidate: Candidate, incident: str | None, verdict: Verdict, reas
 
 
 def main_first(candidates: list[Candidate]) -> list[Candidate]:
-    """The candidates of an opening, the one to be told about first: a company before a topic, then the least likely.
+    """The candidates of an opening, the one to be told about first: a company before a topic or a search, then the least likely.
 
     Where one of them is an echo, what opens as more than that comes before it, and what only holds behind it. A word comes last, a denial
     before an official one; where there is nothing else, it is what is told.
@@ -412,7 +433,7 @@ def main_first(candidates: list[Candidate]) -> list[Candidate]:
         return (
             bool(word_of(c.series)),
             weight,
-            series_kind(c.series) == "topic",
+            series_kind(c.series) in WIDE,
             evidence_p_ppt(c),
             -c.statistic,
             c.series,

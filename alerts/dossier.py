@@ -14,7 +14,7 @@ from alerts.against import against_of, largest_stories, without_largest
 from alerts.desk import Opening, evidence_p_ppt
 from alerts.kinds import MILLI, severity_of, title_of
 from alerts.rules import Rules
-from groundswell.names import content_id
+from groundswell.names import content_id, series_kind
 from groundswell.records import Alert, AlertKind, Candidate, Document, Part, Peers, Quote
 from groundswell.windows import tier_of
 
@@ -55,7 +55,7 @@ def compose(
         rows.sort(key=lambda row: tier_of(row) or len(main.evidence) + MILLI)
     evidence = [_quote(row, documents[str(row[0])]) for row in rows[:EVIDENCE_MAX]]
     without = without_largest(main, rules)
-    share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind in SHARED else 0
+    share_ppm = 1_000_000 * main.statistic // max(1, main.stories) if main.kind in SHARED and series_kind(main.series) != "watch" else 0
     return Alert(
         id=content_id("alert", opening.incident.incident, str(opening.update), *sorted(str(row[0]) for row in main.evidence)),
         incident=opening.incident.incident,

@@ -10,7 +10,7 @@ from typing import Final
 
 from alerts.detectors.surge import DAY_S
 from groundswell.moments import spoken
-from groundswell.names import OFFICIAL_ROLES, entity_series, word_of
+from groundswell.names import OFFICIAL_ROLES, entity_series, series_kind, word_of
 from groundswell.records import EVENT_KINDS, AlertKind, Candidate, Document, Severity
 
 HELD_BY_SHIFT: Final[frozenset[AlertKind]] = frozenset({"surge", "slow_burn", "late"})
@@ -72,7 +72,8 @@ def _surge(main: Candidate) -> str:
         normally = f"normally {main.baseline_share_ppm / 1e4:.0f} %"
         return f"{share:.0f} % of {main.stories} stories in {_span(main)} are negative, {normally}"
     factor = main.statistic * MILLI / max(main.expected_milli, 1)
-    return f"{main.statistic} negative stories in {_span(main)}, {factor:.0f}x normal"
+    what = "stories" if series_kind(main.series) == "watch" else "negative stories"
+    return f"{main.statistic} {what} in {_span(main)}, {factor:.0f}x normal"
 
 
 def _sighting(main: Candidate) -> str:

@@ -9,13 +9,13 @@ import msgspec
 from alerts import toml_lines
 from groundswell.codec import canonical
 from groundswell.errors import SettingsError, reason_of
-from groundswell.names import content_id
+from groundswell.names import content_id, series_kind
 
 NEVER: Final = 2**31
 FULL_PPM: Final = 1_000_000
 
 
-class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Thresholds of the surge detector; alerts/rules.toml says why each is what it is."""
 
     forming_days: int
@@ -39,9 +39,12 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     repeat_s: int
     hold_s: int
 
-    def p_open(self, window_s: int) -> float:
-        """The p-value that opens in a window of an hour or a day (seconds)."""
-        return self.p_open_hour if window_s < 86_400 else self.p_open_day
+    search_p_factor: float = 10.0
+
+    def p_open(self, window_s: int, series: str = "") -> float:
+        """The p-value that opens in a window of an hour or a day (seconds), of a series."""
+        p = self.p_open_hour if window_s < 86_400 else self.p_open_day
+        return min(p * self.search_p_factor, self.p_hold) if series_kind(series) == "watch" else p
 
 
 class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

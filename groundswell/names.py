@@ -191,6 +191,11 @@ def measured_series(series: str) -> str:
     return series.removeprefix(COPIES_OF).removeprefix(LATE_OF)
 
 
+ANY_TONE: Final = ("flag", "watch")
+"""Kinds of series that are about trouble already: a document counts there unless it is positive. A default told without any tone is no
+good news; that a lawsuit was dismissed is."""
+
+
 def series_kind(series: str) -> str:
     """What a series is of: the first word of its key.
 

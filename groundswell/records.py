@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from groundswell.names import ANY_TONE, series_kind
+
 Kind = Literal["news", "report", "filing", "comment"]
 Sentiment = Literal["negative", "neutral", "positive"]
 Precision = Literal["second", "minute", "day"]
@@ -349,6 +351,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     peers: Peers | None = None  # None: too few were spoken of
     news: News = ""  # an update: what of it is news, where that is not more of the same
     quiet_from_ms: int = 0  # an update that reopens: known time at which the incident had gone quiet; else 0
+
+    @property
+    def any_tone(self) -> bool:
+        """Whether it counts stories that are not negative too: of a search and of a risk all but positive ones, of a word all."""
+        return series_kind(self.series) in (*ANY_TONE, "word")
 
     @property
     def alone(self) -> bool:

@@ -304,6 +304,26 @@ def matches(node: Node | None, document: Indexed) -> bool:
             return any(matches(each, document) for each in of)
 
 
+def anchors(node: Node | None) -> frozenset[str] | None:
+    """Terms of which a document has at least one if it is what is looked for; None where nothing can be said.
+
+    >>> sorted(anchors(parse('topic:debt_credit ("missed payment" OR default)').node) or ())
+    ['default', 'payment']
+    """
+    match node:
+        case Words():
+            terms, open_end = node.phrase
+            whole = terms[:-1] if open_end else terms
+            return frozenset({max(reversed(whole), key=len)}) if whole else None  # the longest is the rarest
+        case Or(of):
+            found = [anchors(each) for each in of]
+            return frozenset().union(*(each for each in found if each)) if all(found) else None
+        case And(of):
+            return min((each for each in map(anchors, of) if each), key=len, default=None)
+        case _:
+            return None
+
+
 def sought(node: Node | None) -> Iterator[Phrase]:
     """The phrases that a result may be there for: what a quote marks."""
     match node:

@@ -33,6 +33,8 @@ QUOTE_CHARACTERS_MAX: Final = 150
 _PAIRED = r"\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS: Final = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
 
+_ASCII: Final = re.compile("[a-z0-9]+")
+
 
 class Term(NamedTuple):
     """One term and where it stands: `[start, end)` in characters."""
@@ -71,6 +73,23 @@ def _folded(word: str) -> str:
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", word).casefold()))[:WORD_CHARACTERS_MAX]
 
 
+def words_of(text: str) -> list[str]:
+    """The same terms without their places, for whoever has to read every document: four times as fast where nothing is paired.
+
+    >>> words_of("A股 Moody's 降级")
+    ['a', '股', 'moody', 's', '降级', '级']
+    """
+    if text.isascii():
+        return [word[:WORD_CHARACTERS_MAX] for word in _ASCII.findall(text.lower())]
+    found: list[str] = []
+    for run in _RUNS.finditer(text):
+        if run["paired"]:
+            found += [term.term for term in _pairs(run[0], 0)]
+        elif word := _folded(run[0]):
+            found.append(word)
+    return found
+
+
 class Phrase(NamedTuple):
     """Terms that stand beside each other."""
 
@@ -78,6 +97,7 @@ class Phrase(NamedTuple):
     open_end: bool = False  # the last one is the beginning of a term: a single character of a script that is indexed in pairs
 
 
+@lru_cache(maxsize=8_192)  # a saved search is tried on every document
 def phrase_of(text: str) -> Phrase:
     """What to look for, to find a text within others; without terms where it has no letter and no digit.
 
@@ -128,9 +148,13 @@ class Indexed:
     """
 
     def __init__(self, document: Document, score: Score | None) -> None:
-        found = terms_of("\n".join(kept_text(document)))
-        self.terms: Sequence[str] = [term.term for _, term in zip(range(TERMS_MAX), found, strict=False)]
-        self.facets = frozenset(facets_of(document, score))
+        self.terms: Sequence[str] = words_of("\n".join(kept_text(document)))[:TERMS_MAX]
+        self._facets_of = document, score
+
+    @cached_property
+    def facets(self) -> frozenset[str]:
+        """Its facets."""
+        return frozenset(facets_of(*self._facets_of))
 
     @cached_property
     def places(self) -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import content_id, entity_series, watch_series
 from groundswell.records import Document, Score
-from groundswell.search import Node, matches, parse, with_companies
+from groundswell.search import Node, anchors, matches, parse, with_companies
 from groundswell.terms import Indexed
 
 QUERIES_MAX: Final = 100
@@ -66,7 +66,22 @@ class Watches(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         if not self.queries:
             return []
         indexed = Indexed(document, score)
-        return [watch_series(name) for name, node in self.nodes.items() if matches(node, indexed)]
+        names = self._unanchored.union(*(self._by_anchor[term] for term in self._by_anchor.keys() & indexed.terms))
+        return [watch_series(name) for name in sorted(names) if matches(self.nodes[name], indexed)]
+
+    @cached_property
+    def _by_anchor(self) -> Mapping[str, frozenset[str]]:
+        """{term: names of the searches that may find a document with it}: most documents have none, and are looked at no further."""
+        names: dict[str, set[str]] = {}
+        for name, node in self.nodes.items():
+            for term in anchors(node) or ():
+                names.setdefault(term, set()).add(name)
+        return {term: frozenset(found) for term, found in names.items()}
+
+    @cached_property
+    def _unanchored(self) -> frozenset[str]:
+        """Names of the searches that any document may be found by."""
+        return frozenset(name for name, node in self.nodes.items() if not anchors(node))
 
     # --- changes: each a new version ---------------------------------------------------------------------------------------
     def saving(self, name: str, query: str, *, ids_of: IdsOf) -> "Watches":

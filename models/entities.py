@@ -184,6 +184,13 @@ class Catalogue:
             return entity_id
         return entity.name_zh if language == "zh" and entity.name_zh else entity.name_en or entity.name_zh
 
+    def ids_of(self, name: str) -> list[str]:
+        """What a name stands for: its id, in whatever case, or the ids of the companies that are found in it."""
+        if name in self.entities:
+            return [name]
+        known = next((entity_id for entity_id in self.entities if entity_id.casefold() == name.casefold()), None)
+        return [known] if known else list(dict.fromkeys(mention.entity_id for mention in self.find(name)))
+
     def peers(self, entity_id: str, *, limit: int = 20) -> list[str]:
         """Ids of companies to compare one with: its sector in its country, then its sector in its region.
 

@@ -37,7 +37,7 @@ import msgspec
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.blind import BlindWatch, ClosedHour, formed_by
 from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
-from alerts.detectors.watch import FlagWatch, SeriesWatch, watch_of
+from alerts.detectors.watch import FlagWatch, SearchWatch, SeriesWatch, watch_of
 from alerts.rules import Rules, SurgeRules
 from groundswell.codec import decode_raw
 from groundswell.errors import RecordError, reason_of
@@ -230,7 +230,7 @@ class SeriesMemory:
     """What fold remembers of one series."""
 
     leaders: Leaders
-    watch: SeriesWatch | FlagWatch
+    watch: SeriesWatch | SearchWatch | FlagWatch
 
 
 @dataclass

@@ -12,6 +12,7 @@ from groundswell.codec import encode
 from groundswell.local_log import LocalLog, StagedRecord
 from groundswell.names import DAY_MS, HOUR_MS
 from groundswell.records import Kind, RawDocument
+from groundswell.watches import Watches
 from stream.shells.instruments import Instruments
 from tests.fake_scorer import COMPANIES, REFUSED, FakeScorer
 
@@ -28,6 +29,7 @@ SOURCES: Final[tuple[tuple[str, Kind, int], ...]] = (
     ("Alder Wire", "news", 20_000), ("Birch Post", "news", 90_000), ("Cedar Daily", "news", 300_000), ("Elm Notes", "report", 600_000),
     ("Fir Notices", "filing", 0), ("Gorse Talk", "comment", 5_000), ("Hazel Talk", "comment", 9_000), ("Iris Brief", "news", 45_000),
 )  # fmt: skip
+WATCHES: Final = Watches(queries={"credit": "default OR fraud", "trade": "tariff NOT kind:filing"})
 SURGES: Final = ((16, "Brennick", "default"), (20, "Elstrand", "fraud"))  # day, company, word
 
 
@@ -39,9 +41,10 @@ def rules() -> Rules:
 
 
 def instruments() -> Instruments:
-    """Fake scorer, short rules; called in worker processes too."""
+    """Fake scorer, short rules, saved searches; called in worker processes too."""
     chosen = rules()
-    return Instruments(FakeScorer(), chosen, lambda series: series, {"model": FakeScorer.model_id, "rules": chosen.hash})
+    versions = {"model": FakeScorer.model_id, "rules": chosen.hash}
+    return Instruments(FakeScorer(), chosen, lambda series: series, versions, watches=WATCHES)
 
 
 def documents(*, seed: int = 11, days: int = DAYS, per_day: int = PER_DAY) -> Iterator[RawDocument]:

@@ -16,7 +16,7 @@ from alerts.detectors.gates import Gate
 from alerts.detectors.tails import beta_binomial_tail, limit_of, negative_binomial_tail
 from alerts.detectors.window import Window, fresh_stories
 from alerts.rules import Rules, SurgeRules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id, series_kind
 from groundswell.records import Candidate, Increment
 
 HOUR_S: Final = 3_600
@@ -61,6 +61,7 @@ class SurgeDetector:
             DAY_S: Window(DAY_S, Baseline(slots=7, horizon=HORIZON_DAYS)),
         }
         self.language = self.series.rsplit(":", 1)[1] if self.series.startswith("topic:") else ""
+        self.searched = series_kind(self.series) == "watch"
 
     def obey(self, rules: Rules) -> None:
         """Other rules are in force."""
@@ -155,7 +156,8 @@ class SurgeDetector:
         """In the order of their cost: nothing is computed before it is asked for."""
         rules, r = self.rules, reading
         least = rules.stories_min_hour if r.window.period_s == HOUR_S else rules.stories_min_day
-        yield Gate("stories", r.statistic >= least, f"fresh negative stories: {r.statistic}; needed: {least}")
+        what = "fresh stories" if self.searched else "fresh negative stories"
+        yield Gate("stories", r.statistic >= least, f"{what}: {r.statistic}; needed: {least}")
         formed = not self._forming(r.window, r.tick, r.seeing)
         days = rules.forming_days
         yield Gate("forming", formed, f"days of baseline: {'at least' if formed else 'fewer than'} {days}; needed: {days}")
@@ -169,17 +171,20 @@ class SurgeDetector:
         owners = f"{r.owners}{'' if r.known else ', authors unknown'}"
         yield Gate("corroboration", self._corroborated(r), f"owners: {owners}; needed: {self._needed(r)}")
         holding = self._holding(r.window, r.tick)
-        share = f"{r.statistic} of {len(r.window.stories)} stories are negative, normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}"
         alive = "; or an incident of it that is alive, as one is" if holding and not r.opens else ""
-        limits = rules.p_open(r.window.period_s), rules.p_share_open
-        yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; needed: {limits[0]:.2g}; {share}; needed: {limits[1]:.2g}{alive}")
+        needed = f"needed: {rules.p_open(r.window.period_s, self.series):.2g}"
+        yield Gate("opens", r.opens or holding, f"p = {r.p:.2g}; {needed}{'' if self.searched else self._share_said(r)}{alive}")
         last_tick = r.window.latest_tick or r.tick
         yield Gate(
             "news", last_tick == r.tick, f"the last of them came {(r.tick - last_tick) * TICK_MS / 60_000:.0f} min before; needed: now"
         )
 
+    def _share_said(self, r: "_Reading") -> str:
+        usual = f"normally {r.share_ppm / 1e4:.0f} %, so p = {r.p_share:.2g}; needed: {self.rules.p_share_open:.2g}"
+        return f"; {r.statistic} of {len(r.window.stories)} stories are negative, {usual}"
+
     def _candidate(self, r: "_Reading") -> Candidate:
-        p_open = self.rules.p_open(r.window.period_s)
+        p_open = self.rules.p_open(r.window.period_s, self.series)
         by_share = r.alone and not r.counted
         return Candidate(
             candidate_id=content_id(self.series, str(r.window.period_s), str(r.tick)),
@@ -191,17 +196,17 @@ class SurgeDetector:
             expected_milli=round(r.expected * 1_000),
             limit=limit_of(p_open, mean=r.expected, dispersion=self.rules.dispersion),
             p_ppt=round(r.p * 1e12),
-            share_p_ppt=round(r.p_share * 1e12),
+            share_p_ppt=round((1.0 if self.searched else r.p_share) * 1e12),
             by="share" if by_share else "count",
             stories=len(r.window.stories),
             owners=r.owners,
             owners_known=r.known,
-            baseline_share_ppm=r.share_ppm,
+            baseline_share_ppm=0 if self.searched else r.share_ppm,
             exposure_ppm=r.exposure_ppm,
             level="open" if r.opens else "hold",
             evidence=r.window.evidence(),
             p_open_ppt=round((self.rules.p_share_alone if by_share else p_open) * 1e12),
-            share_dispersion_ppm=r.share_dispersion_ppm,
+            share_dispersion_ppm=0 if self.searched else r.share_dispersion_ppm,
         )
 
     def _forming(self, window: Window, tick: int, seeing: Seeing) -> bool:
@@ -320,6 +325,7 @@ class _Reading:
         rules = self.detector.rules
         return (
             self.window.period_s == DAY_S
+            and not self.detector.searched
             and self.statistic >= rules.share_stories_min
             and self.p_share <= rules.p_share_alone
             and self.exposure_ppm >= rules.share_exposure_min_ppm
@@ -329,7 +335,8 @@ class _Reading:
     def counted(self) -> bool:
         """Whether the number opens, with a share that has turned too."""
         rules = self.detector.rules
-        return self.p <= rules.p_open(self.window.period_s) and self.p_share <= rules.p_share_open
+        few = self.p <= rules.p_open(self.window.period_s, self.detector.series)
+        return few and (self.detector.searched or self.p_share <= rules.p_share_open)
 
     @property
     def opens(self) -> bool:

@@ -1,6 +1,7 @@
 """Watch: all that looks at one series, as fold drives it. What each detector remembers is rebuilt from the same stored rows.
 
 topic:..., entity:...   surge, and beside it amplification, late, slow_burn
+watch:...               surge, of all that the search finds
 flag:...                sighting
 word:...                word
 """
@@ -155,8 +156,47 @@ class FlagWatch:
         return iter([asked] if asked.gates else [])
 
 
-def watch_of(series: str, rules: Rules, make_surge: Callable[[str, SurgeRules], SurgeDetector]) -> SeriesWatch | FlagWatch:
+@dataclass
+class SearchWatch:
+    """A saved search: its words say the trouble, so what is left to ask is how many stories there are."""
+
+    surge: SurgeDetector
+
+    def step(self, tick: int, rows: list[Increment], seeing: Seeing) -> list[Candidate]:
+        """See `SeriesWatch`."""
+        return list(self.surge.step(tick, rows, seeing))
+
+    def use(self, readers: frozenset[str] | None) -> None:
+        """See `SeriesWatch`."""
+        self.surge.use(readers)
+
+    def obey(self, rules: Rules) -> None:
+        """See `SeriesWatch`."""
+        self.surge.obey(rules)
+
+    def follow(self, companies: frozenset[str]) -> None:
+        """See `SeriesWatch`."""
+
+    def close_period(self, period_s: int, index: int, seeing: Seeing, *, tick: int, reader: str = "") -> Closed:  # noqa: ARG002
+        """See `SeriesWatch`."""
+        row = self.surge.close_period(period_s, index, seeing, reader=reader)
+        return Closed((row,)) if row else Closed()
+
+    def restore(self, *, baseline: Iterable[BaselineRow], rows: list[Increment], last: Iterable[Candidate], tick: int) -> None:
+        """See `SeriesWatch`."""
+        own = [row for row in baseline if not row.series.startswith((COPIES_OF, LATE_OF))]  # of runs from before there was this class
+        self.surge.restore(baseline=own, rows=rows, last=[c for c in last if c.kind == "surge"], tick=tick)
+
+    def gates(self, tick: int, seeing: Seeing) -> Iterator[Asked]:
+        """See `SeriesWatch`."""
+        asked = [Asked("surge", period_s, self.surge.gates(period_s, tick, seeing)) for period_s in (HOUR_S, DAY_S)]
+        return (each for each in asked if each.gates)
+
+
+def watch_of(series: str, rules: Rules, make_surge: Callable[[str, SurgeRules], SurgeDetector]) -> SeriesWatch | SearchWatch | FlagWatch:
     """What watches a series."""
+    if series_kind(series) == "watch":
+        return SearchWatch(make_surge(series, rules.surge))
     if series_kind(series) == "flag":
         return FlagWatch(SightingDetector(series, rules))
     if series_kind(series) == "word":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from alerts.detectors.baseline import Baseline
-from groundswell.names import TICK_MS
+from groundswell.names import ANY_TONE, TICK_MS, series_kind
 from groundswell.records import Increment
 from groundswell.windows import FRESH, FRESH_NEGATIVE
 
@@ -22,7 +22,7 @@ Negatives = list[list[str | int]]
 
 
 Fresh = tuple[list[str], list[str]]
-"""Stories with a fresh document, and those with a fresh negative one."""
+"""Stories with a fresh document, and those with a fresh one that counts: a negative one, or of a saved search one that is not positive."""
 
 
 class Latest:
@@ -141,6 +141,9 @@ class Window:
 
 def fresh_stories(row: Increment) -> Fresh:
     """The stories of an increment that count."""
+    if series_kind(row.series) in ANY_TONE:
+        found = [story for story, owners in row.members.items() if any(counts[FRESH] for counts in owners.values())]
+        return found, list(dict.fromkeys(str(negative[1]) for negative in row.negatives))
     stories: list[str] = []
     negative: list[str] = []
     for story, owners in row.members.items():

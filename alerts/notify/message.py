@@ -97,6 +97,7 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     others_more: int
     counts: bool  # the statistic is a number of stories
     by_share: bool  # the share turned, the number did not
+    any_tone: bool  # it counts stories whatever their tone, so they are not called negative
     statistic: int
     expected: str
     factor: str | None  # None: none expected
@@ -235,6 +236,7 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_na
         others_more=max(0, len(others) - SERIES_SHOWN),
         counts=alert.kind in COUNTED_KINDS and not word_of(alert.series),
         by_share=alert.by == "share",
+        any_tone=alert.any_tone,
         statistic=alert.statistic,
         expected=_expected(alert.expected_milli),
         factor=_factor(alert.statistic, alert.expected_milli),

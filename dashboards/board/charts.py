@@ -211,7 +211,11 @@ def sight(exposure: float | None) -> str:
 
 def _mark_text(alert: Alert, clock: Clock) -> str:
     severity, kind = clock.words(alert.severity), clock.words(alert.kind)
-    text = "{time}: {severity} {kind} alert, {number} negative stories"
+    text = (
+        "{time}: {severity} {kind} alert, {number} stories"
+        if alert.any_tone
+        else "{time}: {severity} {kind} alert, {number} negative stories"
+    )
     return clock.say(text, time=clock.minute(alert.opened_ms), severity=severity, kind=kind, number=alert.statistic)
 
 

@@ -26,6 +26,8 @@ BACKFILL_NICE = 10
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="A column that is called otherwise in the file.")
 @click.option("--mapping", "plan", type=click.Path(path_type=Path), metavar="FILE", help="A mapping file: columns, fixed values, zones.")
 @click.option("--zone", metavar="NAME", help="Zone of days, and of times that name none.  [default: the mapping file's, else UTC]")
+@click.option("--watches", type=click.Path(path_type=Path), metavar="FILE", help="Saved searches to count.  [default: those that ship]")
+@click.option("--no-watches", is_flag=True, help="Count no saved search.")
 @click.option("--dry-run", is_flag=True, help="Change nothing: say what is in the files, and what the run would take.")
 @click.option("--sample", default=2_000, show_default=True, type=click.IntRange(min=1), help="Documents that a dry run scores.")
 @click.option("--kafka", "bootstrap", metavar="HOST:PORT", help="Publish the sorted archive to the run's own topics instead.")
@@ -40,6 +42,8 @@ def backfill(
     mapping: tuple[str, ...],
     plan: Path | None,
     zone: str | None,
+    watches: Path | None,
+    no_watches: bool,
     dry_run: bool,
     sample: int,
     bootstrap: str | None,
@@ -53,6 +57,9 @@ def backfill(
     standard error, counted as drops, and stop nothing. Runs at a lower priority than live work on the same machine.
     With --to-prometheus and no FILE the windows of a stored run are written. Exit code 3: partly done, run it again.
     """
+    from dataclasses import replace
+
+    from groundswell.watches import NOTHING
     from stream.shells import backfill as shell
 
     if not files:
@@ -61,6 +68,9 @@ def backfill(
             raise UsageError(message)
         _to_prometheus(o.open_store(store_url), run, to_prometheus)
         return
+    if watches and no_watches:
+        message = "--watches and --no-watches: a run counts these searches or none; give one of the two"
+        raise UsageError(message)
     if to_prometheus and (dry_run or bootstrap):
         message = "--to-prometheus reads what is folded: give it without files, once the run is complete"
         raise UsageError(message)
@@ -71,19 +81,19 @@ def backfill(
         _dry_run(files, options, sample=sample, shown=shown)
         return
     name = run or files[0].name.split(".")[0]
-    store, chosen = o.open_store(store_url), o.settings()
+    store, chosen, instruments = o.open_store(store_url), o.settings(), o.instruments(watches=watches)
+    if no_watches:
+        instruments = replace(instruments, watches=NOTHING)
     with Progress(shown=shown) as progress:
         if bootstrap:
             from groundswell.kafka_access import KafkaAccess
             from stream.shells.publish import publish_files
 
             kafka = KafkaAccess.from_settings(chosen.kafka).at(bootstrap)
-            sent = publish_files(files, store, name, o.instruments(), kafka=kafka, data_dir=Path(chosen.data.dir), options=options)
+            sent = publish_files(files, store, name, instruments, kafka=kafka, data_dir=Path(chosen.data.dir), options=options)
             click.echo(f"run {name}: {sent} records published; start workers with --run {name}", err=True)
             return
-        done = shell.backfill(
-            files, store, name, o.instruments(), data_dir=Path(chosen.data.dir), options=options, progress=progress.update
-        )
+        done = shell.backfill(files, store, name, instruments, data_dir=Path(chosen.data.dir), options=options, progress=progress.update)
     _report(done)
     if to_prometheus:
         _to_prometheus(store, name, to_prometheus)

@@ -87,12 +87,13 @@ def open_store(url: str | None) -> "Store":
     return Store(url or settings().store.url)
 
 
-def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Instruments":
+def instruments(*, of_run: str | None = None, bundle: str | None = None, watches: Path | None = None) -> "Instruments":
     """The model, rules and catalogue of the settings; the demo's run has its own invented companies beside them.
 
     Args:
         of_run: whose.
         bundle: a bundle of the registry, for its languages, instead of what is in force.
+        watches: a file of searches that a new run begins to watch; None: those that ship.
     """
     from models.registry import registry_at
     from stream.shells.instruments import load_instruments
@@ -108,6 +109,7 @@ def instruments(*, of_run: str | None = None, bundle: str | None = None) -> "Ins
         use=chosen.models.use,
         device=chosen.models.device,
         bundles=dict.fromkeys(found.languages, found.name) if found else None,
+        watches=watches,
     )
 
 
@@ -183,14 +185,7 @@ def company_names() -> Callable[[str], str]:
 
 def company_ids() -> Callable[[str], Sequence[str]]:
     """What a name of a company stands for: its id, or the ids of the companies that the catalogue finds in it."""
-    companies = catalogue()
-    folded = {entity_id.casefold(): entity_id for entity_id in companies.entities}
-
-    def ids_of(name: str) -> Sequence[str]:
-        known = folded.get(name.casefold())
-        return [known] if known else list(dict.fromkeys(mention.entity_id for mention in companies.find(name)))
-
-    return ids_of
+    return catalogue().ids_of
 
 
 @lru_cache(maxsize=1)

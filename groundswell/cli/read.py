@@ -136,7 +136,7 @@ def _explained(found: Any) -> Iterator[str]:
     yield f"alert {alert.id}   run {found.run}   known until {iso(alert.known_until_ms)}   severity {alert.severity}"
     yield ""
     expected = f"{alert.expected_milli / 1000:.2f} expected, limit {alert.limit}"
-    what = _COUNTED.get(alert.kind, "fresh negative stories")
+    what = _COUNTED.get(alert.kind, "fresh stories of this search" if alert.any_tone else "fresh negative stories")
     yield f"  {alert.statistic} {what} in the {window} that ends there; {expected}"
     yield f"  p = {alert.p_ppt / 1e12:.2g} (negative binomial); owners {alert.owners}; exposure {alert.exposure_ppm / 1e6:.0%}"
     if alert.news:
@@ -145,7 +145,7 @@ def _explained(found: Any) -> Iterator[str]:
         yield f"  its incident had gone quiet at {iso(alert.quiet_from_ms)}, and is reopened"
     if alert.kind == "sighting" and alert.quiet_days:
         yield f"  the first in {alert.quiet_days} days"
-    elif alert.kind != "sighting":
+    elif not alert.any_tone:
         yield f"  negative share {alert.negative_share_ppm / 1e6:.0%}, normally {alert.baseline_share_ppm / 1e6:.0%}"
     fires = _FIRES[alert.without_largest_fires]
     yield f"  without its largest story: {alert.without_largest}, {fires}"

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from groundswell.names import PANE_MS, SENTIMENTS, series_kind
+from groundswell.names import ANY_TONE, PANE_MS, SENTIMENTS, series_kind
 from groundswell.records import Contribution, Increment
 from groundswell.windows import COUNTS, DOCUMENTS, FRESH, FRESH_NEGATIVE, NEGATIVE_PPM, Members
 
@@ -20,9 +20,8 @@ def increments_of(tick: int, placed: Iterable[tuple[Contribution, str]]) -> list
         members, negatives, stale = panes[contribution.series, contribution.published_ms // PANE_MS, contribution.daily]
         counts = members.setdefault(story, {}).setdefault(contribution.owner, [0] * len(COUNTS))
         is_negative = contribution.sentiment == "negative"
-        # A default told without any tone is no good news; that a lawsuit was dismissed is. The tone of a denial says nothing.
         kind = series_kind(contribution.series)
-        against = is_negative or kind == "word" or (kind == "flag" and contribution.sentiment != "positive")
+        against = is_negative or kind == "word" or (kind in ANY_TONE and contribution.sentiment != "positive")
         counts[DOCUMENTS] += 1
         counts[1 + SENTIMENTS.index(contribution.sentiment)] += 1
         counts[NEGATIVE_PPM] += contribution.negative_ppm

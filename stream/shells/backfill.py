@@ -19,12 +19,14 @@ from groundswell.codec import encode
 from groundswell.local_log import BadLine, LocalLog, StagedRecord
 from groundswell.names import content_id
 from groundswell.records import Drop, Position, RawDocument
+from groundswell.schedule import WATCHES
 from groundswell.store import schema as t
 from groundswell.store.basis import BASIS
 from groundswell.store.facts import write_intake
 from groundswell.store.query import Balance, balance_of
 from groundswell.store.store import Store
 from groundswell.store.tallies import tally
+from groundswell.watches import NOTHING
 from ingest.archives.packed import Meter
 from ingest.archives.read import ArchiveRow, read_archive
 from stream.operators.normalise import source_name
@@ -98,7 +100,9 @@ def backfill(
         DependencyError: store or disk refuse; run the same command again to go on.
     """
     inputs = sorted(({"name": f.name, "sha256": _sha256(f)} for f in files), key=lambda i: (i["sha256"], i["name"]))
-    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest={"files": inputs} | options.manifest)
+    watched = None if instruments.watches == NOTHING else instruments.watches.hash  # None: as in runs from before there were any
+    manifest = {"files": inputs, WATCHES: watched} | options.manifest
+    stored = open_run(store, run, kind=KIND, instruments=instruments, manifest=manifest)
     if stored.get("complete"):
         with store.read() as connection:
             return Backfilled(run, balance_of(connection, run), [], already=True)

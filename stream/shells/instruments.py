@@ -10,15 +10,17 @@ import msgspec
 from sqlalchemy import select
 
 from alerts.rules import Rules, load_rules
+from alerts.shipped_watches import load_watches
 from groundswell.clock import SystemClock
 from groundswell.codec import canonical
 from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN
-from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES
+from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.store import schema as t
 from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
 from groundswell.store.versions import AHEAD_MS, begin_schedule, put_in_force
+from groundswell.watches import NOTHING, Watches
 from models.entities import Catalogue
 from models.error_matrix import load_matrices
 from models.registry import Use, current_scorer, registry_at
@@ -42,6 +44,7 @@ class Instruments:
     content: bytes = b"{}"  # what the model's version holds: which bundles it is made of
     errors: tuple[str, bytes] | None = None  # hash and content of what models were measured to get wrong
     sector: Callable[[str], Sequence[str]] = nobody  # the companies that one is compared with
+    watches: Watches = NOTHING  # what a new run begins to watch; what a live run watches later is its own
 
     @property
     def contents(self) -> dict[str, tuple[str, bytes]]:
@@ -50,6 +53,11 @@ class Instruments:
         if CATALOGUE in self.versions:
             given[CATALOGUE] = (self.versions[CATALOGUE], b"{}")
         return given | ({ERRORS: self.errors} if self.errors else {})
+
+    @property
+    def first_contents(self) -> dict[str, tuple[str, bytes]]:
+        """The same, and what else a new run begins with."""
+        return self.contents | ({} if self.watches == NOTHING else {WATCHES: (self.watches.hash, canonical(self.watches))})
 
     def in_force(self, run: str) -> VersionsInForce:
         """The rules and hashes of a run, as whoever folds or decides it needs them."""
@@ -75,6 +83,7 @@ def load_instruments(
     use: Use = "auto",
     device: str = "cpu",
     bundles: Mapping[str, str] | None = None,
+    watches: Path | None = None,
 ) -> Instruments:
     """The shipped models with the shipped rules and catalogue, or the user's own.
 
@@ -87,8 +96,10 @@ def load_instruments(
         device: that encoders run on, "cpu" or "cuda".
         bundles: {language: name}, instead of what the registry has in force: for a run that asks what another model would have said.
 
+        watches: a file of searches that a new run begins to watch; None: those that ship.
+
     Raises:
-        SettingsError: a rules file, catalogue, file of errors or registry that cannot be used.
+        SettingsError: a rules file, catalogue, file of errors or of searches, or registry that cannot be used.
         BundleError: a bundle in force is broken.
         NotFoundError: a bundle in force is gone.
     """
@@ -117,6 +128,7 @@ def load_instruments(
         content=content,
         errors=load_matrices(errors),
         sector=catalogue.peers,
+        watches=load_watches(watches, ids_of=catalogue.ids_of),
     )
 
 
@@ -179,7 +191,7 @@ def open_run(
         if stored is None:
             given = {"run": run, "kind": kind, "model_id": instruments.scorer.model_id, "manifest": msgspec.json.encode(wanted)}
             store.insert(connection, t.runs, [given])  # another process may make the same row now
-            begin_schedule(store, connection, run, instruments.contents)
+            begin_schedule(store, connection, run, instruments.first_contents)
             return wanted
         if run == LIVE_RUN:
             connection.execute(t.runs.update().where(t.runs.c.run == run).values(kind=kind))

@@ -8,7 +8,7 @@ A document whose text was removed cannot be read again: it is left out and count
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,7 @@ from groundswell.store.pasts import KIND
 from groundswell.store.query import Balance, balance_of, closed_ms
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
+from groundswell.store.watches import newest_watches
 from stream.operators.admit import StampClock
 from stream.pipeline import Opened, drop_of
 from stream.shells.backfill import Progress, account_for, log_path
@@ -85,6 +86,8 @@ def rescore(
     """
     from_ms, to_ms = _span(store, run, from_ms, to_ms)
     manifest = {"of": LIVE_RUN, "from_ms": from_ms, "to_ms": to_ms}
+    with store.read() as connection:
+        instruments = replace(instruments, watches=newest_watches(connection, LIVE_RUN)[0])  # what the live run watches has a past too
     stored = open_run(store, run, kind=KIND, instruments=instruments, manifest=manifest)
     if stored.get("complete"):
         with store.read() as connection:

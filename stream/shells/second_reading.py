@@ -36,7 +36,7 @@ def second_readings(connection: Connection, run: str, alert: Alert, main: Candid
         main: the finding that it was made from.
         linear: reads what is still there now.
     """
-    if alert.kind not in COUNTS_NEGATIVES:
+    if alert.kind not in COUNTS_NEGATIVES or alert.any_tone:
         return []
     documents = counted_documents(connection, run, [str(row[0]) for row in main.evidence])
     said = _stored(connection, documents)

@@ -66,7 +66,7 @@ def series_named(name: str, catalogue: Catalogue) -> list[str]:
     Raises:
         NotFoundError: nothing is called so.
     """
-    if ":" in name and series_kind(name) in ("entity", "topic", "flag", "word", "language"):
+    if ":" in name and series_kind(name) in ("entity", "topic", "flag", "word", "watch", "language"):
         return [name]
     companies = [name] if name in catalogue.entities else list(dict.fromkeys(m.entity_id for m in catalogue.find(name)))
     if companies:

@@ -91,6 +91,38 @@ def test_a_company_is_told_about_before_its_topic() -> None:
     assert main_first([topic, day, hour]) == [hour, day, topic]
 
 
+def test_a_company_is_told_about_before_a_search_and_in_one_incident_with_it() -> None:
+    documents = [f"d{n}" for n in range(5)]
+    search = company("a", b.T0_TICK, documents=documents, series="watch:queues", p_ppt=0)
+    bank = company("a", b.T0_TICK, documents=documents, p_ppt=5)
+    decisions, (opening,) = DeskState(RULES).decide(b.T0_TICK, [search, bank])
+
+    assert opening.candidates == [bank, search]
+    assert [decision.verdict for decision in decisions] == ["alert", "joined"]
+
+
+def test_a_search_belongs_to_the_company_that_its_negative_documents_tell_of() -> None:
+    bank = company("a", b.T0_TICK)
+    others = [[f"n{n}", f"n{n}", "Quill", 1, 100_000] for n in range(12)]  # no company's surge has neutral documents
+    search = b.a_candidate(series="watch:queues", tick=b.T0_TICK + 1, evidence=[*bank.evidence[:3], *others])
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [bank])
+    (decision,), openings = desk.decide(b.T0_TICK + 1, [search])
+
+    assert (decision.verdict, openings) == ("joined", [])
+
+
+def test_a_search_that_was_told_swallows_no_company_that_it_comes_to() -> None:
+    documents, later = [f"d{n}" for n in range(5)], b.T0_TICK + 40
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK, documents=documents, series="watch:queues")])
+    (decision,), (opening,) = desk.decide(later, [company("a", later, documents=documents)])
+    (joined,), openings = desk.decide(later + 1, [company("a", later + 1, documents=documents, series="watch:queues")])
+
+    assert (decision.verdict, opening.incident.series) == ("alert", ["entity:a"])
+    assert (joined.verdict, openings) == ("joined", [])
+
+
 def test_the_same_series_goes_on_with_its_incident_while_that_is_alive() -> None:
     desk = DeskState(RULES)
     desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])

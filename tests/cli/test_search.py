@@ -14,7 +14,7 @@ from groundswell.store.facts import write_intake
 from groundswell.store.store import Store
 from stream.shells.instruments import open_run
 from tests import builders as b
-from tests.cli.test_cli import groundswell
+from tests.cli.test_cli import LINES, archive, groundswell
 from tests.groundswell.store.test_search import admitted
 
 TITLES = ("SVB halts withdrawals", "瑞信股价下跌", "=cmd|x", "Rates are held")
@@ -88,3 +88,22 @@ def test_searches_and_companies_are_watched_listed_and_removed(folder: Path) -> 
     left = ask(folder, "watch", "list", "--format", "jsonl").stdout
     assert [json.loads(line)["name"] for line in left.splitlines()] == ["CreditSuisse"]
     assert ask(folder, "watch", "remove", "halts").returncode == 2
+
+
+def test_an_archive_is_counted_with_the_shipped_searches_with_ones_own_or_with_none(tmp_path: Path) -> None:
+    file = archive(tmp_path / "march.jsonl", LINES)
+    (tmp_path / "mine.toml").write_text('[searches]\nbranches = "branch OR company:SVB"\n')
+
+    def watched(run: str, *given: str) -> list[str]:
+        done = ask(tmp_path, "backfill", str(file), "--run", run, *given)
+        assert done.returncode == 0, done.stderr
+        listed = ask(tmp_path, "watch", "list", "--run", run, "--format", "jsonl").stdout
+        return [json.loads(line)["name"] for line in listed.splitlines()]
+
+    assert {"bank_stress", "trade_conflict"} < set(watched("shipped"))
+    assert watched("own", "--watches", "mine.toml") == ["branches"]
+    assert watched("none", "--no-watches") == []
+    counted = ask(tmp_path, "series", "watch:branches", "--run", "own", "--window", "30d", "--format", "csv").stdout
+    assert sum(int(row["documents"]) for row in csv.DictReader(io.StringIO(counted))) == 7
+    both = ask(tmp_path, "backfill", str(file), "--run", "both", "--watches", "mine.toml", "--no-watches")
+    assert (both.returncode, "give one of the two" in both.stderr) == (2, True)

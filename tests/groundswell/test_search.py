@@ -19,6 +19,7 @@ from groundswell.search import (
     Or,
     Query,
     Words,
+    anchors,
     matches,
     parse,
     sought,
@@ -166,6 +167,25 @@ def test_a_document_is_tried_in_memory(text: str, is_found: bool) -> None:
 
 def test_what_is_excluded_is_no_reason_for_a_result() -> None:
     assert list(sought(parse("a (b OR kind:news) NOT c").node)) == [phrase_of("a"), phrase_of("b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("fraud", {"fraud"}),
+        ('"a bank run"', {"bank"}),
+        ("fraud OR 银行", {"fraud", "银行"}),
+        ("fraud (queue OR run)", {"fraud"}),
+        ("kind:news fraud", {"fraud"}),
+        ("银行债", {"行债"}),
+        ("fraud OR kind:news", None),
+        ("NOT fraud", None),
+        ("债", None),
+        ("", None),
+    ],
+)
+def test_what_is_found_has_one_of_these_words(text: str, wanted: set[str] | None) -> None:
+    assert anchors(parse(text).node) == wanted
 
 
 def test_names_of_companies_become_their_ids() -> None:

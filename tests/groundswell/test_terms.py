@@ -1,8 +1,10 @@
 """What a text is found by."""
 
+import random
+
 import pytest
 
-from groundswell.terms import MARK, TERMS_MAX, Indexed, excerpt, facet, facets_of, marks, phrase_of, terms_of
+from groundswell.terms import MARK, TERMS_MAX, Indexed, excerpt, facet, facets_of, marks, phrase_of, terms_of, words_of
 from tests import builders as b
 
 
@@ -76,3 +78,30 @@ def test_an_excerpt_holds_the_first_mark_and_is_no_longer_than_asked() -> None:
     assert "NEEDLE" in text[start:end]
     assert end - start <= 120
     assert excerpt("short", [], characters=120) == (0, 5)
+
+
+def test_words_without_their_places_are_the_same_words() -> None:
+    chance = random.Random(4)
+    letters = [
+        "Bank",
+        "ＡＢ",
+        "é",
+        "e\u0301",
+        "İstanbul",
+        "债券",
+        "股",
+        "ßt",
+        "_",
+        " ",
+        " ",
+        "-",
+        "’",
+        "3",
+        "한국",
+        "x" * 50,
+        "\ud800",
+        "\x00",
+    ]
+    for _ in range(300):
+        text = "".join(chance.choices(letters, k=chance.randrange(12)))
+        assert words_of(text) == [term.term for term in terms_of(text)], text

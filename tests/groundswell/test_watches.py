@@ -1,5 +1,6 @@
 """What is watched: saved searches and companies, each change a new version; files with bad lines."""
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from groundswell.codec import canonical, decode
 from groundswell.errors import UsageError
 from groundswell.records import Mention
+from groundswell.search import matches, parse
+from groundswell.terms import Indexed
 from groundswell.watches import NOTHING, QUERIES_MAX, WatchedCompany, Watches, read_companies
 from tests import builders as b
 
@@ -52,6 +55,36 @@ def test_a_document_counts_in_each_search_that_finds_it() -> None:
     score = b.a_score(mentions=[Mention("LinlanBank", 0, 1)])
     assert watches.series_of(b.a_document(), score) == ["watch:a", "watch:b"]
     assert watches.series_of(b.a_document(title="calm", kind="comment"), score) == []
+
+
+def test_a_first_look_at_the_words_passes_over_nothing_that_a_search_finds() -> None:
+    chance = random.Random(7)
+    pieces = [
+        "fraud",
+        '"bank run"',
+        "queue",
+        "银",
+        "银行",
+        "挤兑",
+        "NOT fraud",
+        "kind:news",
+        "NOT kind:comment",
+        "company:LinlanBank",
+        '"run 3"',
+    ]
+    words = ["fraud", "bank", "run", "3", "queue", "银行", "挤兑", "Frauds", "calm", "é"]
+    found = 0
+    for _ in range(400):
+        parts = chance.sample(pieces, 4)
+        query = (
+            f"({parts[0]} OR {parts[1]}) {parts[2]}" if chance.random() < 0.5 else f"{parts[0]} OR ({parts[1]} {parts[2]}) OR {parts[3]}"
+        )
+        watches = Watches(queries={"q": query})
+        document = b.a_document(title=" ".join(chance.choices(words, k=5)), text="", kind=chance.choice(("news", "comment")))
+        is_meant = matches(parse(query).node, Indexed(document, b.a_score()))
+        assert watches.series_of(document, b.a_score()) == (["watch:q"] if is_meant else []), (query, document.title)
+        found += is_meant
+    assert 100 < found < 300
 
 
 def test_a_version_has_one_name_whatever_order_it_was_made_in_and_survives_the_store() -> None:

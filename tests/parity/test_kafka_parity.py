@@ -51,6 +51,7 @@ def test_workers_and_one_that_joins_in_mid_run_lead_to_the_rows_of_the_embedded_
         publish_archive(log, kafka, RUN, store=store)
     assert published == log.records()
     assert len(expected["alerts"]) >= 3
+    assert any("watch:credit" in row for row in found["increments"])
     for table, rows in expected.items():
         assert found[table] == rows, table
     assert sorted(canonical(alert) for alert in rehearsed.alerts) == sorted(row[-1] for row in found["alerts"])

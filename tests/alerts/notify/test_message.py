@@ -57,6 +57,17 @@ def test_the_chinese_subject_says_who_what_how_much_and_when() -> None:
     assert said(language="zh").subject == "【预警·高】临澜银行负面舆情突增：1小时14条独立报道，约为常态8倍（13:26 +08）"
 
 
+@pytest.mark.parametrize(("language", "word"), [("en", "negative"), ("zh", "负面")])
+def test_what_a_saved_search_counts_is_not_called_negative(language: str, word: str) -> None:
+    alert = an_alert(series="watch:trade_conflict", all_series=["watch:trade_conflict"], parts=[], evidence=[], doubts=[])
+    message = render(alert, base_url=BASE, entity_name=str, tz="Asia/Shanghai", language=language)
+
+    assert word not in message.subject + message.text
+    assert message.subject.startswith(
+        "[HIGH] trade conflict: 14 stories in 1 h" if language == "en" else "【预警·高】trade conflict突增：1小时14条"
+    )
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("severity", get_args(Severity))
 @pytest.mark.parametrize("kind", get_args(AlertKind))
