@@ -17,11 +17,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, search_pages, show, views, watch_forms, watch_pages
+from dashboards.board import acts, api, inbox, login, me, panel_pages, search_pages, show, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import posting
 from dashboards.board.live import Live
-from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page, refusal
+from dashboards.board.shell import HERE, BoardState, SecurityHeaders, WhyNot, error_page, refusal
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
 from groundswell.errors import DependencyError, ExpiredError, GroundswellError, NotFoundError, SignatureError, UsageError
@@ -45,6 +45,8 @@ def create_app(
     display: Callable[[str], str] | None = None,
     checked: Mapping[str, str] | None = None,
     companies: Callable[[str], Sequence[str]] = lambda name: [name],
+    sector: Callable[[str], Sequence[str]] = lambda _: (),
+    why_not: WhyNot | None = None,
     allowed_hosts: Sequence[str] = LOOPBACK,
     live: Live | None = None,
     access: Access | None = None,
@@ -63,6 +65,8 @@ def create_app(
         display: a series key in the reader's words; without it, the key itself made readable.
         checked: {source that is switched on: day on which it was last seen to work, or "never"}.
         companies: the ids that a company's id or name may stand for, in a search.
+        sector: the other companies of a company's sector: its peers.
+        why_not: what `groundswell why-not` says; without it the page names the command.
         allowed_hosts: names by which the board may be asked; others get 400.
         live: who listens; None for the usual bounds.
         access: who may come in; None: whoever reaches it, to look.
@@ -82,13 +86,14 @@ def create_app(
         display=display or show.series_title,
         checked=dict(checked or {}),
         companies=companies,
+        sector=sector,
+        why_not=why_not,
         door=door,
         links=links or Links(door.access.secret, "http://127.0.0.1", 1, now_ms=now_ms),
         origins=frozenset(allowed_hosts),
     )
     app = Starlette(
         routes=[
-            Route("/", views.board),
             Route("/inbox", inbox.inbox),
             Route("/alerts", views.alerts),
             Route("/alerts/{id}", views.dossier),
@@ -105,11 +110,11 @@ def create_app(
             Route("/logout", posting(login.sign_out, role=None), methods=["POST"]),
             Route("/l/{token}", acts.link),
             Route("/l/{token}", posting(acts.follow, role=None), methods=["POST"]),
-            Route("/api/board.json", views.board_twin),
             Route("/api/inbox.json", inbox.inbox_twin),
             Route("/api/alerts.json", views.alerts_twin),
             Route("/api/alerts/{id}.json", views.dossier_twin),
             Route("/api/sources.json", views.sources_twin),
+            *panel_pages.routes(),
             *search_pages.routes(),
             *watch_pages.routes(),
             *watch_forms.routes(),

@@ -25,12 +25,12 @@ class PanelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def told(row: PanelRow) -> dict[str, Any]:
     """A row as other programs read it."""
-    return {_name(name): _told(name, getattr(row, name)) for name in row.__struct_fields__}
+    return {name_of(name): _told(name, getattr(row, name)) for name in row.__struct_fields__}
 
 
 def columns(kind: type[PanelRow]) -> list[str]:
     """The columns of a panel's CSV: all that is no list of rows itself."""
-    return [_name(field.name) for field in msgspec.structs.fields(kind) if row_of(field.type) is None]
+    return [name_of(field.name) for field in msgspec.structs.fields(kind) if row_of(field.type) is None]
 
 
 def row_of(kind: Any) -> type[PanelRow] | None:
@@ -39,7 +39,8 @@ def row_of(kind: Any) -> type[PanelRow] | None:
     return inner if isinstance(inner, type) and issubclass(inner, PanelRow) else None
 
 
-def _name(name: str) -> str:
+def name_of(name: str) -> str:
+    """What a field is called in what is told."""
     return f"{name.removesuffix('_ms')}_at" if name.endswith("_ms") else name
 
 
