@@ -36,7 +36,7 @@ def followed(connection: Connection, run: str, *, known_ms: int) -> Followed:
 
     Where the list is empty: the ACTIVE ones of the 24 hours before, each with weight 1.
     """
-    version = read_schedule(connection, run).at(WATCHES, known_ms)
+    version = read_schedule(connection, run).hashes(known_ms).get(WATCHES)  # before the first one nothing was watched
     listed = decode(content_of(connection, WATCHES, version), Watches).companies if version else []
     if listed:
         chosen = sorted(listed, key=lambda one: (-one.weight, one.company))
