@@ -173,8 +173,8 @@ def _alerts(store: Store, connection: Connection) -> None:
         incident = "told" if number == 0 else f"w{number}"
         alert = an_alert(id=f"{number:016x}", incident=incident, opened_ms=opened_ms, series=SVB, all_series=[SVB], evidence=[])
         insert_alert(store, connection, RUN, alert, targets=[])
-        word = "true" if number < 8 else "false"
-        record_verdict(connection, RUN, Verdict(alert=alert.id, at_ms=END_MS - 1_000, who="mei", word=word))
+        verdict = Verdict(alert=alert.id, at_ms=END_MS - 1_000, who="mei", word="true" if number < 8 else "false")
+        record_verdict(connection, RUN, verdict)
         if number:
             record_action(connection, RUN, Action(incident=incident, at_ms=END_MS - 1_000, who="mei", what="resolve"))
 
