@@ -16,11 +16,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import psycopg
+from sqlalchemy import Connection
 
 from bench.pipeline import Ratio
 from dashboards.board.app import create_app
 from groundswell.codec import canonical, encode
-from groundswell.names import HOUR_MS, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, entity_series, topic_series
+from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS, entity_series, topic_series
 from groundswell.store import schema as t
 from groundswell.store.basis import BASIS
 from groundswell.store.derived import insert_alert
@@ -44,6 +45,9 @@ PAINTED: Final = """new Promise((done) => new PerformanceObserver((list) => {
 VIEWS: Final = {
     "board, 7 days": "/?span=7d",
     "board, 90 days": "/?span=90d",
+    "board, a company selected": "/?company=C7",
+    "board, as of a month ago": "/?as_of=2027-08-01T10:00Z",
+    "board, second page": "/board/2",
     "alerts": "/alerts",
     "dossier": "/alerts/0000000000000005",
     "search, a name of two characters": f"/search?q={quote(NAME)}",
@@ -134,11 +138,26 @@ def _filled(store: Store, url: str, documents: int) -> int:
         hours = range((end_ms - documents * 60_000) // HOUR_MS, end_ms // HOUR_MS)
         rows = [{"run": RUN, "hour": hour, "language": name, "exposure_ppm": 990_000} for hour in hours for name in ("", "en", "zh")]
         store.insert(connection, t.exposures, rows)
+        _insert_baselines(store, connection, end_ms)
     for role in (ROLE_SCORE, ROLE_FOLD):
         mine = claim(store, RUN, role, owner="bench")
         with store.write() as connection:
             advance(connection, mine, next_offset=documents, time_ms=end_ms, closed_tick=end_ms // TICK_MS - 1)
     return end_ms
+
+
+def _insert_baselines(store: Store, connection: Connection, end_ms: int) -> None:
+    """A closed day for every series and each of the last hundred, and what came from each source in the last eight."""
+    keys = [topic_series("debt_credit", "en"), *sorted({entity_series(score.mentions[0].entity_id) for _, score, _ in different()})]
+    days = range(end_ms // DAY_MS - 100, end_ms // DAY_MS)
+    store.insert(
+        connection,
+        t.baselines,
+        [{"run": RUN, "series": key, "period_s": 86_400, "period": day, "negative": 3, "stories": 12} for key in keys for day in days],
+    )
+    heard = [{"run": RUN, "hour": hour, "source": f"source {n}", "language": "en", "documents": 2}
+             for hour in range(end_ms // HOUR_MS - 192, end_ms // HOUR_MS) for n in range(40)]  # fmt: skip
+    store.insert(connection, t.source_hours, heard)
 
 
 def _copy_increments(link: "psycopg.Connection[Any]", documents: int) -> None:
