@@ -104,6 +104,21 @@ TOPICS: Final = (
     "market_moves",
     "general_other",
 )
+FLAGS: Final = (
+    "default_bankruptcy",
+    "liquidity_run",
+    "fraud_investigation",
+    "sanction_penalty",
+    "litigation",
+    "downgrade",
+    "exec_departure",
+    "layoff_strike",
+    "product_recall_outage",
+    "cyber_incident",
+    "accident_environment",
+    "short_report_delisting",
+)
+"""Kinds of risk that a document may speak of (docs/flags.md)."""
 
 
 def topic_series(topic: str, language: str) -> str:

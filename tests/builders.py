@@ -11,7 +11,7 @@ from alerts.rules import Rules, load_rules
 from groundswell.codec import encode
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
-from groundswell.records import Arrival, Candidate, Contribution, Document, Heartbeat, RawDocument, Score
+from groundswell.records import Arrival, Candidate, Contribution, Decision, Document, Heartbeat, RawDocument, Score
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 from stream.operators.stories import digest
@@ -126,6 +126,12 @@ def a_candidate(**overrides: Any) -> Candidate:
         "evidence": [[name, f"s-{name}", f"o-{n % 4}", 1, 900_000 - n] for n, name in enumerate(documents)],
     }
     return Candidate(**(fields | overrides))
+
+
+def a_decision(**overrides: Any) -> Decision:
+    """What the desk did with it: held."""
+    fields: dict[str, Any] = {"candidate_id": "c", "tick": T0_TICK, "incident": "i", "verdict": "held", "reason": "hold"}
+    return Decision(**(fields | overrides))
 
 
 # --- rules and instruments --------------------------------------------------------------------------------------------------

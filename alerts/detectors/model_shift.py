@@ -13,26 +13,8 @@ from alerts.detectors.surge import DAY_S, FULL_PPM
 from alerts.detectors.tails import binomial_tail
 from alerts.rules import ModelShiftRules
 from groundswell.names import TICK_MS, content_id, language_series
+from groundswell.peers import Moved
 from groundswell.records import Candidate
-
-
-class Moved(NamedTuple):
-    """Closed hours of one series: distinct fresh negative stories and distinct fresh stories, recently and before."""
-
-    negative: int
-    stories: int
-    negative_before: int
-    stories_before: int
-
-    @property
-    def now_ppm(self) -> int:
-        """Negative share of the recent hours."""
-        return FULL_PPM * self.negative // max(1, self.stories)
-
-    @property
-    def before_ppm(self) -> int:
-        """Negative share of the time before them."""
-        return FULL_PPM * self.negative_before // max(1, self.stories_before)
 
 
 class Language(NamedTuple):

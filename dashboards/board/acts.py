@@ -35,6 +35,9 @@ LINK_ACTS: Final = ("acknowledge", "snooze", "snooze:1h", "resolve", "reopen", "
 """What a link may say; "verdict" alone lets its reader choose the word."""
 
 
+GATE_MAX: Final = 200
+
+
 # --- forms -----------------------------------------------------------------------------------------------------------------------
 def act(request: Request, form: Form) -> Response:
     """Acknowledge, assign, snooze, mute a story, comment, resolve, reopen."""
@@ -105,7 +108,12 @@ def miss(request: Request, form: Form) -> Response:
     moment_ms = parse_moment(form.get("at", ""), name="at", clock=clock_of(request))
     with state.store.write() as connection:
         said = Miss(
-            name=form.get("name", "").strip(), moment_ms=moment_ms, at_ms=now_ms, who=visitor.name or "", note=form.get("note", "").strip()
+            name=form.get("name", "").strip(),
+            moment_ms=moment_ms,
+            at_ms=now_ms,
+            who=visitor.name or "",
+            note=form.get("note", "").strip(),
+            gate=form.get("gate", "").strip()[:GATE_MAX],
         )
         record_miss(connection, state.watch(connection).run, said)
         _note(request, connection, "missed", said.name, at_ms=now_ms)

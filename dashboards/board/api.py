@@ -5,11 +5,11 @@ by the suffix .csv or by Accept. What cannot be answered is a problem (RFC 9457)
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import dropwhile, islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,12 +17,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dashboards.board.api_asked import PARAMETERS, Asked, Operation, Page
 from dashboards.board.api_types import AlertRow, DocumentRow, IncidentRow, SeriesRow, SourceRow, WatchRow, page_of, schemas
+from dashboards.board.panel_api import PANELS
 from dashboards.board.shell import BoardState, state_of
 from groundswell.codec import decode
 from groundswell.errors import DependencyError, GroundswellError, NotFoundError, UsageError
 from groundswell.exports import DOCUMENT_COLUMNS, csv_text, iso
-from groundswell.moments import duration_ms, time_ms
+from groundswell.moments import duration_ms
 from groundswell.records import Alert
 from groundswell.search import parse, with_companies
 from groundswell.store import tables
@@ -35,60 +37,6 @@ LIMIT: Final = 100
 LIMITS: Final[Mapping[str, int]] = {"series": 10_000, "documents": 500}
 LIMIT_MAX: Final = 500
 WATCH_COLUMNS: Final = ["what", "name", "series", "query", "weight", "owner"]
-
-
-class Page(NamedTuple):
-    """Rows and the cursor behind them."""
-
-    rows: list[dict[str, Any]]
-    next: str | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request's parameters, checked against what the operation takes."""
-
-    given: Mapping[str, list[str]]
-    limit: int
-    state: BoardState
-
-    def one(self, name: str) -> str | None:
-        """A parameter that may be given once; an empty one is none."""
-        found = self.given.get(name, [])
-        if len(found) > 1:
-            reason = f"{name}: was given {len(found)} times; give it once"
-            raise UsageError(reason)
-        return found[0] or None if found else None
-
-    def ms(self, name: str) -> int | None:
-        """A moment; a bare day as `to` counts whole."""
-        found = self.one(name)
-        return None if found is None else time_ms(found, name=name, end=name == "to")
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One address."""
-
-    name: str
-    summary: str
-    row: type[msgspec.Struct]
-    columns: list[str]
-    parameters: tuple[str, ...]
-    read: Callable[[Connection, str, Asked], Page]
-
-
-PARAMETERS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "key": ("A series or a glob such as entity:*; may be given several times.", {"type": "array", "items": {"type": "string"}}),
-    "from": ("First moment, ISO 8601; without a zone UTC.", {"type": "string"}),
-    "to": ("Moment after the last; a bare day counts whole.", {"type": "string"}),
-    "window": ("Length of a window: 15m, 1h, 1d.", {"type": "string", "default": "1h"}),
-    "as_of": ("Only what was known before this moment.", {"type": "string"}),
-    "vintage": ("first: each window as known at its own end.", {"type": "string", "enum": ["final", "first"], "default": "final"}),
-    "q": ("What is looked for: docs/search.md.", {"type": "string"}),
-    "limit": ("Rows of a page at most.", {"type": "integer", "minimum": 1}),
-    "after": ("The cursor that the page before has named.", {"type": "string"}),
-}
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------------------
@@ -182,6 +130,7 @@ OPERATIONS: Final = (
               ("q", *_SPAN, *_PAGED), _documents),
     Operation("sources", "Every source at the end of the data", SourceRow, tables.SOURCE_COLUMNS, (), _sources),
     Operation("watches", "What is watched: saved searches and companies", WatchRow, WATCH_COLUMNS, (), _watches),
+    *PANELS,
 )  # fmt: skip
 ALERT: Final = Operation("alerts/{id}", "One alert; its id may be shortened", AlertRow, tables.ALERT_COLUMNS, (), _alert)
 
@@ -273,7 +222,7 @@ def description() -> dict[str, Any]:
             "description": "Times are UTC with Z; windows are [start, end); shares and probabilities lie in [0, 1]. Read only.",
         },
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "components": {"schemas": schemas([operation.row for operation in OPERATIONS])},
     }
 
 
@@ -281,10 +230,10 @@ def _described(operation: Operation, *, is_csv: bool) -> dict[str, Any]:
     parameters = [_parameter(name, operation) for name in operation.parameters]
     if "{id}" in operation.name:
         parameters.append({"name": "id", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Of the alert."})
-    json_page = {"application/json": {"schema": {"$ref": f"#/components/schemas/{page_of(operation.row)}"}}}  # type: ignore[arg-type]
+    json_page = {"application/json": {"schema": {"$ref": f"#/components/schemas/{page_of(operation.row)}"}}}
     csv_page = {"text/csv": {"schema": {"type": "string"}}}
     refused = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    name = operation.name.replace("s/{id}", "")
+    name = operation.name.replace("s/{id}", "").replace("/", ".")
     return {
         "operationId": f"{name}{'Csv' if is_csv else ''}",
         "summary": operation.summary + (", as CSV" if is_csv else ""),
@@ -303,4 +252,4 @@ def _parameter(name: str, operation: Operation) -> dict[str, Any]:
     if name == "limit":
         most = LIMITS.get(operation.name, LIMIT_MAX)
         schema = schema | {"maximum": most, "default": min(most, LIMIT)}
-    return {"name": name, "in": "query", "description": text, "schema": schema, "required": name == "key"}
+    return {"name": name, "in": "query", "description": text, "schema": schema, "required": name in ("key", "series")}

@@ -1,11 +1,13 @@
 """What the API's answers are made of: one type for each row, which the description is written from and a test reads every answer by."""
 
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
 from groundswell.lifecycle import State
 from groundswell.records import AlertKind, Kind, KnownBasis, Outcome, Role, Sentiment, Severity
+from groundswell.store.panels.rows import PanelRow, name_of, row_of
 
 Time = str
 """ISO 8601, UTC with Z."""
@@ -203,13 +205,26 @@ class Problem(_Row, frozen=True):
     instance: str
 
 
-ROWS: Final[tuple[type[_Row], ...]] = (SeriesRow, AlertRow, IncidentRow, DocumentRow, SourceRow, WatchRow)
+def row_type(kind: type[PanelRow]) -> type[_Row]:
+    """The row of a panel as `panels.rows.told` tells it: a moment by its time, the rest as it is."""
+    fields = []
+    for one in msgspec.structs.fields(kind):
+        inner, told = row_of(one.type), one.type
+        if inner is not None:
+            told = list[row_type(inner)]  # type: ignore[misc]  # made while running
+        elif one.name.endswith("_ms"):
+            told = Time | None if type(None) in get_args(one.type) else Time
+        fields.append((name_of(one.name), told))
+    made = msgspec.defstruct(
+        kind.__name__, fields, bases=(_Row,), namespace={"__doc__": kind.__doc__}, module=__name__, frozen=True, kw_only=True
+    )
+    return cast("type[_Row]", made)
 
 
-def schemas() -> dict[str, Any]:
+def schemas(rows: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
     """The schemas of all rows, and of the pages that hold them."""
-    _, found = msgspec.json.schema_components([*ROWS, Problem], ref_template="#/components/schemas/{name}")
-    for row in ROWS:
+    _, found = msgspec.json.schema_components([*rows, Problem], ref_template="#/components/schemas/{name}")
+    for row in rows:
         found[page_of(row)] = {
             "type": "object",
             "title": page_of(row),
@@ -225,6 +240,6 @@ def schemas() -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def page_of(row: type[_Row]) -> str:
+def page_of(row: type[msgspec.Struct]) -> str:
     """Name of the page of a row."""
     return row.__name__.removesuffix("Row") + "Page"

@@ -19,11 +19,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, search_pages, show, stop_pages, views, watch_forms, watch_pages
+from dashboards.board import acts, api, inbox, login, me, panel_pages, search_pages, show, stop_pages, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import Handler, by_address, posting
 from dashboards.board.live import Live
-from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page, refusal
+from dashboards.board.shell import HERE, BoardState, SecurityHeaders, WhyNot, error_page, refusal
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
 from groundswell.errors import DependencyError, ExpiredError, GroundswellError, NotFoundError, SignatureError, UsageError
@@ -44,7 +44,6 @@ ERRORS: Final[Mapping[type[Exception], int]] = {
     HTTPException: 404,
 }
 PAGES: Final[Mapping[str, Callable[[Request], Response]]] = {
-    "/": views.board,
     "/inbox": inbox.inbox,
     "/alerts": views.alerts,
     "/alerts/{id}": views.dossier,
@@ -53,14 +52,13 @@ PAGES: Final[Mapping[str, Callable[[Request], Response]]] = {
     "/login": login.login,
     "/l/{token}": acts.link,
     "/u/{token}": stop_pages.ask,
-    "/api/board.json": views.board_twin,
     "/api/inbox.json": inbox.inbox_twin,
     "/api/alerts.json": views.alerts_twin,
     "/api/alerts/{id}.json": views.dossier_twin,
     "/api/sources.json": views.sources_twin,
     "/healthz": views.healthz,
 }
-"""What can be read, beside what search_pages.py, watch_pages.py, api.py and live.py answer."""
+"""What can be read, beside what panel_pages.py, search_pages.py, watch_pages.py, api.py and live.py answer."""
 
 FORMS: Final[Mapping[str, tuple[Handler, Role | None]]] = {
     "/alerts/{id}/act": (acts.act, "analyst"),
@@ -88,6 +86,8 @@ def create_app(
     display: Callable[[str], str] | None = None,
     checked: Mapping[str, str] | None = None,
     companies: Callable[[str], Sequence[str]] = lambda name: [name],
+    sector: Callable[[str], Sequence[str]] = lambda _: (),
+    why_not: WhyNot | None = None,
     allowed_hosts: Sequence[str] = LOOPBACK,
     live: Live | None = None,
     access: Access | None = None,
@@ -106,6 +106,8 @@ def create_app(
         display: a series key in the reader's words; without it, the key itself made readable.
         checked: {source that is switched on: day on which it was last seen to work, or "never"}.
         companies: the ids that a company's id or name may stand for, in a search.
+        sector: the other companies of a company's sector: its peers.
+        why_not: what `groundswell why-not` says; without it the page names the command.
         allowed_hosts: names by which the board may be asked; others get 400.
         live: who listens; None for the usual bounds.
         access: who may come in; None: whoever reaches it, to look.
@@ -125,6 +127,8 @@ def create_app(
         display=display or show.series_title,
         checked=dict(checked or {}),
         companies=companies,
+        sector=sector,
+        why_not=why_not,
         door=door,
         links=links or Links(door.access.secret, "http://127.0.0.1", 1, now_ms=now_ms),
         origins=frozenset(allowed_hosts),
@@ -146,7 +150,7 @@ def _routes(live: Live) -> Iterator[BaseRoute]:
     yield from (Route(path, handler) for path, handler in PAGES.items())
     yield from (Route(path, posting(handler, role=role), methods=["POST"]) for path, (handler, role) in FORMS.items())
     yield Route("/u/{token}", by_address(stop_pages.take), methods=["POST"])  # a mail program sends it: it has no form of ours
-    for part in (search_pages, watch_pages, watch_forms, api, live):
+    for part in (panel_pages, search_pages, watch_pages, watch_forms, api, live):
         yield from part.routes()
     yield Mount("/static", StaticFiles(directory=HERE / "static"))
 

@@ -24,6 +24,7 @@ from groundswell.store.grid import Cell
 from groundswell.store.health import SourceHealth
 
 FULL_SIGHT: Final = 0.9  # below: hatched; an alert says so as a doubt
+NEXT_LINE: Final = "\n"
 BLIND: Final = 0.5  # below: hatched densely; no alert is raised there (alerts/rules.toml, exposure_min_ppm)
 
 PATTERNS: Final = Markup(
@@ -64,6 +65,8 @@ class Marks:
     forming: tuple[int, int] | None = None  # `[start, end)` in which the baseline is forming
     span: tuple[int, int] | None = None  # the window that an alert speaks of
     baseline: float | None = None  # the usual negative share
+    second: Sequence[Cell] = ()  # the same windows of another series: a plain line, without a band; its documents count in the bars
+    names: tuple[str, str] = ("", "")  # of the two, for the hover texts
 
 
 def chart(cells: Sequence[Cell], *, label: str, clock: Clock, shape: Shape = SMALL, marks: Marks | None = None) -> Markup:
@@ -132,10 +135,11 @@ class _Drawing:
 
     def volume(self) -> Iterator[str]:
         """Bars of documents, scaled to the series' own most."""
-        most = max((cell.documents for cell in self.cells), default=0)
-        for cell in self.cells:
-            if cell.documents:
-                height = max(self.shape.volume_height * cell.documents / most, 1)
+        volumes = [sum(cell.documents for cell in cells) for cells in zip(*self._lines(), strict=True)]
+        most = max(volumes, default=0)
+        for cell, documents in zip(self.cells, volumes, strict=True):
+            if documents:
+                height = max(self.shape.volume_height * documents / most, 1)
                 name = "bar" if cell.complete else "bar open"
                 yield (
                     f'<rect class="{name}" x="{self.x(cell.start_ms) + self.step * 0.12:.2f}" y="{self.shape.height - height:.2f}" '
@@ -144,7 +148,7 @@ class _Drawing:
 
     def band(self) -> Iterator[str]:
         """The 90 % interval, where there are documents in neighbouring windows."""
-        for run in self._runs():
+        for run in _runs(self.cells):
             upper = [(self._middle(cell), self.y(cell.shown.high if cell.shown else 0)) for cell in run]
             lower = [(self._middle(cell), self.y(cell.shown.low if cell.shown else 0)) for cell in reversed(run)]
             if len(run) == 1:
@@ -154,21 +158,23 @@ class _Drawing:
             yield f'<polygon class="band" points="{_points(upper + lower)}"/>'
 
     def line(self) -> Iterator[str]:
-        """The share itself; windows that are still filling hang on a dashed line."""
-        for run in self._runs():
+        """The share itself; windows that are still filling hang on a dashed line. The second one lies below the first."""
+        for cells, kind in reversed(list(zip(self._lines(), ("line", "line second"), strict=False))):
+            yield from self._line(cells, kind)
+
+    def _line(self, cells: Sequence[Cell], kind: str) -> Iterator[str]:
+        for run in _runs(cells):
             closed = [(self._middle(cell), self.y(cell.shown.share if cell.shown else 0)) for cell in run if cell.complete]
             filling = [(self._middle(cell), self.y(cell.shown.share if cell.shown else 0)) for cell in run if not cell.complete]
-            for name, points in (("line", closed), ("line open", closed[-1:] + filling if filling else [])):
+            for name, points in ((kind, closed), (f"{kind} open", closed[-1:] + filling if filling else [])):
                 if len(points) == 1:
                     (middle, height), half = points[0], self.step * 0.3
                     points = [(middle - half, height), (middle + half, height)]
                 if points:
                     yield f'<polyline class="{name}" points="{_points(points)}"/>'
 
-    def _runs(self) -> Iterator[list[Cell]]:
-        for empty, run in groupby(self.cells, key=lambda cell: cell.shown is None):
-            if not empty:
-                yield list(run)
+    def _lines(self) -> list[Sequence[Cell]]:
+        return [self.cells, self.marks.second] if self.marks.second else [self.cells]
 
     def _middle(self, cell: Cell) -> float:
         return self.x((cell.start_ms + cell.end_ms) / 2)
@@ -186,12 +192,23 @@ class _Drawing:
 
     def targets(self, clock: Clock) -> Iterator[str]:
         """What a pointer finds: each window's figures."""
-        for cell in self.cells:
-            if cell.documents or not cell.complete or sight(cell.exposure):
+        for cells in zip(*self._lines(), strict=True):
+            cell = cells[0]
+            if any(one.documents for one in cells) or not cell.complete or sight(cell.exposure):
+                said = [window_text(one, clock) for one in cells]
+                if len(cells) > 1:
+                    said = [f"{name}: {text}" for name, text in zip(self.marks.names, said, strict=True)]
                 yield (
                     f'<rect class="hit" x="{self.x(cell.start_ms):g}" y="0" width="{self.step:.2f}" height="{self.shape.height:g}">'
-                    f"<title>{escape(window_text(cell, clock))}</title></rect>"
+                    f"<title>{escape(NEXT_LINE.join(said))}</title></rect>"
                 )
+
+
+def _runs(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    """Neighbouring windows with documents."""
+    for empty, run in groupby(cells, key=lambda cell: cell.shown is None):
+        if not empty:
+            yield list(run)
 
 
 def _points(points: Sequence[tuple[float, float]]) -> str:

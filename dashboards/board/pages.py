@@ -8,21 +8,17 @@ from sqlalchemy import Connection
 
 from dashboards.board.words import Clock, duration, parse_duration, parse_moment
 from groundswell.errors import UsageError
-from groundswell.exports import alert_row, iso
+from groundswell.exports import iso
 from groundswell.names import DAY_MS, HOUR_MS, LANGUAGES, PANE_MS, TOPICS, topic_series
 from groundswell.records import Alert
-from groundswell.store.basis import basis_of_alerts
-from groundswell.store.grid import Cell, first_hour_ms, most_active, series_grid
+from groundswell.store.grid import Cell, first_hour_ms, series_grid
 from groundswell.store.health import SourceHealth
 from groundswell.store.judged import Before, what_was_before
 from groundswell.store.pasts import forming_span
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
-from groundswell.store.removals import removed_of_alerts
 
 WINDOWS_MAX: Final = 400
 WINDOWS_FEW: Final = 40
-COMPANIES: Final = 12
-ALERTS_SHOWN: Final = 12
 ALERTS_LISTED: Final = 500
 FORMING_MS: Final = 14 * DAY_MS
 """How long a model's baselines form (alerts/rules.toml, forming_days); no alert is raised in it."""
@@ -113,51 +109,36 @@ def _window_for(length_ms: int) -> int:
 # --- the board ---------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Board:
-    """Topics x time, the most active companies, the latest alerts."""
+    """Topics x time."""
 
     range: Range
-    known_ms: int  # end of the last closed tick
+    known_ms: int  # up to which known time it shows
     forming: tuple[int, int] | None  # `[start, end)` in which the baselines of the model in force are forming
-    series: dict[str, list[Cell]]  # topics of both languages, then companies, most documents first
-    companies: list[str]  # of these, the companies' keys
+    series: dict[str, list[Cell]]  # topics of both languages
     unmeasured: frozenset[str]  # topics that the run's model cannot fill
     alerts: list[Alert]  # opened in the range, oldest first
-    latest: list[Alert]  # of the whole run, newest first
-    removed: Mapping[str, int]  # {document id that one of them quotes: when its text was removed, ms}
-    basis: Mapping[str, str]  # the same: how its known time came about
 
     def alerts_of(self, series: str) -> list[Alert]:
         """Those of the range that speak of a series, oldest first."""
         return [alert for alert in self.alerts if series in alert.all_series]
 
 
-def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, clock: Clock) -> Board | None:
-    """The board of a run; None while nothing has been folded.
+def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, clock: Clock, known_ms: int) -> Board:
+    """The topics of a run, as known at a moment.
 
     Raises:
         UsageError: the query's parameters, as in `range_asked`.
     """
-    until_ms = closed_ms(connection, run)
-    if until_ms is None:
-        return None
-    first_ms = first_hour_ms(connection, run)
-    wanted = range_asked(asked, first_ms=first_ms, until_ms=until_ms, clock=clock)
-    busiest = most_active(connection, run, "entity:", start_ms=wanted.start_ms, end_ms=wanted.end_ms, limit=COMPANIES)
-    companies = [series for series, _ in busiest]
+    wanted = range_asked(asked, first_ms=first_hour_ms(connection, run), until_ms=known_ms, clock=clock)
     topics = [topic_series(topic, language) for language in LANGUAGES for topic in TOPICS]
-    alerts = alerts_of(connection, run)
-    latest = alerts[: -ALERTS_SHOWN - 1 : -1]
+    span = {"start_ms": wanted.start_ms, "end_ms": wanted.end_ms}
     return Board(
         range=wanted,
-        known_ms=until_ms,
+        known_ms=known_ms,
         forming=forming_span(connection, run, forming_ms=FORMING_MS),
-        series=series_grid(connection, run, topics + companies, start_ms=wanted.start_ms, end_ms=wanted.end_ms, window_ms=wanted.window_ms),
-        companies=companies,
+        series=series_grid(connection, run, topics, **span, window_ms=wanted.window_ms, as_of_ms=known_ms),
         unmeasured=unmeasured_series(connection, run),
-        alerts=[alert for alert in alerts if wanted.start_ms <= alert.opened_ms <= wanted.end_ms],
-        latest=latest,
-        removed=removed_of_alerts(connection, latest),
-        basis=basis_of_alerts(connection, run, latest),
+        alerts=alerts_of(connection, run, start_ms=wanted.start_ms, end_ms=min(wanted.end_ms, known_ms) + 1),
     )
 
 
@@ -222,7 +203,6 @@ def board_json(board: Board) -> dict[str, Any]:
             }
             for name, cells in board.series.items()
         ],
-        "alerts": [alert_row(alert, board.removed, basis=board.basis) for alert in board.latest],
     }
 
 

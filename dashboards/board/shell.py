@@ -41,6 +41,10 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 
 
+WhyNot = Callable[[Connection, str, str, int], Sequence[str]]
+"""Run, series, moment -> which gates stood between the series and an alert, line by line (`groundswell why-not`)."""
+
+
 @dataclass
 class BoardState:
     """What all requests share."""
@@ -57,6 +61,8 @@ class BoardState:
     links: Links
     origins: frozenset[str]  # hosts that the board's own pages may be reached by
     companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
+    sector: Callable[[str], Sequence[str]] = lambda _: ()  # a company's id -> the others of its sector
+    why_not: WhyNot | None = None
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

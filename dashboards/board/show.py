@@ -10,19 +10,18 @@ import jinja2
 from markupsafe import Markup, escape
 
 from dashboards.board import charts, words
-from dashboards.board.pages import SPANS, Around, Board, Range
+from dashboards.board.pages import SPANS, Around
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
 from groundswell.exports import iso
 from groundswell.judged import ENOUGH
-from groundswell.names import LANGUAGES, TOPICS, topic_series
 from groundswell.records import Alert, Quote
 from groundswell.store.conditions import TITLES
 from groundswell.store.judged import Before
 from groundswell.store.query import total
 from groundswell.windows import wilson
 
-__all__ = ["Messages", "board", "dossier", "environment", "messages", "series_title", "total", "trust_json", "twin"]
+__all__ = ["Messages", "dossier", "environment", "messages", "series_title", "total", "trust_json", "twin"]
 
 TWINS: Final = {
     "/": "/api/board.json",
@@ -32,8 +31,9 @@ TWINS: Final = {
     "/series": "/api/v1/series",
     "/watchlist": "/api/v1/watches",
     "/me": "",
+    "/why-not": "",
 }
-WITH_QUERY: Final = ("/", "/inbox", "/search", "/series")
+WITH_QUERY: Final = ("/", "/board/2", "/inbox", "/search", "/series")
 _SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
 
 
@@ -46,6 +46,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "full": clock.full, "minute": clock.minute, "iso": iso, "ago": clock.ago, "percent": words.percent, "count": words.count,
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: clock.series(series, display), "duration": words.duration,
+        "tenth": words.tenth, "plain": words.plain, "points": words.points,
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
@@ -81,90 +82,6 @@ def trust_json(trust: Trust) -> dict[str, Any]:
         else {"partition": trust.held_back.partition, "behind_s": (trust.held_back.behind_ms or 0) // 1000, "owner": trust.held_back.owner},
         "conditions": [{"kind": c.kind, "subject": c.subject, "since": iso(c.since_ms), "reason": c.reason} for c in trust.conditions],
     }
-
-
-# --- the board ---------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Row:
-    """One small multiple and the figures beside it."""
-
-    series: str
-    title: str
-    measured: bool
-    chart: Markup
-    last: float | None  # negative share of the last complete window with documents
-    last_text: str
-    mean: float | None  # of the whole range
-    documents: int
-    alerts: list[Alert]
-
-
-@dataclass(frozen=True)
-class BoardShown:
-    """The board, drawn."""
-
-    range: Range
-    axis: list[str]
-    offset: str
-    languages: list[str]  # those with documents in the range
-    silent: list[str]  # titles of those without
-    topics: list[tuple[str, list[Row]]]  # title and a row for each of `languages`
-    companies: list[Row]
-    latest: list[Alert]
-    forming: bool
-
-
-def board(read: Board, clock: Clock, display: Callable[[str], str]) -> BoardShown:
-    """Draw the board; a language without any document in the range is a sentence instead of empty charts."""
-    spoken = [language for language in LANGUAGES if any(read.series[topic_series(t, language)] and _sum(read, t, language) for t in TOPICS)]
-    languages = spoken or list(LANGUAGES[:1])
-    cells = read.series[topic_series(TOPICS[0], languages[0])]
-
-    def row(series: str, title: str) -> Row:
-        return _row(read, series, title, clock)
-
-    def topic_row(topic: str, language: str) -> Row:
-        series = topic_series(topic, language)
-        return row(series, clock.series(series, series_title))
-
-    return BoardShown(
-        range=read.range,
-        axis=charts.axis(cells, clock),
-        offset=words.offset(clock.at(read.range.end_ms)),
-        languages=languages,
-        silent=[clock.words(words.LANGUAGE_TITLES[language]) for language in LANGUAGES if language not in languages],
-        topics=[(clock.words(words.TOPIC_TITLES[topic]), [topic_row(topic, language) for language in languages]) for topic in TOPICS],
-        companies=[row(series, clock.series(series, display)) for series in read.companies],
-        latest=read.latest,
-        forming=read.forming is not None and max(read.forming[0], read.range.start_ms) < min(read.forming[1], read.range.end_ms),
-    )
-
-
-def _sum(read: Board, topic: str, language: str) -> int:
-    return sum(cell.documents for cell in read.series[topic_series(topic, language)])
-
-
-def _row(read: Board, series: str, title: str, clock: Clock) -> Row:
-    cells, alerts = read.series[series], read.alerts_of(series)
-    closed = [cell for cell in cells if cell.complete and cell.shown is not None]
-    documents, negative = sum(cell.documents for cell in cells), sum(cell.negative for cell in cells)
-    drawn = charts.chart(
-        cells,
-        label=charts.sentence(title, cells, alerts=len(alerts), clock=clock),
-        clock=clock,
-        marks=charts.Marks(alerts=alerts, known_ms=read.known_ms, forming=read.forming),
-    )
-    return Row(
-        series=series,
-        title=title,
-        measured=series not in read.unmeasured,
-        chart=drawn,
-        last=closed[-1].shown.share if closed and closed[-1].shown else None,
-        last_text=charts.window_text(closed[-1], clock) if closed else clock.words("no complete window with documents"),
-        mean=negative / documents if documents else None,
-        documents=documents,
-        alerts=alerts,
-    )
 
 
 # --- the dossier ---------------------------------------------------------------------------------------------------------------

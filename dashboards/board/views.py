@@ -27,17 +27,6 @@ from groundswell.store.removals import removed_of_alerts
 MISSES_SHOWN: Final = 20
 
 
-def board(request: Request) -> Response:
-    """Topics x time, companies, latest alerts."""
-    state = state_of(request)
-
-    def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
-        read = pages.read_board(connection, watch.run, request.query_params, clock=clock_of(request))
-        return {"board": read and show.board(read, clock_of(request), state.display), "asked": dict(request.query_params)}
-
-    return page(request, "board.html.j2", fill)
-
-
 def alerts(request: Request) -> Response:
     """All alerts of the run, newest first, and what became of the findings that are none; and what was expected in vain."""
     asked, visitor = request.query_params, visitor_of(request)
@@ -45,7 +34,13 @@ def alerts(request: Request) -> Response:
     def missed(connection: Connection, run: str) -> dict[str, Any]:
         rows = misses_of(connection, run)[::-1]
         done = next((one for one in rows if str(one.at_ms) == asked.get("done") and one.who == visitor.name), None)
-        return {"rows": rows[:MISSES_SHOWN], "done": done, "series": asked.get("series", ""), "at": asked.get("at", "")}
+        return {
+            "rows": rows[:MISSES_SHOWN],
+            "done": done,
+            "series": asked.get("series", ""),
+            "at": asked.get("at", ""),
+            "gate": asked.get("gate", ""),
+        }
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
         found = alerts_of(connection, watch.run)
@@ -125,16 +120,6 @@ def sources(request: Request) -> Response:
 
 
 # --- JSON twins --------------------------------------------------------------------------------------------------------------------
-def board_twin(request: Request) -> Response:
-    """The board's figures."""
-
-    def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
-        read = pages.read_board(connection, watch.run, request.query_params, clock=clock_of(request))
-        return {"board": read and pages.board_json(read)}
-
-    return twin(request, fill)
-
-
 def alerts_twin(request: Request) -> Response:
     """All alerts of the run, newest first."""
 

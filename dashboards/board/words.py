@@ -31,6 +31,20 @@ TOPIC_TITLES: Final = {
     "market_moves": "Market moves",
     "general_other": "General & other",
 }
+FLAG_TITLES: Final = {
+    "default_bankruptcy": "Default or bankruptcy",
+    "liquidity_run": "Liquidity or bank run",
+    "fraud_investigation": "Fraud or investigation",
+    "sanction_penalty": "Sanction or penalty",
+    "litigation": "Litigation",
+    "downgrade": "Downgrade",
+    "exec_departure": "Executive departure",
+    "layoff_strike": "Layoffs or strike",
+    "product_recall_outage": "Recall or outage",
+    "cyber_incident": "Cyber incident",
+    "accident_environment": "Accident or environment",
+    "short_report_delisting": "Short report or delisting",
+}
 LANGUAGE_TITLES: Final = {"en": "English", "zh": "Chinese"}  # of documents
 LANGUAGES: Final = {"en": "English", "zh": "中文"}  # of readers, each in its own words
 CODES: Final = {
@@ -198,6 +212,29 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     return f"{share * 100:.1f} %" if 0 < share < 0.0095 else f"{share * 100:.0f} %"
+
+
+def tenth(number: float) -> str:
+    """A number with one decimal."""
+    return f"{number:,.1f}"
+
+
+def plain(number: float) -> str:
+    """A number with as many digits as it needs, three at most behind the point.
+
+    >>> plain(0.08), plain(3.0), plain(1_234.5678)
+    ('0.08', '3', '1,234.568')
+    """
+    return f"{number:,.3f}".rstrip("0").rstrip(".")
+
+
+def points(share: float) -> str:
+    """A change of a share in percentage points, with its sign.
+
+    >>> points(0.158), points(-0.0908)
+    ('+15.8', '−9.1')
+    """
+    return f"{share * 100:+.1f}".replace("-", "−")
 
 
 def count(number: int) -> str:

@@ -14,7 +14,10 @@ from groundswell.cli import options as o
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from dashboards.board.door import Access
+    from dashboards.board.shell import WhyNot
     from groundswell.records import Alert
     from groundswell.settings import Settings
 
@@ -117,10 +120,27 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         access=access,
         links=links_of(settings),
         companies=o.company_ids(),
+        sector=o.catalogue().peers,
+        why_not=_asks_why(),
     )
     server = uvicorn.Server(config(app, host=b.host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()
     return url
+
+
+def _asks_why() -> "WhyNot":
+    """What the board asks when somebody wants to know why nothing was told: the same as `groundswell why-not`."""
+    from alerts.rules import load_rules
+    from groundswell.cli.why import told
+    from stream.shells.why_not import series_named, why_not
+
+    path = o.settings().rules.path
+    rules, catalogue = load_rules(Path(path) if path else None), o.catalogue()
+
+    def asked(connection: "Connection", run: str, series: str, at_ms: int) -> list[str]:
+        return list(told(why_not(connection, run, series_named(series, catalogue), at_ms=at_ms, rules=rules), series))
+
+    return asked
 
 
 def board_access(settings: "Settings", store: Any) -> "Access":

@@ -15,13 +15,16 @@ from groundswell.records import Action, Alert, Verdict
 from groundswell.schedule import RULES
 from groundswell.store import schema as t
 from groundswell.store.actions import actions_of, corrections_of, misses_of, verdicts_of
+from groundswell.store.grid import first_hour_ms
 from groundswell.store.health import blind_spans, run_kind
 from groundswell.store.inbox import decided_ms
 from groundswell.store.query import alerts_of, settled_balance, span_of, total
 from groundswell.store.versions import contents_of, read_schedule
 
 
-def read_month(connection: Connection, run: str, *, start_ms: int, end_ms: int, log: LocalLog | None = None) -> Month:
+def read_month(
+    connection: Connection, run: str, *, start_ms: int, end_ms: int, log: LocalLog | None = None, instrument: bool = True
+) -> Month:
     """A month of a run.
 
     Args:
@@ -30,12 +33,14 @@ def read_month(connection: Connection, run: str, *, start_ms: int, end_ms: int, 
         start_ms: its first moment, in known time.
         end_ms: the moment after its last one; what people said later of its alerts is counted too.
         log: the run's local log, for the balance; None where it has none, or is elsewhere.
+        instrument: False: without blindness, canaries and the balance, and as if the run began with its first closed hour: for a
+            page, which cannot wait until every row is counted.
     """
     alerts = alerts_of(connection, run, start_ms=start_ms, end_ms=end_ms)
     verdicts = verdicts_of(connection, run, alerts=[alert.id for alert in alerts])
     quoted = {quote.document_id: quote for alert in alerts for quote in alert.evidence}
     corrected = {(one.document_id, one.what) for one in corrections_of(connection, documents=list(quoted))}
-    first_ms = span_of(connection, run)[0]
+    first_ms = span_of(connection, run)[0] if instrument else first_hour_ms(connection, run)
     until_ms = min(end_ms, decided_ms(connection, run))
     return Month(
         days=max(0, -(-until_ms // DAY_MS) - max(start_ms, first_ms) // DAY_MS) if first_ms and until_ms > start_ms else 0,
@@ -49,9 +54,9 @@ def read_month(connection: Connection, run: str, *, start_ms: int, end_ms: int, 
         misses=[miss for miss in misses_of(connection, run) if start_ms <= miss.moment_ms < end_ms],
         corrections=Counter(what for _, what in corrected),
         lags_ms=[quote.known_ms - quote.published_ms for quote in quoted.values()],
-        blind_ms=_blind(connection, run, start_ms=start_ms, end_ms=until_ms),
-        canaries=_canaries(connection, run, start_ms=start_ms, end_ms=end_ms),
-        unbalanced=_unbalanced(connection, run, log=log),
+        blind_ms=_blind(connection, run, start_ms=start_ms, end_ms=until_ms) if instrument else {},
+        canaries=_canaries(connection, run, start_ms=start_ms, end_ms=end_ms) if instrument else 0,
+        unbalanced=_unbalanced(connection, run, log=log) if instrument else None,
     )
 
 

@@ -11,15 +11,16 @@ Only hours that were closed when the tick began are read: whoever decides a tick
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
 from alerts.desk import Around
-from alerts.detectors.model_shift import Language, Moved, shift_of
+from alerts.detectors.model_shift import Language, shift_of
 from alerts.kinds import HELD_BY_SHIFT
 from alerts.rules import Rules
 from groundswell.names import HOUR_MS, LANGUAGES, TICK_MS, TOPICS, entity_series, language_series, series_kind, topic_series
+from groundswell.peers import PEERS_MAX, median_of, moved_of
 from groundswell.records import Candidate, Peers
 from groundswell.schedule import MODEL, PAST_OF
 from groundswell.store.facts import counted_documents, first_tick
@@ -29,12 +30,6 @@ from stream.operators.exposure import HORIZON_HOURS
 from stream.shells.versions import VersionsInForce
 
 RECENT_HOURS: Final = 24
-PEERS_MIN: Final = 3
-PEERS_MAX: Final = 20
-STORIES_MIN: Final = 5
-STORIES_BEFORE_MIN: Final = 20
-"""A peer is measured where it has so many stories in the recent hours, and before them."""
-
 Sums = dict[str, tuple[int, int]]
 
 
@@ -105,7 +100,7 @@ class Looker:
         began_ms = self._model_since_ms()
         since_model_ms = None if began_ms is None else self.tick * TICK_MS - began_ms
         hours = sum(span.until - span.since for span in before)
-        return shift_of(Language(language, _moved(now, kept[key]), hours, since_model_ms), self.tick, rules.model_shift)
+        return shift_of(Language(language, moved_of(now, kept[key]), hours, since_model_ms), self.tick, rules.model_shift)
 
     def peers(self, series: str, sector: Callable[[str], Sequence[str]]) -> Peers | None:
         """What those did that a company or a topic is compared with; None where too few of them were spoken of."""
@@ -114,16 +109,16 @@ class Looker:
         if kind == "topic":
             topic, language = rest.rsplit(":", 1)
             others = [topic_series(other, language) for other in TOPICS if other != topic]
-            return _median("topics", _moved(self._sums(recent, others), self._sums(before, others)))
+            return median_of("topics", moved_of(self._sums(recent, others), self._sums(before, others)))
         if kind != "entity":
             return None
         rivals = [entity_series(other) for other in sector(rest)]
-        same = _median("sector", _moved(self._sums(recent, rivals), self._sums(before, rivals)))
+        same = median_of("sector", moved_of(self._sums(recent, rivals), self._sums(before, rivals)))
         if same is not None:
             return same
         now = self._sums(recent, prefix=entity_series(""))
         most = [name for name in sorted(now, key=lambda name: (-now[name][1], name)) if name != series][:PEERS_MAX]
-        return _median("companies", _moved({name: now[name] for name in most}, self._sums(before, most)))
+        return median_of("companies", moved_of({name: now[name] for name in most}, self._sums(before, most)))
 
     # --- the rows ------------------------------------------------------------------------------------------------------
     @property
@@ -182,20 +177,6 @@ class Looker:
         documents = counted_documents(self.connection, self.run, [str(row[0]) for row in candidate.evidence], removed=True)
         publishers = {document.owner for document in documents.values() if document.kind != "comment"}
         return len(publishers) < rules.amplification.publishers_min
-
-
-def _moved(recent: Sums, before: Sums) -> dict[str, Moved]:
-    """{series: both}, of those that were spoken of recently."""
-    return {name: Moved(*sums, *before.get(name, (0, 0))) for name, sums in sorted(recent.items())}
-
-
-def _median(of: Literal["sector", "companies", "topics"], found: dict[str, Moved]) -> Peers | None:
-    """The median share of those that were spoken of enough, now and before."""
-    moved = [m for m in found.values() if m.stories >= STORIES_MIN and m.stories_before >= STORIES_BEFORE_MIN]
-    if len(moved) < PEERS_MIN:
-        return None
-    now, before = (sorted(shares)[len(moved) // 2] for shares in ([m.now_ppm for m in moved], [m.before_ppm for m in moved]))
-    return Peers(of, len(moved), before, now)
 
 
 def _languages(candidates: Iterable[Candidate]) -> list[str]:

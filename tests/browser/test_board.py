@@ -33,7 +33,7 @@ FLAGS = (
 )  # fmt: skip
 WITHIN_S = 60.0
 PAGES = (
-    "/inbox", "/", "/?span=24h", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/search?q=(",
+    "/inbox", "/", "/?span=24h", "/board/2", "/alerts", "/alerts/a1b2c3d4e5f60718", "/search?q=headline", "/search?q=(",
     "/series?key=entity:LinlanBank", "/watchlist", "/sources", "/nowhere",
 )  # fmt: skip
 

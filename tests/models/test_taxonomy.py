@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundswell.errors import UsageError
-from groundswell.names import TOPICS
+from groundswell.names import FLAGS, TOPICS
 from models.taxonomy import (
     LABEL_TO_TOPIC,
     NATIVE_TO_TOPIC,
     NATIVE_TOPICS,
     PPM,
+    RISK_FLAGS,
     TOPIC_NAMES,
     highest,
     measured_topics,
@@ -77,3 +78,7 @@ def test_the_likeliest_mapped_label_names_the_chinese_topic() -> None:
 def test_the_hash_is_the_same_in_every_call() -> None:
     assert taxonomy_hash() == taxonomy_hash()
     assert len(taxonomy_hash()) == 16
+
+
+def test_the_risks_are_those_that_the_hall_names_in_the_same_order() -> None:
+    assert RISK_FLAGS == FLAGS

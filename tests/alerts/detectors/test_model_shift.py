@@ -4,9 +4,10 @@ import random
 
 import pytest
 
-from alerts.detectors.model_shift import Language, Moved, shift_gates, shift_of
+from alerts.detectors.model_shift import Language, shift_gates, shift_of
 from alerts.rules import load_rules
 from groundswell.names import DAY_MS, TOPICS, topic_series
+from groundswell.peers import Moved
 from tests import builders as b
 
 RULES = load_rules().model_shift

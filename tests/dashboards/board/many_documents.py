@@ -26,6 +26,9 @@ LANGUAGES: Final = ("", "en", "zh")
 VIEWS: Final = {
     "board, 7 days": "/?span=7d",
     "board, 90 days": "/?span=90d",
+    "board, a company selected": "/?company=C7",
+    "board, as of a month ago": "/?as_of=2027-08-01T10:00Z",
+    "board, second page": "/board/2",
     "alerts": "/alerts",
     "dossier": f"/alerts/{ALERT}",
     "search, a name of two characters": f"/search?q={quote(NAME)}",
@@ -54,6 +57,8 @@ _FINDINGS: Final = (
     """INSERT INTO source_hours SELECT %(run)s, %(first_ms)s / 3600000 + n / 40, 'source ' || n %% 40, 'en', 1
        FROM generate_series(0, %(rows)s) AS n""",
     """INSERT INTO baselines SELECT %(run)s, 'entity:C' || n %% 900, 3600, %(first_ms)s / 3600000 + n / 900, 1, 1
+       FROM generate_series(0, %(rows)s) AS n""",
+    """INSERT INTO baselines SELECT %(run)s, 'entity:C' || n %% 900, 86400, %(first_ms)s / 86400000 + n / 900, 3, 12
        FROM generate_series(0, %(rows)s) AS n""",
 )
 """What else a run leaves behind: half as many rows of each as there are documents."""

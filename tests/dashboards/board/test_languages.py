@@ -13,8 +13,9 @@ from jinja2 import nodes
 
 from dashboards.board import door, shell, words
 from dashboards.board.inbox import FILTERS
+from dashboards.board.view import PANELS
 from dashboards.board.watch_forms import SAID as WATCH_SAID
-from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
+from dashboards.board.words import CHINESE, CODES, FLAG_TITLES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
 from groundswell.names import HOUR_MS, SENTIMENTS
 from groundswell.records import Act, AlertKind, Corrected, Kind, Role, Severity, VerdictWord
@@ -58,11 +59,18 @@ def words_of_code() -> Iterator[tuple[str, str]]:
                         yield path.name, part.value
 
 
+FIGURES: Final = {
+    "judged", "precision", "precision of rule", "pings a day, median", "pings a day, p95", "pings a day, worst day", "days within budget",
+    "missed", "lead time", *(f"seconds from published to known, {part}" for part in ("median", "p95", "p99")),
+}  # fmt: skip
+"""Names of the monthly report's figures that the board shows."""
+
 STORED: Final = {
     *get_args(Severity), *get_args(AlertKind), *get_args(Act), *get_args(VerdictWord), *get_args(Corrected), *get_args(State),
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), *get_args(Role), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
+    *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 
@@ -121,7 +129,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 
 PAGES: Final = (
-    "/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/search", "/search?q=headline", "/search?q=nowhere",
+    "/inbox?state=all", "/", "/board/2", "/why-not?series=entity:LinlanBank&at=2026-03-10T06:00Z",
+    "/alerts", f"/alerts/{ALERT.id}", "/search", "/search?q=headline", "/search?q=nowhere",
     "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me",
 )  # fmt: skip
 KEPT: Final = frozenset({"groundswell", "json", "slack", "utc", "enter", "fx", "csv"})

@@ -7,7 +7,7 @@ from dashboards.board.words import Clock
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS, HOUR_MS
 from groundswell.store.store import Store
-from tests.dashboards.board.board_store import BANK, END_MS, START_MS, an_opened_alert, fill
+from tests.dashboards.board.board_store import BANK, EN, END_MS, START_MS, an_opened_alert, fill
 
 UTC = Clock("UTC")
 
@@ -57,21 +57,20 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-def test_the_board_keeps_alerts_of_the_range_apart_from_the_latest_of_the_run(store: Store) -> None:
+def test_the_board_marks_alerts_of_its_range_and_of_no_later_moment(store: Store) -> None:
     with store.read() as connection:
-        board = read_board(connection, "r", {"span": "24h"}, clock=UTC)
+        asked = {"from": "2026-03-09T12:00Z", "to": "2026-03-10T12:00Z", "window": "1h"}
+        board, then = (read_board(connection, "r", asked, clock=UTC, known_ms=END_MS - hours * HOUR_MS) for hours in (0, 3))
     store.close()
-    assert board is not None
     assert [alert.id for alert in board.alerts_of(BANK)] == ["a1b2c3d4e5f60718"]
-    assert [alert.id for alert in board.latest] == ["a1b2c3d4e5f60718", "early"]
-    assert board.companies == [BANK]
+    assert then.alerts == []
+    assert [sum(cell.documents for cell in one.series[EN]) for one in (board, then)] == [48, 42]
 
 
 def test_baselines_form_for_two_weeks_from_the_runs_first_hour(store: Store) -> None:
     with store.read() as connection:
-        board = read_board(connection, "r", {}, clock=UTC)
+        board = read_board(connection, "r", {}, clock=UTC, known_ms=END_MS)
     store.close()
-    assert board is not None
     assert board.forming == (START_MS, START_MS + FORMING_MS)
 
 
