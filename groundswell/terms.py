@@ -12,7 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from groundswell.records import Document, Score
@@ -32,6 +32,7 @@ QUOTE_CHARACTERS_MAX: Final = 150
 
 _PAIRED = r"\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS: Final = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
+_ASCII_WORDS: Final = re.compile(r"[a-z0-9]+")
 
 
 class Term(NamedTuple):
@@ -55,6 +56,17 @@ def terms_of(text: str) -> Iterator[Term]:
             word = _folded(run[0])
             if word:
                 yield Term(word, run.start(), run.end())
+
+
+def words_of(text: str) -> list[str]:
+    """The terms of a text alone, for an index: at most TERMS_MAX, what `terms_of` yields without its places.
+
+    >>> words_of("A股 Moody's 降级")
+    ['a', '股', 'moody', 's', '降级', '级']
+    """
+    if text.isascii():  # most texts, and in one call
+        return [word[:WORD_CHARACTERS_MAX] for word in _ASCII_WORDS.findall(text.lower())[:TERMS_MAX]]
+    return [term.term for term in islice(terms_of(text), TERMS_MAX)]
 
 
 def _pairs(run: str, start: int) -> Iterator[Term]:
@@ -128,8 +140,7 @@ class Indexed:
     """
 
     def __init__(self, document: Document, score: Score | None) -> None:
-        found = terms_of("\n".join(kept_text(document)))
-        self.terms: Sequence[str] = [term.term for _, term in zip(range(TERMS_MAX), found, strict=False)]
+        self.terms: Sequence[str] = words_of("\n".join(kept_text(document)))
         self.facets = frozenset(facets_of(document, score))
 
     @cached_property
