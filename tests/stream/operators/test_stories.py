@@ -132,7 +132,7 @@ def test_there_are_never_more_leaders_than_the_limit_and_the_oldest_go_first() -
     found = []
     for number in range(LEADERS_MAX + 50):
         found.append(leaders.assign(told(f"story {number}", number), tick=0)[1])
-        assert len(leaders.stories) <= LEADERS_MAX
+        assert len(leaders) <= LEADERS_MAX
 
     assert leaders.stories == found[-LEADERS_MAX:]
     restored = Leaders([story for story in found if story][-LEADERS_MAX:], similarity_min=1.1)
