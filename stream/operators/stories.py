@@ -77,7 +77,8 @@ class Leaders:
         self._first = 0  # what stands before it is forgotten, and moved away now and then
         self._room(max(8, len(known)))
         for story in known:
-            self._append(story)
+            words = _words(story.digest)
+            self._append(story, words, _bits(words))
 
     def __len__(self) -> int:
         return len(self._names) - self._first
@@ -105,7 +106,9 @@ class Leaders:
             RecordError: a digest of another length than this release compares.
         """
         self._retire(contribution.known_ms)
-        leader = self._most_alike(_words(check_digest(contribution.digest)))
+        words = _words(check_digest(contribution.digest))
+        bits = _bits(words)
+        leader = self._most_alike(words, bits)
         if leader is not None:
             return leader, None
         story = Story(
@@ -115,27 +118,26 @@ class Leaders:
             tick=tick,
             digest=contribution.digest,
         )
-        self._append(story)
+        self._append(story, words, bits)
         return story.story, story
 
-    def _most_alike(self, words: NDArray[np.uint32]) -> str | None:
+    def _most_alike(self, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> str | None:
         first, end = self._first, len(self._names)
-        low, high = _bits(words)
+        low, high = bits
         unlike = (self._low[first:end] ^ low) | (self._high[first:end] ^ high)
-        places = np.flatnonzero(np.bitwise_count(unlike) <= DIGEST_WORDS - ceil(self.similarity_min * DIGEST_WORDS))
+        (places,) = (np.bitwise_count(unlike) <= DIGEST_WORDS - ceil(self.similarity_min * DIGEST_WORDS)).nonzero()
         if not len(places):
             return None
         same = np.count_nonzero(self._words[first + places] == words, axis=1)
         best = int(np.argmax(same))  # the first of equals
         return self._names[first + int(places[best])] if same[best] >= self.similarity_min * DIGEST_WORDS else None
 
-    def _append(self, story: Story) -> None:
+    def _append(self, story: Story, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> None:
         count = len(self._names)
         if count == len(self._low):
             self._room(2 * count)
-        words = _words(story.digest)
         self._words[count] = words
-        self._low[count], self._high[count] = _bits(words)
+        self._low[count], self._high[count] = bits
         self._names.append(story.story)
         self._times.extend((story.founded_ms, story.tick))
         self._series = story.series
