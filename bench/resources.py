@@ -210,7 +210,7 @@ def _raw_batches(count: int) -> Iterator[list[RawBatch]]:
             arrivals = [Arrival(source, "en", known_ms, n) for (source, known_ms), n in heard.items()]
             scored = zip(found, scorer.score(found), strict=True)
             contributions = [each for d, score in scored if score is not None for each in contribute(d, score)]
-            yield [RawBatch(part, number, number, None, [FoldItem(number, arrivals, contributions)])]
+            yield [RawBatch(part, number, number, None, [FoldItem.of(number, arrivals, contributions)])]
 
 
 def _take(folds: list[FoldPartition], batches: list[RawBatch]) -> None:

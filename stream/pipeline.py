@@ -25,7 +25,6 @@
 No stage reads a clock, a network or a database; what they need from the store is handed in.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -144,12 +143,17 @@ def kept_bytes(body: bytes) -> bytes:
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
-    """That sources were heard: one arrival for each source, language and moment. Drops, repetitions and canaries say nothing of it."""
-    heard: dict[tuple[str, str, int], int] = defaultdict(int)
+    """That sources were heard: one arrival for each source, language and tick, at its first moment.
+
+    Drops, repetitions and canaries say nothing of it.
+    """
+    heard: dict[tuple[str, str, int], tuple[int, int]] = {}
     for admission in admissions:
         if admission.outcome in HEARD_OUTCOMES and admission.source != CANARY_SOURCE:
-            heard[admission.source, admission.language or "", admission.known_ms] += 1
-    return [Arrival(source, language, known_ms, documents) for (source, language, known_ms), documents in heard.items()]
+            key = admission.source, admission.language or "", admission.known_ms // TICK_MS
+            first_ms, documents = heard.get(key, (admission.known_ms, 0))
+            heard[key] = min(first_ms, admission.known_ms), documents + 1
+    return [Arrival(source, language, first_ms, documents) for (source, language, _), (first_ms, documents) in heard.items()]
 
 
 def contributions_of(

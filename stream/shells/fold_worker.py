@@ -153,9 +153,8 @@ class FoldPartition:
         last_tick = BEGINNING_MS
         for item in part.items:
             if item.offset > seen:
-                self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
-                times = [a.known_ms for a in item.arrivals] + [c.known_ms for c in item.contributions]
-                last_tick = max(last_tick, tick_of(max(times, default=BEGINNING_MS)))
+                offered = self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
+                last_tick = max(last_tick, offered)
         self.seen[part.partition] = max(seen, part.last)
         if part.time_ms is not None and part.time_ms > self.gate.times_ms[part.partition]:
             self.gate.advance(part.partition, part.time_ms)
