@@ -23,6 +23,7 @@ from bench.replays import ROOT, commit_of, machine
 from bench.resources import of_a_burst
 from bench.scoring import scoring
 from bench.shares import shares
+from bench.stages import of_stages
 from bench.stream import of_the_stream
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "board": board_views,
     "kafka": beside_a_bare_loop,
     "stream": of_the_stream,
+    "stages": of_stages,
     "crawl": crawl,
     "latency": of_a_live_run,
     "ping": evidence_to_ping,

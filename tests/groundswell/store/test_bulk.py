@@ -36,7 +36,7 @@ def document(name: str, **changed: Any) -> dict[str, Any]:
 
 def stored(connection: Connection) -> dict[str, int]:
     f = t.fetched.c
-    return {source: documents for source, documents in connection.execute(select(f.source, f.documents))}
+    return {row.source: row.documents for row in connection.execute(select(f.source, f.documents))}
 
 
 def test_a_key_that_is_stored_keeps_its_row_and_the_others_are_added(store: Store) -> None:
