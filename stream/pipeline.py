@@ -224,6 +224,7 @@ class Folded:
     exposures: list[HourExposure] = field(default_factory=list)
     blind_spans: list[BlindSpan] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    leaders_crowded_out: int = 0  # not stored: stories that were forgotten before their time, because their series has too many
 
 
 @dataclass
@@ -279,12 +280,13 @@ class Fold:
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
         for series, contributions in groupby(in_series, key=lambda c: c.series):
             memory = self.memory_of(series)
-            placed = []
+            placed, crowded_out = [], memory.leaders.crowded_out
             for contribution in contributions:
                 story, founded = memory.leaders.assign(contribution, tick=tick)
                 placed.append((contribution, story))
                 if founded:
                     into.stories.append(founded)
+            into.leaders_crowded_out += memory.leaders.crowded_out - crowded_out
             rows = increments_of(tick, placed)
             into.increments += rows
             found += self._watch(series, tick, rows)

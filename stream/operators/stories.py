@@ -74,6 +74,7 @@ class Leaders:
         self._series = known[0].series if known else ""
         self._names: list[str] = []
         self._times: array[int] = array("q")  # known time and tick of each
+        self.crowded_out = 0  # leaders that went because there were too many: copies of theirs found stories of their own
         self._first = 0  # what stands before it is forgotten, and moved away now and then
         self._room(max(8, len(known)))
         for story in known:
@@ -153,8 +154,11 @@ class Leaders:
     def _retire(self, known_ms: int) -> None:
         """Forget leaders that are too old or too many; what is forgotten is moved away when it is half of all."""
         too_old, count, first = known_ms - LEADER_LIFE_MS, len(self._names), self._first
-        while first < count and (self._times[2 * first] < too_old or count - first >= LEADERS_MAX):
+        while first < count and self._times[2 * first] < too_old:
             first += 1
+        too_many = max(0, count - first - LEADERS_MAX + 1)
+        self.crowded_out += too_many
+        first += too_many
         self._first = first
         if first * 2 > count:
             for column in (self._words, self._low, self._high):
