@@ -76,7 +76,7 @@ class Leaders:
         self._times: array[int] = array("q")  # known time and tick of each
         self.crowded_out = 0  # leaders that went because there were too many: copies of theirs found stories of their own
         self._first = 0  # what stands before it is forgotten, and moved away now and then
-        self._room(max(8, len(known)))
+        self._words, self._low, self._high = _columns(max(8, len(known)))
         for story in known:
             words = _words(story.digest)
             self._append(story, words, _bits(words))
@@ -136,20 +136,14 @@ class Leaders:
     def _append(self, story: Story, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> None:
         count = len(self._names)
         if count == len(self._low):
-            self._room(2 * count)
+            words_before, low, high = self._words, self._low, self._high
+            self._words, self._low, self._high = _columns(2 * count)
+            self._words[:count], self._low[:count], self._high[:count] = words_before, low, high
         self._words[count] = words
         self._low[count], self._high[count] = bits
         self._names.append(story.story)
         self._times.extend((story.founded_ms, story.tick))
         self._series = story.series
-
-    def _room(self, size: int) -> None:
-        """Columns of a size, with what is there; pages that nothing was written to take no memory."""
-        count = len(self._names)
-        words, low, high = np.zeros((size, DIGEST_WORDS), dtype="<u4"), np.zeros(size, dtype="<u8"), np.zeros(size, dtype="<u8")
-        if count:
-            words[:count], low[:count], high[:count] = self._words[:count], self._low[:count], self._high[:count]
-        self._words, self._low, self._high = words, low, high
 
     def _retire(self, known_ms: int) -> None:
         """Forget leaders that are too old or too many; what is forgotten is moved away when it is half of all."""
@@ -161,10 +155,16 @@ class Leaders:
         first += too_many
         self._first = first
         if first * 2 > count:
-            for column in (self._words, self._low, self._high):
+            self._words[: count - first] = self._words[first:count].copy()
+            for column in (self._low, self._high):
                 column[: count - first] = column[first:count].copy()
             del self._names[:first], self._times[: 2 * first]
             self._first = 0
+
+
+def _columns(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Words, and two bits of each, of so many leaders; pages that nothing was written to take no memory."""
+    return np.zeros((size, DIGEST_WORDS), dtype="<u4"), np.zeros(size, dtype="<u8"), np.zeros(size, dtype="<u8")
 
 
 def _words(digest: bytes) -> NDArray[np.uint32]:
