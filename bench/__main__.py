@@ -24,6 +24,7 @@ from bench.replays import ROOT, commit_of, machine
 from bench.resources import of_a_burst
 from bench.scoring import scoring
 from bench.shares import shares
+from bench.stages import of_stages
 from bench.stream import of_the_stream
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "kafka": beside_a_bare_loop,
     "stream": of_the_stream,
     "months": of_months,
+    "stages": of_stages,
     "crawl": crawl,
     "latency": of_a_live_run,
     "ping": evidence_to_ping,

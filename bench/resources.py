@@ -23,6 +23,7 @@ from groundswell.records import Arrival, Document
 from groundswell.store.store import Store
 from stream.operators.contribute import contribute
 from stream.operators.normalise import normalise
+from stream.operators.stories import LEADER_BYTES, LEADERS_MAX
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.topics import prepare_run
 from stream.shells.wire import FoldItem, RawBatch, fold_messages
@@ -153,7 +154,7 @@ def of_open_state(folder: Path, count: int) -> list[Ratio]:
     """Memory of documents that wait for their tick, and of what remains when it is folded, measured in a process of their own."""
     with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
         held, kept = pool.submit(measure_open_state, folder / "open.db", count).result()
-    remains = "leaders of stories, at most 1,000 a series, and windows, a day of known time"
+    remains = f"leaders of stories, at most {LEADERS_MAX:,} of {LEADER_BYTES} bytes a series, and windows, a day of known time"
     return [
         Ratio(
             "memory of 1,000,000 documents whose tick is open, in fold",
@@ -210,7 +211,7 @@ def _raw_batches(count: int) -> Iterator[list[RawBatch]]:
             arrivals = [Arrival(source, "en", known_ms, n) for (source, known_ms), n in heard.items()]
             scored = zip(found, scorer.score(found), strict=True)
             contributions = [each for d, score in scored if score is not None for each in contribute(d, score)]
-            yield [RawBatch(part, number, number, None, [FoldItem(number, arrivals, contributions)])]
+            yield [RawBatch(part, number, number, None, [FoldItem.of(number, arrivals, contributions)])]
 
 
 def _take(folds: list[FoldPartition], batches: list[RawBatch]) -> None:

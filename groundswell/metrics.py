@@ -137,6 +137,10 @@ class Metrics:
         self.closed_tick = self._gauge("closed_tick_timestamp_seconds", "End of the last closed tick in known time; 0: none yet.")
         self.decided_tick = self._gauge("decided_tick_timestamp_seconds", "End of the last tick that the desk has decided; 0: none yet.")
         self.held_records = self._gauge("held_records", "Contributions that wait for their tick to close.")
+        self.leaders_crowded_out = self._counter(
+            "leaders_crowded_out",
+            "Stories forgotten early because their series has too many: later copies count as new ones.",
+        )
         self.raw_time = self._gauge(
             "raw_partition_timestamp_seconds",
             "Time of each raw partition as fold has it; the least one holds all others back; 0: none yet.",
@@ -275,6 +279,10 @@ class Metrics:
             self.lag.labels(stage, str(partition)).set(max(0, messages.get(partition, 0)))
 
     # --- fold and desk ----------------------------------------------------------------------------------------------------------
+    def observe_crowded_out(self, leaders: int) -> None:
+        """So many more stories were forgotten because their series has too many."""
+        self.leaders_crowded_out.inc(leaders)
+
     def observe_tick(self, closed_tick: int, *, held_records: int, seconds: float) -> None:
         """Ticks were closed and what they led to is stored.
 

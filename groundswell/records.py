@@ -4,6 +4,7 @@ Conventions: `_ms` is milliseconds since 1970-01-01 UTC; `_ppm` is an integer sh
 rounded once, at the scorer, and are integers ever after, so sums do not depend on order); intervals are `[start, end)`.
 `known_ms` is when the log took a record (the clock); `published_ms` is when its source says it was published (the place).
 Wire rules: a new field has a default, a type never changes, old bytes decode for ever (tests/golden).
+Records of plain values say `gc=False`: nothing in them can be part of a cycle, and the collector need not look at millions of them.
 """
 
 from typing import Final, Literal
@@ -80,7 +81,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     time_ms: int | None = None  # archives only: everything known before this has been sent; None = the broker's append time
 
 
-class Position(msgspec.Struct, frozen=True, order=True):
+class Position(msgspec.Struct, frozen=True, order=True, gc=False):
     """Where a raw record stands in its log. Unique within a run; orders the records of one partition."""
 
     partition: int  # 0 to 15; 0 in the embedded log
@@ -122,7 +123,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     role: Role | None = None  # what its source is for the market; None: unknown
 
 
-class Mention(msgspec.Struct, frozen=True, omit_defaults=True):
+class Mention(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A catalogue company found in a text, by its longest name."""
 
     entity_id: str
@@ -176,16 +177,16 @@ class Drop(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes  # the first 64 KiB
 
 
-class Arrival(_Wire, frozen=True, array_like=True):
-    """That a source was heard at a moment. Goes to every partition: exposure must be the same everywhere."""
+class Arrival(_Wire, frozen=True, array_like=True, gc=False):
+    """That a source was heard in a tick. Goes to every partition: exposure must be the same everywhere."""
 
     source: str
     language: str  # "" where unknown
-    known_ms: int
+    known_ms: int  # the first moment of the tick at which it was
     documents: int
 
 
-class Contribution(_Wire, frozen=True, array_like=True):
+class Contribution(_Wire, frozen=True, array_like=True, gc=False):
     """What one document adds to one series. Made from stored rows only, so a replay cannot disagree."""
 
     series: str
@@ -216,7 +217,7 @@ class Increment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stale: list[list[str | int]] = []  # documents that were known too late and found a story: as above, and 0/1: negative
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class Story(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A group of near-duplicates within one series, led by its first document. Stories never merge."""
 
     series: str

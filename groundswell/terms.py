@@ -32,8 +32,7 @@ QUOTE_CHARACTERS_MAX: Final = 150
 
 _PAIRED = r"\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS: Final = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
-
-_ASCII: Final = re.compile("[a-z0-9]+")
+_ASCII_WORDS: Final = re.compile(r"[a-z0-9]+")
 
 
 class Term(NamedTuple):
@@ -59,6 +58,23 @@ def terms_of(text: str) -> Iterator[Term]:
                 yield Term(word, run.start(), run.end())
 
 
+def words_of(text: str) -> list[str]:
+    """The first TERMS_MAX of the same terms without their places, for whoever has to read every document: four times as fast.
+
+    >>> words_of("A股 Moody's 降级")
+    ['a', '股', 'moody', 's', '降级', '级']
+    """
+    if text.isascii():  # most texts, and in one call
+        return [word[:WORD_CHARACTERS_MAX] for word in _ASCII_WORDS.findall(text.lower())[:TERMS_MAX]]
+    found: list[str] = []
+    for run in _RUNS.finditer(text):
+        if run["paired"]:
+            found += [term.term for term in _pairs(run[0], 0)]
+        elif word := _folded(run[0]):
+            found.append(word)
+    return found[:TERMS_MAX]
+
+
 def _pairs(run: str, start: int) -> Iterator[Term]:
     characters = [unicodedata.normalize("NFKC", character) for character in run]
     for place, (first, second) in enumerate(pairwise(characters), start=start):
@@ -71,23 +87,6 @@ def _folded(word: str) -> str:
     if word.isascii():
         return word.lower()
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", word).casefold()))[:WORD_CHARACTERS_MAX]
-
-
-def words_of(text: str) -> list[str]:
-    """The same terms without their places, for whoever has to read every document: four times as fast where nothing is paired.
-
-    >>> words_of("A股 Moody's 降级")
-    ['a', '股', 'moody', 's', '降级', '级']
-    """
-    if text.isascii():
-        return [word[:WORD_CHARACTERS_MAX] for word in _ASCII.findall(text.lower())]
-    found: list[str] = []
-    for run in _RUNS.finditer(text):
-        if run["paired"]:
-            found += [term.term for term in _pairs(run[0], 0)]
-        elif word := _folded(run[0]):
-            found.append(word)
-    return found
 
 
 class Phrase(NamedTuple):
@@ -148,7 +147,7 @@ class Indexed:
     """
 
     def __init__(self, document: Document, score: Score | None) -> None:
-        self.terms: Sequence[str] = words_of("\n".join(kept_text(document)))[:TERMS_MAX]
+        self.terms: Sequence[str] = words_of("\n".join(kept_text(document)))
         self._facets_of = document, score
 
     @cached_property

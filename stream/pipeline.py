@@ -26,7 +26,6 @@
 No stage reads a clock, a network or a database; what they need from the store is handed in.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -145,12 +144,17 @@ def kept_bytes(body: bytes) -> bytes:
 
 
 def arrivals_of(admissions: Iterable[Admission]) -> list[Arrival]:
-    """That sources were heard: one arrival for each source, language and moment. Drops, repetitions and canaries say nothing of it."""
-    heard: dict[tuple[str, str, int], int] = defaultdict(int)
+    """That sources were heard: one arrival for each source, language and tick, at its first moment.
+
+    Drops, repetitions and canaries say nothing of it.
+    """
+    heard: dict[tuple[str, str, int], tuple[int, int]] = {}
     for admission in admissions:
         if admission.outcome in HEARD_OUTCOMES and admission.source != CANARY_SOURCE:
-            heard[admission.source, admission.language or "", admission.known_ms] += 1
-    return [Arrival(source, language, known_ms, documents) for (source, language, known_ms), documents in heard.items()]
+            key = admission.source, admission.language or "", admission.known_ms // TICK_MS
+            first_ms, documents = heard.get(key, (admission.known_ms, 0))
+            heard[key] = min(first_ms, admission.known_ms), documents + 1
+    return [Arrival(source, language, first_ms, documents) for (source, language, _), (first_ms, documents) in heard.items()]
 
 
 def contributions_of(
@@ -223,6 +227,7 @@ class Folded:
     exposures: list[HourExposure] = field(default_factory=list)
     blind_spans: list[BlindSpan] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
+    leaders_crowded_out: int = 0  # not stored: stories that were forgotten before their time, because their series has too many
 
 
 @dataclass
@@ -279,12 +284,13 @@ class Fold:
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
         for series, contributions in groupby(in_series, key=lambda c: c.series):
             memory = self.memory_of(series)
-            placed = []
+            placed, crowded_out = [], memory.leaders.crowded_out
             for contribution in contributions:
                 story, founded = memory.leaders.assign(contribution, tick=tick)
                 placed.append((contribution, story))
                 if founded:
                     into.stories.append(founded)
+            into.leaders_crowded_out += memory.leaders.crowded_out - crowded_out
             rows = increments_of(tick, placed)
             into.increments += rows
             found += self._watch(series, tick, rows)

@@ -4,8 +4,9 @@ A story counts while its last tick lies in the window, so that tick is all that 
 has. Of the negative documents of one tick the strongest are kept: the evidence of the window does not depend on the others.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from alerts.detectors.baseline import Baseline
@@ -26,10 +27,10 @@ Fresh = tuple[list[str], list[str]]
 
 
 class Latest:
-    """Keys by the last tick that had them, the oldest first."""
+    """Keys by the last tick that had them, the oldest first: a dictionary's own order, in half the memory of an ordered one."""
 
     def __init__(self) -> None:
-        self._ticks: OrderedDict[str, int] = OrderedDict()
+        self._ticks: dict[str, int] = {}
         self._oldest = NEVER  # no key is older; nearly every tick there is nothing to forget, and that has to cost nothing
 
     def __len__(self) -> int:
@@ -37,8 +38,9 @@ class Latest:
 
     def see(self, key: str, tick: int) -> None:
         """A tick has the key; ticks come in order."""
+        if key in self._ticks:
+            del self._ticks[key]
         self._ticks[key] = tick
-        self._ticks.move_to_end(key)
         if tick < self._oldest:
             self._oldest = tick
 
@@ -46,9 +48,10 @@ class Latest:
         """Let go of keys whose last tick is not after this one."""
         if tick < self._oldest:
             return
-        while self._ticks and (oldest := next(iter(self._ticks.values()))) <= tick:
-            self._ticks.popitem(last=False)
-        self._oldest = oldest if self._ticks else NEVER
+        # In one go: what a dictionary has lost from its front it walks over again each time that it is asked for its first key.
+        for key in [key for key, last in takewhile(lambda item: item[1] <= tick, self._ticks.items())]:
+            del self._ticks[key]
+        self._oldest = next(iter(self._ticks.values()), NEVER)
 
     def since(self, tick: int) -> int:
         """How many keys were seen at or after a tick."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalErr
 
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
+from groundswell.store.bulk import Row, insert_rows, teach_copy
 
 HEAD: Final = "0016"
 """The newest migration; a test compares it with the files."""
@@ -34,8 +35,6 @@ AND backend_xid IS NOT NULL AND wait_event = 'ClientRead' AND query_start < now(
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 
-Row = Mapping[str, Any]
-
 
 class Store:
     """A connection pool and its two verbs: `read()` and `write()`, each one transaction.
@@ -55,7 +54,6 @@ class Store:
         self.engine = _engine(self.url)
         self._secrets = spellings(passwords_of_url(self.url))
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._inserts: dict[tuple[str, bool], tuple[str, tuple[str, ...] | None]] = {}
         try:
             self._migrate()
         except BaseException:
@@ -171,23 +169,7 @@ class Store:
         Returns:
             How many rows were inserted; those that were there already are not counted.
         """
-        if not rows:
-            return 0
-        statement, places = self._insert_statement(table, keep=keep)
-        # Past SQLAlchemy's own parameter handling, which costs as much per row as SQLite's insert does.
-        given = [tuple(row[name] for name in places) for row in rows] if places else list(rows)
-        return connection.exec_driver_sql(statement, given).rowcount
-
-    def _insert_statement(self, table: Table, *, keep: bool) -> tuple[str, tuple[str, ...] | None]:
-        """The driver's own text of an insert, and the order of its parameters where they are positional."""
-        cached = self._inserts.get((table.name, keep))
-        if cached is None:
-            statement: Any = table.insert()
-            if keep:
-                statement = (sqlite if self.is_sqlite else postgresql).insert(table).on_conflict_do_nothing()
-            compiled = statement.compile(dialect=self.engine.dialect)
-            cached = self._inserts[table.name, keep] = str(compiled), tuple(compiled.positiontup) if compiled.positiontup else None
-        return cached
+        return insert_rows(connection, table, rows, keep=keep)
 
     def upsert(self, connection: Connection, table: Table, rows: Iterable[Row]) -> None:
         """Insert rows, or set every other column of the row with the same key."""
@@ -245,7 +227,9 @@ def _engine(url: str) -> Engine:
             return engine
         if parsed.get_backend_name() == "postgresql":
             # hide_parameters: an error's text would carry the documents of the batch into the log.
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            teach_copy(engine)
+            return engine
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         # A password that is not encoded may stand where a port should, and then in what is said of the port.
         said = "a part of it is none" if isinstance(error, ValueError) else reason_of(error)

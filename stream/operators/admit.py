@@ -80,14 +80,20 @@ class Gate:
         self.times_ms = [BEGINNING_MS] * self.partitions
         self.held = defaultdict(lambda: ([], {}))
 
-    def offer(self, partition: int, *, contributions: list[Contribution] = [], arrivals: list[Arrival] = []) -> None:  # noqa: B006 - never changed
+    def offer(self, partition: int, *, contributions: list[Contribution] = [], arrivals: list[Arrival] = []) -> int:  # noqa: B006 - never changed
         """Take items of one raw partition.
+
+        Returns:
+            The last tick of them all, whether it was folded before or not; BEGINNING_MS where there are none.
 
         Raises:
             ContinuityError: an item lies before the partition's own time although its tick was not folded: a broken promise of the log.
         """
+        last_tick = BEGINNING_MS
         for contribution in contributions:
-            tick = tick_of(contribution.known_ms)
+            tick = contribution.known_ms // TICK_MS
+            if tick > last_tick:
+                last_tick = tick
             if tick > self.closed_tick:
                 self._check(partition, contribution.known_ms)
                 self.held[tick][0].append(contribution)
@@ -95,11 +101,14 @@ class Gate:
         time_ms = self.times_ms[partition]
         for arrival in arrivals:  # every partition meets every arrival: no call for each
             tick = arrival.known_ms // TICK_MS
+            if tick > last_tick:
+                last_tick = tick
             if tick > self.closed_tick:
                 if arrival.known_ms < time_ms:
                     self._check(partition, arrival.known_ms)
                 heard, key = self.held[tick][1], (arrival.source, arrival.language)
                 heard[key] = heard.get(key, 0) + arrival.documents
+        return last_tick
 
     def _check(self, partition: int, known_ms: int) -> None:
         if known_ms < self.times_ms[partition]:

@@ -6,8 +6,9 @@ Method: MinHash (Broder 1997, "On the resemblance and containment of documents")
 """
 
 import re
+from array import array
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,10 @@ LEADER_LIFE_MS: Final = 3 * DAY_MS
 LEADERS_MAX: Final = 20_000
 """A day of a series with a new story every four seconds. A series with more forgets its oldest, and copies of those count as stories."""
 
+LEADER_BYTES: Final = 4 * DIGEST_WORDS + 4 * 8
+"""Of one leader's columns: digest, two bits of each of its words, known time and tick. Its name is the one that windows keep."""
+
+_LOWEST: Final = np.array([[1], [2]], dtype="<u4")
 _CARRIER = re.compile(r"^(?:\W*\brt\b\W*@\w+:?\s*)+|https?://\S*|(?<!\w)@\w+|[^\w$]+", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -52,29 +57,46 @@ def digest(text: str) -> bytes:
     return np.asarray(sketch.digest(), dtype="<u4").tobytes()
 
 
-@dataclass
 class Leaders:
     """The live leaders of one series: at most LEADERS_MAX, none older than LEADER_LIFE_MS in known time.
 
-    A document is compared with every one of them, by a byte of each word of the digests: equal words have equal bytes, so no leader
-    that is alike enough is missed; the few whose bytes say so are compared by their words.
+    A document is compared with every one of them, by the two lowest bits of each word of the digests: equal words have equal bits, so no
+    leader that is alike enough is missed, and of others fewer than one in a thousand passes. Those are compared by their words.
+    Columns instead of records: a leader takes LEADER_BYTES, whatever else Python would keep for it.
+
+    Args:
+        known: leaders to begin with, oldest first, all of one series.
+        similarity_min: the share of equal words that makes a document a copy.
     """
 
-    known: InitVar[Sequence[Story]] = ()
-    similarity_min: float = SIMILARITY_MIN
-    _stories: list[Story] = field(init=False, default_factory=list)
-    _first: int = field(init=False, default=0)  # what stands before it is forgotten, and moved away now and then
-    _bytes: NDArray[np.uint8] = field(init=False)
-
-    def __post_init__(self, known: Sequence[Story]) -> None:
-        self._bytes = np.zeros((max(8, len(known)), DIGEST_WORDS), dtype=np.uint8)
+    def __init__(self, known: Sequence[Story] = (), similarity_min: float = SIMILARITY_MIN) -> None:
+        self.similarity_min = similarity_min
+        self._series = known[0].series if known else ""
+        self._names: list[str] = []
+        self._times: array[int] = array("q")  # known time and tick of each
+        self.crowded_out = 0  # leaders that went because there were too many: copies of theirs found stories of their own
+        self._first = 0  # what stands before it is forgotten, and moved away now and then
+        self._words, self._low, self._high = _columns(max(8, len(known)))
         for story in known:
-            self._append(story)
+            words = _words(story.digest)
+            self._append(story, words, _bits(words))
+
+    def __len__(self) -> int:
+        return len(self._names) - self._first
 
     @property
     def stories(self) -> list[Story]:
         """The live leaders, oldest first."""
-        return self._stories[self._first :]
+        return [
+            Story(
+                series=self._series,
+                story=self._names[place],
+                founded_ms=self._times[2 * place],
+                tick=self._times[2 * place + 1],
+                digest=self._words[place].tobytes(),
+            )
+            for place in range(self._first, len(self._names))
+        ]
 
     def assign(self, contribution: Contribution, *, tick: int) -> tuple[str, Story | None]:
         """The story that a document belongs to, and the story itself where the document founds it.
@@ -85,9 +107,11 @@ class Leaders:
             RecordError: a digest of another length than this release compares.
         """
         self._retire(contribution.known_ms)
-        leader = self._most_alike(_words(check_digest(contribution.digest)))
+        words = _words(check_digest(contribution.digest))
+        bits = _bits(words)
+        leader = self._most_alike(words, bits)
         if leader is not None:
-            return leader.story, None
+            return leader, None
         story = Story(
             series=contribution.series,
             story=contribution.document_id,
@@ -95,41 +119,58 @@ class Leaders:
             tick=tick,
             digest=contribution.digest,
         )
-        self._append(story)
+        self._append(story, words, bits)
         return story.story, story
 
-    def _most_alike(self, words: NDArray[np.uint32]) -> Story | None:
-        live = self._bytes[self._first : len(self._stories)]
-        alike = np.flatnonzero(_equal(live, words.astype(np.uint8)) >= self.similarity_min * DIGEST_WORDS)
-        if not len(alike):
+    def _most_alike(self, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> str | None:
+        first, end = self._first, len(self._names)
+        low, high = bits
+        unlike = (self._low[first:end] ^ low) | (self._high[first:end] ^ high)
+        (places,) = (np.bitwise_count(unlike) <= DIGEST_WORDS - ceil(self.similarity_min * DIGEST_WORDS)).nonzero()
+        if not len(places):
             return None
-        found = [self._stories[self._first + place] for place in alike.tolist()]
-        same = [int(np.count_nonzero(_words(story.digest) == words)) for story in found]
-        best = max(same)
-        return found[same.index(best)] if best >= self.similarity_min * DIGEST_WORDS else None
+        same = np.count_nonzero(self._words[first + places] == words, axis=1)
+        best = int(np.argmax(same))  # the first of equals
+        return self._names[first + int(places[best])] if same[best] >= self.similarity_min * DIGEST_WORDS else None
 
-    def _append(self, story: Story) -> None:
-        count = len(self._stories)
-        if count == len(self._bytes):
-            self._bytes = np.concatenate([self._bytes, np.zeros_like(self._bytes)])
-        self._bytes[count] = _words(story.digest).astype(np.uint8)
-        self._stories.append(story)
+    def _append(self, story: Story, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> None:
+        count = len(self._names)
+        if count == len(self._low):
+            words_before, low, high = self._words, self._low, self._high
+            self._words, self._low, self._high = _columns(2 * count)
+            self._words[:count], self._low[:count], self._high[:count] = words_before, low, high
+        self._words[count] = words
+        self._low[count], self._high[count] = bits
+        self._names.append(story.story)
+        self._times.extend((story.founded_ms, story.tick))
+        self._series = story.series
 
     def _retire(self, known_ms: int) -> None:
         """Forget leaders that are too old or too many; what is forgotten is moved away when it is half of all."""
-        too_old, count = known_ms - LEADER_LIFE_MS, len(self._stories)
-        while self._first < count and (self._stories[self._first].founded_ms < too_old or count - self._first >= LEADERS_MAX):
-            self._first += 1
-        if self._first * 2 > count:
-            del self._stories[: self._first]
-            self._bytes[: count - self._first] = self._bytes[self._first : count].copy()
+        too_old, count, first = known_ms - LEADER_LIFE_MS, len(self._names), self._first
+        while first < count and self._times[2 * first] < too_old:
+            first += 1
+        too_many = max(0, count - first - LEADERS_MAX + 1)
+        self.crowded_out += too_many
+        first += too_many
+        self._first = first
+        if first * 2 > count:
+            self._words[: count - first] = self._words[first:count].copy()
+            for column in (self._low, self._high):
+                column[: count - first] = column[first:count].copy()
+            del self._names[:first], self._times[: 2 * first]
             self._first = 0
+
+
+def _columns(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Words, and two bits of each, of so many leaders; pages that nothing was written to take no memory."""
+    return np.zeros((size, DIGEST_WORDS), dtype="<u4"), np.zeros(size, dtype="<u8"), np.zeros(size, dtype="<u8")
 
 
 def _words(digest: bytes) -> NDArray[np.uint32]:
     return np.frombuffer(digest, dtype="<u4")
 
 
-def _equal(leaders: NDArray[np.uint8], words: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """How many bytes of each leader's are equal: eight comparisons to a byte, whose bits are counted."""
-    return np.bitwise_count(np.packbits((leaders == words).ravel()).view(np.uint64))
+def _bits(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """The lowest bit of each word, and the one above it, as two numbers."""
+    return np.packbits(words & _LOWEST != 0, axis=1).view("<u8")[:, 0]

@@ -330,8 +330,10 @@ class FoldAgent(Agent):
                 hours=self._hours,
             )
         mine = owned[partition]
-        before = mine.gate.records_held
+        before, crowded_out = mine.gate.records_held, mine.leaders_crowded_out
         next_offset = mine.take(inputs)
+        if self.metrics is not None:
+            self.metrics.observe_crowded_out(mine.leaders_crowded_out - crowded_out)
         if before < HELD_WARNING <= mine.gate.records_held:
             _log.warning("many contributions wait", partition=partition, held=mine.gate.records_held, behind=mine.gate.held_back_by())
         return next_offset

@@ -141,6 +141,7 @@ class EmbeddedPipeline:
             seconds = time.monotonic() - began_s
             closed_tick = tick_of(time_ms) - 1
             self.metrics.observe_tick(closed_tick, held_records=self._gate.records_held, seconds=seconds)
+            self.metrics.observe_crowded_out(folded.leaders_crowded_out)
             self.metrics.observe_decided(closed_tick, alerts)
 
     def _move(self, connection: Connection, last_tick: int, time_ms: int) -> None:

@@ -76,6 +76,7 @@ class FoldPartition:
     gate: Gate = field(init=False)
     seen: dict[int, int] = field(default_factory=dict)  # raw partition -> highest raw offset taken
     unfolded: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, last tick) of messages that hold items
+    leaders_crowded_out: int = 0  # of all that was committed
     moved_by: dict[int, int] = field(default_factory=dict)  # raw partition -> offset of the message that last moved its time
 
     def __post_init__(self) -> None:
@@ -153,9 +154,8 @@ class FoldPartition:
         last_tick = BEGINNING_MS
         for item in part.items:
             if item.offset > seen:
-                self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
-                times = [a.known_ms for a in item.arrivals] + [c.known_ms for c in item.contributions]
-                last_tick = max(last_tick, tick_of(max(times, default=BEGINNING_MS)))
+                offered = self.gate.offer(part.partition, contributions=item.contributions, arrivals=item.arrivals)
+                last_tick = max(last_tick, offered)
         self.seen[part.partition] = max(seen, part.last)
         if part.time_ms is not None and part.time_ms > self.gate.times_ms[part.partition]:
             self.gate.advance(part.partition, part.time_ms)
@@ -182,6 +182,7 @@ class FoldPartition:
             self.in_force.check(connection, before_ms=tick_of(self.gate.time_ms) * TICK_MS)
             store_folded(self.store, connection, self.claim.run, folded)
         self.hours.committed(folded)
+        self.leaders_crowded_out += folded.leaders_crowded_out
 
     def _next_offset(self) -> int:
         """The lowest offset that a restart needs: unfolded items, or time of a raw partition that is ahead of the others.

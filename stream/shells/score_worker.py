@@ -184,7 +184,7 @@ class ScorePartition:
             admissions[admission.position.offset].append(admission)
         for position, contribution in taken.contributions:
             contributions[position.offset].append(contribution)
-        items = [FoldItem(offset, arrivals_of(found), contributions[offset]) for offset, found in sorted(admissions.items())]
+        items = [FoldItem.of(offset, arrivals_of(found), contributions[offset]) for offset, found in sorted(admissions.items())]
         return RawBatch(self.claim.part, messages[0].offset, messages[-1].offset, time_ms, items)
 
 

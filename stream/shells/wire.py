@@ -12,7 +12,8 @@ duplicate, from a sender that started again or from a zombie.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, Self
 
 import msgspec
 
@@ -24,6 +25,11 @@ from stream.operators.admit import BEGINNING_MS, StampClock
 
 MESSAGE_BYTES_MAX: Final = 8 * ENVELOPE_BYTES_MAX
 """What topics and clients let pass. Envelopes and fold messages aim at ENVELOPE_BYTES_MAX; one large item may lie above."""
+
+
+NOBODY: Final = b"[]"
+ITEMS_REMEMBERED: Final = 2_048
+"""Of the items whose arrivals a process has read. It takes a few hundred messages of one partition, then the same of the next one."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,27 @@ class FoldItem(msgspec.Struct, frozen=True, array_like=True):
     """What one raw message led to, for one contribution partition."""
 
     offset: int
-    arrivals: list[Arrival]
+    heard: msgspec.Raw  # list[Arrival]: the same in every partition, so it is encoded once, and read once by a process that has many
     contributions: list[Contribution]
+
+    @classmethod
+    def of(cls, offset: int, arrivals: list[Arrival], contributions: list[Contribution]) -> Self:
+        """An item of its records."""
+        return cls(offset, msgspec.Raw(encode(arrivals)), contributions)
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        """Who was heard; nobody may change the list.
+
+        Raises:
+            RecordError: something else was written there.
+        """
+        return _arrivals(bytes(self.heard))
+
+
+@lru_cache(maxsize=ITEMS_REMEMBERED)
+def _arrivals(body: bytes) -> list[Arrival]:
+    return decode(body, list[Arrival])
 
 
 class FoldPart(msgspec.Struct, frozen=True, array_like=True):
@@ -156,8 +181,8 @@ def fold_messages(
             for contribution in item.contributions:
                 split[partition_of(contribution.series, partitions)].append(contribution)
             for place, contributions in enumerate(split):
-                if contributions or item.arrivals:
-                    mine[place].append(FoldItem(item.offset, item.arrivals, contributions))
+                if contributions or bytes(item.heard) != NOBODY:
+                    mine[place].append(FoldItem(item.offset, item.heard, contributions))
         for place, items in enumerate(mine):
             parts[place].append(FoldPart(batch.partition, batch.first, batch.last, batch.time_ms, items))
     return [_packed(of_one, size_max) for of_one in parts]
@@ -166,7 +191,7 @@ def fold_messages(
 def held_size(items: Sequence[FoldItem]) -> tuple[int, int]:
     """(contributions, bytes) that fold holds of a batch's items, all contribution partitions together, until their tick closes."""
     records = sum(len(item.contributions) for item in items)
-    size_bytes = sum(len(encode(item.contributions)) + CONTRIBUTION_PARTITIONS * len(encode(item.arrivals)) for item in items)
+    size_bytes = sum(len(encode(item.contributions)) + CONTRIBUTION_PARTITIONS * len(bytes(item.heard)) for item in items)
     return records, size_bytes
 
 

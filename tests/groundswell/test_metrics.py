@@ -100,10 +100,13 @@ def test_a_batch_moves_the_counters_of_what_became_of_its_records(registry: Coll
 
 def test_a_closed_tick_is_shown_as_the_moment_it_ended(registry: CollectorRegistry, metrics: Metrics) -> None:
     metrics.observe_tick(3, held_records=7, seconds=0.1)
+    metrics.observe_crowded_out(2)
+    metrics.observe_crowded_out(3)
     metrics.observe_decided(2, [], seconds=0.1)
     assert registry.get_sample_value("groundswell_closed_tick_timestamp_seconds") == 60.0
     assert registry.get_sample_value("groundswell_decided_tick_timestamp_seconds") == 45.0
     assert registry.get_sample_value("groundswell_held_records") == 7
+    assert registry.get_sample_value("groundswell_leaders_crowded_out_total") == 5
     assert registry.get_sample_value("groundswell_batch_duration_seconds_count", {"stage": "desk"}) == 1
 
 

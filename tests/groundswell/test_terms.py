@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundswell.terms import MARK, TERMS_MAX, Indexed, excerpt, facet, facets_of, marks, phrase_of, terms_of, words_of
 from tests import builders as b
@@ -20,6 +22,11 @@ def test_a_chinese_run_is_its_pairs_and_its_last_character() -> None:
 
 def test_width_and_case_do_not_matter() -> None:
     assert [term.term for term in terms_of("ＡＢＣ Straße CAFÉ")] == ["abc", "strasse", "café"]
+
+
+@given(st.text() | st.text(st.characters(codec="ascii"), max_size=200))
+def test_a_text_is_indexed_by_its_terms_whatever_it_is_written_in(text: str) -> None:
+    assert words_of(text) == [term.term for term in terms_of(text)]
 
 
 def test_marks_and_surrogates_are_no_terms() -> None:

@@ -11,7 +11,9 @@ from groundswell.errors import RecordError
 from groundswell.names import DIGEST_WORDS
 from groundswell.records import Contribution, Story
 from stream.operators import stories
+from stream.operators.admit import ClosedTick
 from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, SIMILARITY_MIN, Leaders, digest, shingles
+from stream.pipeline import Fold, Folded
 from tests import builders as b
 
 TOLD = "Harbour Bank delays the redemption of its Lanjin note by ninety days after a run on deposits"
@@ -80,6 +82,11 @@ def test_the_most_alike_leader_wins_and_of_equals_the_earliest() -> None:
     assert story_of(leaders, told(TOLD, 4)) == first
 
 
+def story(number: int, founded_ms: int) -> Story:
+    words = np.full(DIGEST_WORDS, number, dtype="<u4")
+    return Story(series="entity:aldora", story=f"s{number}", founded_ms=founded_ms, tick=0, digest=words.tobytes())
+
+
 def texts(seed: int, number: int) -> list[Contribution]:
     chance = random.Random(seed)
     words = b.WORDS.split()
@@ -132,13 +139,31 @@ def test_there_are_never_more_leaders_than_the_limit_and_the_oldest_go_first() -
     found = []
     for number in range(LEADERS_MAX + 50):
         found.append(leaders.assign(told(f"story {number}", number), tick=0)[1])
-        assert len(leaders.stories) <= LEADERS_MAX
+        assert len(leaders) <= LEADERS_MAX
 
     assert leaders.stories == found[-LEADERS_MAX:]
     restored = Leaders([story for story in found if story][-LEADERS_MAX:], similarity_min=1.1)
     late = told("one more", LEADERS_MAX + 50)
     assert restored.assign(late, tick=0) == leaders.assign(late, tick=0)
     assert restored.stories == leaders.stories
+
+
+def test_a_story_that_is_crowded_out_is_counted_and_one_that_is_old_is_not() -> None:
+    leaders = Leaders([story(number, b.T0_MS) for number in range(LEADERS_MAX)])
+    leaders.assign(told("one more"), tick=0)
+    assert leaders.crowded_out == 1
+
+    leaders.assign(told("a life later", known_ms=b.T0_MS + LEADER_LIFE_MS + 1), tick=0)
+    assert (leaders.crowded_out, len(leaders)) == (1, 1)
+
+
+def test_what_fold_crowds_out_is_told_with_what_it_leads_to() -> None:
+    fold, into = Fold(b.rules()), Folded()
+    series = told("one more").series
+    fold.memory_of(series).leaders = Leaders([story(number, b.T0_MS) for number in range(LEADERS_MAX)])
+    fold.step(ClosedTick(b.T0_TICK, [told("one more")], []), into)
+
+    assert into.leaders_crowded_out == 1
 
 
 def test_a_digest_of_another_version_is_refused() -> None:

@@ -40,7 +40,7 @@ def item(offset: int, tick: float) -> FoldItem:
         series="entity:SVB", document_id=f"d{offset}", known_ms=ms(tick), published_ms=ms(tick), daily=False, fresh=True, owner="o",
         owner_known=True, sentiment="neutral", negative_ppm=0, digest=digest(f"text number {offset * 7919}"),
     )  # fmt: skip
-    return FoldItem(offset, [Arrival("s", "en", ms(tick), 1)], [made])
+    return FoldItem.of(offset, [Arrival("s", "en", ms(tick), 1)], [made])
 
 
 def part(raw: int, tick: float | None, *items: FoldItem, first: int = 0, last: int = 0) -> FoldPart:
@@ -126,7 +126,7 @@ def test_a_foreign_message_stops_and_nothing_is_stored(store: Store) -> None:
 
 def test_hours_that_another_partition_of_the_process_has_stored_are_not_sent_to_the_store_again(store: Store) -> None:
     hours = SharedHours()
-    heard = [FoldItem(offset, item(offset, tick).arrivals, []) for offset, tick in ((0, 0.1), (1, 800))]
+    heard = [FoldItem.of(offset, item(offset, tick).arrivals, []) for offset, tick in ((0, 0.1), (1, 800))]
     messages = [message(0, part(0, 900, *heard), *rest_at(900))]
     opened(store, hours=hours).take(messages)
     other = opened(store, hours=hours, part=11)

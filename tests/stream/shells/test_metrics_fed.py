@@ -34,6 +34,7 @@ UNMOVED: Final = {
     "groundswell_canary_timestamp_seconds": CANARY,
     "groundswell_canary_latency_seconds": CANARY,
     "groundswell_model_loads": "nothing is promoted: test_a_promoted_model_is_proposed_once_it_is_loaded_and_is_there_when_it_is_needed",
+    "groundswell_leaders_crowded_out": "no series has so many: test_a_story_that_is_crowded_out_is_counted_and_one_that_is_old_is_not",
     "groundswell_raw_partition_timestamp_seconds": "Kafka alone: test_each_process_is_found_by_prometheus_and_gone_after_its_stop",
     "groundswell_held_back_partitions": (
         "Kafka alone, and only where a partition is far ahead: "

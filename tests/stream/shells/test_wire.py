@@ -74,7 +74,7 @@ def contribution(series: str, number: int) -> Contribution:
 
 
 def batch(items: int, *, series: str = "entity:SVB") -> RawBatch:
-    made = [FoldItem(10 + n, [Arrival("s", "en", n, 1)], [contribution(series, n)]) for n in range(items)]
+    made = [FoldItem.of(10 + n, [Arrival("s", "en", n, 1)], [contribution(series, n)]) for n in range(items)]
     return RawBatch(partition=2, first=8, last=10 + items, time_ms=99, items=made)
 
 
