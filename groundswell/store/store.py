@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalErr
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
 
-HEAD: Final = "0011"
+HEAD: Final = "0013"
 """The newest migration; a test compares it with the files."""
 
 SQLITE_WAIT_S: Final = 30
