@@ -17,10 +17,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, search_pages, show, views, watch_forms, watch_pages
+from dashboards.board import acts, api, inbox, login, me, rules_forms, rules_pages, search_pages, show, views, watch_forms, watch_pages
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import posting
 from dashboards.board.live import Live
+from dashboards.board.rehearsing import Rehearsing, RulesReader
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, error_page, refusal
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
@@ -49,6 +50,7 @@ def create_app(
     live: Live | None = None,
     access: Access | None = None,
     links: Links | None = None,
+    rules: RulesReader | None = None,
 ) -> Starlette:
     """The board as an ASGI application.
 
@@ -67,6 +69,7 @@ def create_app(
         live: who listens; None for the usual bounds.
         access: who may come in; None: whoever reaches it, to look.
         links: what reads the links of mail and Slack; None: there are none.
+        rules: what reads and rehearses rules; None: they are shown as far as the store has their text.
 
     Raises:
         SettingsError: no such time zone.
@@ -85,6 +88,7 @@ def create_app(
         door=door,
         links=links or Links(door.access.secret, "http://127.0.0.1", 1, now_ms=now_ms),
         origins=frozenset(allowed_hosts),
+        rehearsing=None if rules is None else Rehearsing(store, rules, now_ms),
     )
     app = Starlette(
         routes=[
@@ -113,6 +117,8 @@ def create_app(
             *search_pages.routes(),
             *watch_pages.routes(),
             *watch_forms.routes(),
+            *rules_pages.routes(),
+            *rules_forms.routes(),
             *api.routes(),
             *(live or Live()).routes(),
             Route("/healthz", views.healthz),

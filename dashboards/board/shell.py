@@ -16,6 +16,7 @@ from dashboards.board import show
 from dashboards.board.attempts import Attempts
 from dashboards.board.door import FORM_COOKIE, Door, Visitor
 from dashboards.board.forms import visitor_of
+from dashboards.board.rehearsing import Rehearsing
 from dashboards.board.show import Messages
 from dashboards.board.trust import Watch
 from dashboards.board.words import LANGUAGES, Clock
@@ -57,6 +58,7 @@ class BoardState:
     links: Links
     origins: frozenset[str]  # hosts that the board's own pages may be reached by
     companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
+    rehearsing: Rehearsing | None = None  # None: rules are shown as far as the store has their text
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -87,19 +89,27 @@ def clock_of(request: Request) -> Clock:
         return state.clock_of(state.clock.tz, language)
 
 
-def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]]) -> Response:
-    """A page: what `fill` reads in one transaction, under the first line; 304 where the reader has it already."""
+def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]], *, tagged: bool = True) -> Response:
+    """A page: what `fill` reads in one transaction, under the first line; 304 where the reader has it already.
+
+    Args:
+        request: who asks for what.
+        template: its name.
+        fill: what it says.
+        tagged: whether nothing of it changes but with the run's data, versions and what people said.
+    """
     state = state_of(request)
     with state.store.read() as connection:
         watch, now = state.watch(connection), state.now_ms()
-        tag = _tag(request, watch.version(connection), now)
-        if request.headers.get("if-none-match") == tag:
+        tag = _tag(request, watch.version(connection), now) if tagged else ""
+        if tag and request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         # The page first: it may make the balance anew, and the first line must not say less than the page below it.
         filled = fill(connection, watch)
         filled |= {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
     answer = render(request, template, filled)
-    answer.headers["etag"] = tag
+    if tag:
+        answer.headers["etag"] = tag
     return answer
 
 

@@ -31,6 +31,7 @@ TWINS: Final = {
     "/search": "/api/v1/documents",
     "/series": "/api/v1/series",
     "/watchlist": "/api/v1/watches",
+    "/rules": "/api/rules.json",
     "/me": "",
 }
 WITH_QUERY: Final = ("/", "/inbox", "/search", "/series")
@@ -59,6 +60,8 @@ def twin(path: str, query: str) -> str:
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
     """
+    if path.startswith("/rules/"):
+        return ""
     return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path in WITH_QUERY else "")
 
 

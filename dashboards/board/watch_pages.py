@@ -1,9 +1,8 @@
-"""Watchlist & rules: what is watched, and which version of everything is in force since when."""
+"""The watchlist: what is watched, and which version of everything is in force since when."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +15,7 @@ from groundswell.names import DAY_MS, entity_series, watch_series
 from groundswell.schedule import RULES, InForce, Schedule
 from groundswell.store.grid import Cell, series_grid
 from groundswell.store.query import closed_ms
-from groundswell.store.versions import contents_of, read_schedule
+from groundswell.store.versions import read_schedule
 from groundswell.store.watches import newest_watches
 from groundswell.watches import Watches
 
@@ -60,7 +59,6 @@ def watchlist(request: Request) -> Response:
             "to_come": bool(rows) and rows[-1].effective_ms > (until or 0),
             "versions": _versions(schedule, until or 0),
             "rules": rules,
-            "limits": _limits(contents_of(connection, RULES).get(rules or "", b"")),
         }
 
     return page(request, "watchlist.html.j2", fill)
@@ -103,14 +101,3 @@ def _sum(cells: list[Cell]) -> Cell:
 
 def _versions(schedule: Schedule, known_ms: int) -> list[tuple[InForce, str]]:
     return [(row, schedule.state(row, known_ms)) for row in sorted(schedule.rows, reverse=True)]
-
-
-def _limits(content: bytes) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The rules' thresholds by their section, as the rules file names them; empty where the store does not hold them."""
-    if not content:
-        return []
-    found: dict[str, Any] = msgspec.json.decode(content)
-    sections = [(name, sorted(values.items())) for name, values in sorted(found.items()) if isinstance(values, dict)]
-    plain = sorted((name, value) for name, value in found.items() if not isinstance(value, dict))
-    shown = [("", plain), *sections] if plain else sections
-    return [(name, [(each, msgspec.json.encode(value).decode()) for each, value in values]) for name, values in shown]

@@ -13,6 +13,8 @@ from jinja2 import nodes
 
 from dashboards.board import door, shell, words
 from dashboards.board.inbox import FILTERS
+from dashboards.board.rehearsing import REHEARSED
+from dashboards.board.rules_pages import SAVED as RULES_SAVED
 from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
@@ -62,7 +64,9 @@ STORED: Final = {
     *get_args(Severity), *get_args(AlertKind), *get_args(Act), *get_args(VerdictWord), *get_args(Corrected), *get_args(State),
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
-    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
+    *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID, REHEARSED, RULES_SAVED,
+    "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
+    "Would have been told besides", "Told by both",
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 
@@ -122,7 +126,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 PAGES: Final = (
     "/inbox?state=all", "/", "/alerts", f"/alerts/{ALERT.id}", "/search", "/search?q=headline", "/search?q=nowhere",
-    "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me",
+    "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me", "/rules",
 )  # fmt: skip
 KEPT: Final = frozenset({"groundswell", "json", "slack", "utc", "enter", "fx", "csv"})
 """Names, and words that are the same in Chinese."""
