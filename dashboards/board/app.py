@@ -17,7 +17,21 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, rules_forms, rules_pages, search_pages, show, views, watch_forms, watch_pages
+from dashboards.board import (
+    acts,
+    api,
+    inbox,
+    login,
+    me,
+    rules_forms,
+    rules_pages,
+    search_pages,
+    show,
+    token_forms,
+    views,
+    watch_forms,
+    watch_pages,
+)
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import posting
 from dashboards.board.live import Live
@@ -119,6 +133,7 @@ def create_app(
             *watch_forms.routes(),
             *rules_pages.routes(),
             *rules_forms.routes(),
+            *token_forms.routes(),
             *api.routes(),
             *(live or Live()).routes(),
             Route("/healthz", views.healthz),

@@ -1,8 +1,8 @@
 """The board's door: who asks, what they may do, and what is refused before any page is made.
 
 Three ways to be somebody: nobody has to be (no account, no proxy: everything can be read, nothing can be done); a session that
-began with a password here; or the word of a reverse proxy, believed only from addresses that were named. Whatever the way, the
-account is read from the store each time, so that disabling it ends its sessions at once.
+began with a password here; or the word of a reverse proxy, believed only from addresses that were named. A program shows a token, for
+the API alone. Whatever the way, the account is read from the store each time, so that disabling it ends its sessions at once.
 """
 
 import secrets
@@ -18,13 +18,20 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboards.board.attempts import Pace, network_of
 from groundswell.errors import GroundswellError, SignatureError, UsageError
 from groundswell.passwords import Passwords
 from groundswell.signing import Signed
 from groundswell.store.accounts import Reader, Role, person_name, person_named, rank, reader_named
+from groundswell.store.tokens import token_shown
 
 FORM_COOKIE: Final = "groundswell_form"
 LANGUAGE_COOKIE: Final = "groundswell_language"
+API: Final = "/api/v1/"
+ASKED_A_MINUTE: Final = 120
+REFUSED_A_MINUTE: Final = 30
+"""How often a token may ask, and how often an address may show one that is not taken."""
+
 OPEN_TO_ALL: Final = ("/healthz", "/login", "/language")
 """Beside /static/ and /l/: what is answered without knowing who asks."""
 
@@ -70,6 +77,19 @@ class Visitor:
         return rank(self.role) >= rank(role)
 
 
+class TokenRefusedError(Exception):
+    """A program's token is not taken, or asks too often.
+
+    Args:
+        reason: what to do.
+        wait_s: in how many seconds it may ask again; 0: it is not taken.
+    """
+
+    def __init__(self, reason: str, *, wait_s: int = 0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
 class Door:
     """Finds out who asks, and signs what is handed out. Safe for several threads."""
 
@@ -78,6 +98,7 @@ class Door:
         self._networks = [ip_network(one) for one in access.proxy_addresses]
         self._sessions = Signed(access.secret, "session", lifetime_s=access.session_s, now_ms=now_ms)
         self._forms = Signed(access.secret, "form", lifetime_s=access.session_s, now_ms=now_ms)
+        self._asked, self._refused = Pace(now_ms, at_most=ASKED_A_MINUTE), Pace(now_ms, at_most=REFUSED_A_MINUTE)
 
     @property
     def session_cookie(self) -> str:
@@ -86,8 +107,15 @@ class Door:
 
     # --- who asks --------------------------------------------------------------------------------------------------------
     def visitor(self, request: Request, connection: Connection) -> Visitor:
-        """Who asks, as far as can be believed."""
+        """Who asks, as far as can be believed.
+
+        Raises:
+            TokenRefusedError: a program shows a token that is not taken, or asks too often.
+        """
         address = self.address_of(request)
+        way, _, shown = request.headers.get("authorization", "").partition(" ")
+        if way.lower() == "bearer" and request.url.path.startswith(API) and self.access.is_closed:
+            return self._program(shown.strip(), connection, address)
         found = None
         if self.access.proxy_header:
             found = self._proxied(request, connection, address)
@@ -113,6 +141,19 @@ class Door:
         if person is None or person.disabled_ms is not None or started_ms < max(person.changed_ms, reader.signed_out_ms):
             return None
         return Visitor(address, name, person.role, session, chosen=reader, has_session=True)
+
+    def _program(self, shown: str, connection: Connection, address: str) -> Visitor:
+        found = token_shown(connection, shown, now_ms=self.now_ms())
+        if found is None:
+            wait_s = self._refused.wait_s(network_of(address))
+            reason = "the token is not taken: it is unknown, revoked or expired, or its account is disabled; make another on /me"
+            raise TokenRefusedError(reason, wait_s=wait_s)
+        token, role = found
+        wait_s = self._asked.wait_s(token.token_id)
+        if wait_s:
+            reason = f"token {token.token_id}: {ASKED_A_MINUTE} questions a minute at most; ask again in {wait_s} s"
+            raise TokenRefusedError(reason, wait_s=wait_s)
+        return Visitor(address, token.person, role)
 
     def _proxied(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         told = request.headers.getlist(self.access.proxy_header) if self._is_proxy(_peer(request)) else []
@@ -209,6 +250,10 @@ class Doorkeeper:
         try:
             with state.store.read() as connection:
                 visitor: Visitor = state.door.visitor(request, connection)
+        except TokenRefusedError as error:
+            answer = self._refuse(request, 429 if error.wait_s else 401, str(error))
+            answer.headers["retry-after" if error.wait_s else "www-authenticate"] = str(error.wait_s or "Bearer")
+            return answer
         except GroundswellError as error:
             return self._refuse(request, 503, str(error))
         request.scope["visitor"] = visitor

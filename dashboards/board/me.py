@@ -13,14 +13,16 @@ from starlette.responses import Response
 from dashboards.board.door import LANGUAGE_COOKIE
 from dashboards.board.forms import Form, local_path, see_other, visitor_of
 from dashboards.board.shell import page, state_of
+from dashboards.board.token_forms import DAYS as TOKEN_DAYS
 from dashboards.board.trust import Watch
 from dashboards.board.words import LANGUAGES, Clock
 from groundswell.errors import UsageError
 from groundswell.names import DAY_MS
-from groundswell.store.accounts import keep_reader, reader_named
+from groundswell.store.accounts import ROLES, keep_reader, rank, reader_named
 from groundswell.store.audit import entries
 from groundswell.store.grid import most_active
 from groundswell.store.query import closed_ms
+from groundswell.store.tokens import tokens_of
 
 OFFERED: Final = 40
 OFFERED_OF_MS: Final = 28 * DAY_MS
@@ -44,6 +46,10 @@ def me(request: Request) -> Response:
             "offered": offered,
             "others": [series for series in reader.companies if series not in offered],
             "entries": entries(connection, who=name, limit=ENTRIES_SHOWN),
+            "tokens": tokens_of(connection, name),
+            "now_ms": state_of(request).now_ms(),
+            "roles": ROLES[: rank(visitor.role) + 1],
+            "days": TOKEN_DAYS,
             "done": request.query_params.get("done") == "1",
         }
 

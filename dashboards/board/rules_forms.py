@@ -41,7 +41,7 @@ def rehearse(request: Request, form: Form) -> Response:
     """`text` over the last `days` of the run; a text that is no rules comes back with what is wrong with it."""
     state, visitor, rehearsing = state_of(request), visitor_of(request), _rehearsing(request)
     text = "\n".join(form.get("text", "").splitlines()) + "\n"
-    days = int(form["days"]) if form.get("days") in map(str, DAYS) else DAYS_USUAL
+    days = next((days for days in DAYS if str(days) == form.get("days")), DAYS_USUAL)
     try:
         rehearsing.rules.read(text)
     except SettingsError as error:

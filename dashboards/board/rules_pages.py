@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboards.board.forms import visitor_of
@@ -17,7 +17,7 @@ from dashboards.board.trust import Watch
 from groundswell.errors import NotFoundError
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
-from groundswell.rehearsed import Comparison, Event, events_of
+from groundswell.rehearsed import Comparison, Event, Told, events_of
 from groundswell.schedule import RULES, InForce
 from groundswell.store.actions import verdicts_of
 from groundswell.store.audit import Entry, entries
@@ -77,7 +77,7 @@ def rules(request: Request) -> Response:
     return page(request, "rules.html.j2", fill, tagged=False)
 
 
-def rules_twin(request: Request) -> JSONResponse:
+def rules_twin(request: Request) -> Response:
     """The same for programs: the text, the values, and the versions."""
 
     def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
@@ -211,13 +211,15 @@ def figures(found: Comparison, events: list[Event]) -> list[tuple[str, str, str]
     def row(name: str, sent: float, would: float, form: str) -> tuple[str, str, str]:
         return name, format(sent, form), format(would, form)
 
-    updates = [sum(one.update > 0 for one in told) for told in (found.sent, found.would)]
+    def updates(told: list[Told]) -> int:
+        return sum(one.update > 0 for one in told)
+
     return [
         row("Messages", len(found.sent), len(found.would), ","),
         row("Messages a day", len(found.sent) / days, len(found.would) / days, ".2f"),
         row("Incidents", len(events) - fates.count("comes"), len(events) - fates.count("goes"), ","),
         row("of these, not in the other", fates.count("goes"), fates.count("comes"), ","),
-        row("Updates", *updates, ","),
+        row("Updates", updates(found.sent), updates(found.would), ","),
     ]
 
 

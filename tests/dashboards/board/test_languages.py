@@ -15,6 +15,7 @@ from dashboards.board import door, shell, words
 from dashboards.board.inbox import FILTERS
 from dashboards.board.rehearsing import REHEARSED
 from dashboards.board.rules_pages import SAVED as RULES_SAVED
+from dashboards.board.token_forms import MADE, REVOKED
 from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
@@ -65,6 +66,7 @@ STORED: Final = {
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID, REHEARSED, RULES_SAVED,
+    MADE, REVOKED,
     "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
     "Would have been told besides", "Told by both",
 }  # fmt: skip

@@ -197,9 +197,17 @@ class Slow(TryRules):
         self.begun.set()
         assert self.go.wait(WITHIN_S)
         beat(0.5)
-        span = {"start_ms": from_ms, "end_ms": to_ms}
-        nothing: dict[str, Any] = {"sent": [], "would": [], "held": {}, "documents": 1, "forming_ms": 0, "unlike": 0}
-        return Comparison(run=run, before=before, rules=text, **span, **nothing)
+        nothing: dict[str, Any] = {
+            "start_ms": from_ms,
+            "end_ms": to_ms,
+            "sent": [],
+            "would": [],
+            "held": {},
+            "documents": 1,
+            "forming_ms": 0,
+            "unlike": 0,
+        }
+        return Comparison(run=run, before=before, rules=text, **nothing)
 
 
 class Broken(Slow):
