@@ -51,12 +51,12 @@ class Links:
     """
 
     def __init__(self, secret: str, base_url: str, lifetime_s: int, *, now_ms: Callable[[], int] = WALL_MS) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._signed = Signed(secret, "link", lifetime_s=lifetime_s, now_ms=now_ms)
 
     def make(self, reader: str, alert_id: str, act: str) -> str:
         """The address of a page on which a reader can do one thing to one alert."""
-        return f"{self._base_url}/l/{self._signed.sign([reader, alert_id, act])}"
+        return f"{self.base_url}/l/{self._signed.sign([reader, alert_id, act])}"
 
     def read(self, token: str) -> Link:
         """What the last part of such an address says.

@@ -19,10 +19,12 @@ from starlette.staticfiles import StaticFiles
 
 from dashboards.board import (
     acts,
+    admin_pages,
     api,
     inbox,
     login,
     me,
+    people_pages,
     rules_forms,
     rules_pages,
     search_pages,
@@ -134,6 +136,8 @@ def create_app(
             *rules_pages.routes(),
             *rules_forms.routes(),
             *token_forms.routes(),
+            *people_pages.routes(),
+            *admin_pages.routes(),
             *api.routes(),
             *(live or Live()).routes(),
             Route("/healthz", views.healthz),

@@ -19,21 +19,25 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.board.attempts import Pace, network_of
-from groundswell.errors import GroundswellError, SignatureError, UsageError
+from groundswell.errors import ExpiredError, GroundswellError, SignatureError, UsageError
 from groundswell.passwords import Passwords
 from groundswell.signing import Signed
-from groundswell.store.accounts import Reader, Role, person_name, person_named, rank, reader_named
+from groundswell.store.accounts import Person, Reader, Role, person_name, person_named, rank, reader_named
 from groundswell.store.tokens import token_shown
 
 FORM_COOKIE: Final = "groundswell_form"
 LANGUAGE_COOKIE: Final = "groundswell_language"
 API: Final = "/api/v1/"
+WELCOME: Final = "/welcome/"
+WELCOME_S: Final = 48 * 3600
+"""How long a link to choose a password can be used, once."""
+
 ASKED_A_MINUTE: Final = 120
 REFUSED_A_MINUTE: Final = 30
 """How often a token may ask, and how often an address may show one that is not taken."""
 
 OPEN_TO_ALL: Final = ("/healthz", "/login", "/language")
-"""Beside /static/ and /l/: what is answered without knowing who asks."""
+"""Beside /static/, /l/ and /welcome/: what is answered without knowing who asks."""
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -98,6 +102,7 @@ class Door:
         self._networks = [ip_network(one) for one in access.proxy_addresses]
         self._sessions = Signed(access.secret, "session", lifetime_s=access.session_s, now_ms=now_ms)
         self._forms = Signed(access.secret, "form", lifetime_s=access.session_s, now_ms=now_ms)
+        self._welcomes = Signed(access.secret, "welcome", lifetime_s=WELCOME_S, now_ms=now_ms)
         self._asked, self._refused = Pace(now_ms, at_most=ASKED_A_MINUTE), Pace(now_ms, at_most=REFUSED_A_MINUTE)
 
     @property
@@ -192,6 +197,27 @@ class Door:
         """Set a cookie that scripts cannot read and other sites' forms do not send."""
         response.set_cookie(name, value, max_age=max_age_s, path="/", secure=self.access.is_https, httponly=True, samesite="lax")
 
+    def welcome(self, person: Person) -> str:
+        """A text with which a person chooses a password, until the account changes."""
+        return self._welcomes.sign([person.name, person.changed_ms])
+
+    def welcomed(self, text: str, connection: Connection) -> Person:
+        """Whom such a text was made for.
+
+        Raises:
+            ExpiredError: it was used, the account has changed since, or its time is over.
+            SignatureError: it was not made here.
+        """
+        match self._welcomes.read(text):
+            case [str(name), int(changed_ms)]:
+                person = person_named(connection, name)
+            case _:
+                person, changed_ms = None, 0
+        if person is None or person.changed_ms != changed_ms or person.disabled_ms is not None:
+            reason = "the link was used already, or the account has changed since; ask an admin for another one"
+            raise ExpiredError(reason)
+        return person
+
     def form_token(self, visitor: Visitor) -> str:
         """What every form of this visitor must bring back."""
         return self._forms.sign(visitor.session)
@@ -260,7 +286,7 @@ class Doorkeeper:
         if request.method not in SAFE and not _is_ours(request, state.origins):
             return self._refuse(request, 403, "another site sent this; open the page here and do it again")
         path = request.url.path
-        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith("/l/"):
+        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith(("/l/", WELCOME)):
             return None
         if state.door.access.proxy_header:
             why = "the proxy names nobody that the board knows: ask whoever runs it for an account of the name that the proxy gives"

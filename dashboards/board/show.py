@@ -32,6 +32,9 @@ TWINS: Final = {
     "/series": "/api/v1/series",
     "/watchlist": "/api/v1/watches",
     "/rules": "/api/rules.json",
+    "/people": "",
+    "/audit": "",
+    "/outbox": "",
     "/me": "",
 }
 WITH_QUERY: Final = ("/", "/inbox", "/search", "/series")
@@ -60,7 +63,7 @@ def twin(path: str, query: str) -> str:
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
     """
-    if path.startswith("/rules/"):
+    if path.startswith(("/rules/", "/watchlist/")):
         return ""
     return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path in WITH_QUERY else "")
 

@@ -12,14 +12,16 @@ import pytest
 from jinja2 import nodes
 
 from dashboards.board import door, shell, words
+from dashboards.board.admin_pages import RETRIED
 from dashboards.board.inbox import FILTERS
+from dashboards.board.people_pages import SAID as PEOPLE_SAID
 from dashboards.board.rehearsing import REHEARSED
 from dashboards.board.rules_pages import SAVED as RULES_SAVED
 from dashboards.board.token_forms import MADE, REVOKED
 from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
-from groundswell.names import HOUR_MS, SENTIMENTS
+from groundswell.names import HOUR_MS, OUTBOX_STATES, SENTIMENTS
 from groundswell.records import Act, AlertKind, Corrected, Kind, Severity, VerdictWord
 from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.silence import Judgement
@@ -66,8 +68,9 @@ STORED: Final = {
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID, REHEARSED, RULES_SAVED,
-    MADE, REVOKED,
-    "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
+    MADE, REVOKED, *PEOPLE_SAID, RETRIED, *OUTBOX_STATES, "signed in", "signed out", "sign-in refused", "sign-in locked",
+    "People", "What happened", "Outbox",
+        "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
     "Would have been told besides", "Told by both",
 }  # fmt: skip
 """Words that a template takes from what is stored."""
