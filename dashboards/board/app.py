@@ -62,6 +62,7 @@ def create_app(
     display: Callable[[str], str] | None = None,
     checked: Mapping[str, str] | None = None,
     companies: Callable[[str], Sequence[str]] = lambda name: [name],
+    near: Callable[[str], Sequence[str]] = lambda _name: (),
     allowed_hosts: Sequence[str] = LOOPBACK,
     live: Live | None = None,
     access: Access | None = None,
@@ -81,6 +82,7 @@ def create_app(
         display: a series key in the reader's words; without it, the key itself made readable.
         checked: {source that is switched on: day on which it was last seen to work, or "never"}.
         companies: the ids that a company's id or name may stand for, in a search.
+        near: the ids of companies that a name which nobody has may be a mistake for.
         allowed_hosts: names by which the board may be asked; others get 400.
         live: who listens; None for the usual bounds.
         access: who may come in; None: whoever reaches it, to look.
@@ -101,6 +103,7 @@ def create_app(
         display=display or show.series_title,
         checked=dict(checked or {}),
         companies=companies,
+        near=near,
         door=door,
         links=links or Links(door.access.secret, "http://127.0.0.1", 1, now_ms=now_ms),
         origins=frozenset(allowed_hosts),
@@ -118,7 +121,7 @@ def create_app(
             Route("/missed", posting(acts.miss, role="analyst"), methods=["POST"]),
             Route("/sources", views.sources),
             Route("/me", me.me),
-            Route("/me/save", posting(me.save, role="reader"), methods=["POST"]),
+            Route("/me/save", posting(me.save, role=None), methods=["POST"]),
             Route("/language", posting(me.language, role=None), methods=["POST"]),
             Route("/login", login.login),
             Route("/login", posting(login.sign_in, role=None), methods=["POST"]),

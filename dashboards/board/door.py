@@ -27,6 +27,8 @@ from groundswell.store.tokens import token_shown
 
 FORM_COOKIE: Final = "groundswell_form"
 LANGUAGE_COOKIE: Final = "groundswell_language"
+ZONE_COOKIE: Final = "groundswell_zone"
+THEME_COOKIE: Final = "groundswell_theme"
 API: Final = "/api/v1/"
 WELCOME: Final = "/welcome/"
 WELCOME_S: Final = 48 * 3600
@@ -130,7 +132,8 @@ class Door:
             return found
         known = request.cookies.get(FORM_COOKIE, "")
         session = known if len(known) == 32 and known.isalnum() else secrets.token_hex(16)
-        return Visitor(address, session=session, is_new=session != known, chosen=Reader("", request.cookies.get(LANGUAGE_COOKIE)))
+        chosen = Reader("", request.cookies.get(LANGUAGE_COOKIE), request.cookies.get(ZONE_COOKIE) or None)
+        return Visitor(address, session=session, is_new=session != known, chosen=chosen)
 
     def _signed_in(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         try:

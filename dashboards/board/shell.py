@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dashboards.board import show
 from dashboards.board.attempts import Attempts
-from dashboards.board.door import FORM_COOKIE, Door, Visitor
+from dashboards.board.door import FORM_COOKIE, THEME_COOKIE, Door, Visitor
 from dashboards.board.forms import visitor_of
 from dashboards.board.rehearsing import Rehearsing
 from dashboards.board.show import Messages
@@ -58,6 +58,7 @@ class BoardState:
     links: Links
     origins: frozenset[str]  # hosts that the board's own pages may be reached by
     companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
+    near: Callable[[str], Sequence[str]] = lambda _name: ()  # a name that no company has -> ids that it may be a mistake for
     rehearsing: Rehearsing | None = None  # None: rules are shown as far as the store has their text
     watches: dict[str, Watch] = field(default_factory=dict)
 
@@ -87,6 +88,15 @@ def clock_of(request: Request) -> Clock:
         return state.clock_of(chosen.zone or state.clock.tz, language)
     except SettingsError:  # a zone that this machine does not know any more
         return state.clock_of(state.clock.tz, language)
+
+
+THEMES: Final = ("light", "dark")
+
+
+def theme_of(request: Request) -> str:
+    """Light or dark where somebody has chosen for this browser; empty: as the machine has it."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
 
 
 def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]], *, tagged: bool = True) -> Response:
@@ -129,6 +139,7 @@ def render(request: Request, template: str, values: Mapping[str, Any]) -> Respon
         "here": _here(request),
         "visitor": visitor,
         "clock": clock,
+        "theme": theme_of(request),
         "is_closed": state.door.access.is_closed,
     }
     around["token"] = state.door.form_token(visitor) if visitor.session else ""
@@ -145,7 +156,7 @@ def _here(request: Request) -> str:
 def _tag(request: Request, version: str, now_ms: int) -> str:
     """A page is another one when the data, the minute (how far behind), the question, the reader or the program has changed."""
     visitor, clock = visitor_of(request), clock_of(request)
-    who = (visitor.name or "", visitor.role or "", visitor.session, str(visitor.chosen), clock.tz, clock.language)
+    who = (visitor.name or "", visitor.role or "", visitor.session, str(visitor.chosen), clock.tz, clock.language, theme_of(request))
     words = "\x1f".join((state_of(request).stamp, version, str(now_ms // 60_000), str(request.url.path), str(request.url.query), *who))
     return f'W/"{blake2b(words.encode(), digest_size=12).hexdigest()}"'
 

@@ -118,6 +118,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         access=access,
         links=links_of(settings),
         companies=o.company_ids(),
+        near=o.near_companies(),
         rules=TryRules(store, display=display, sector=o.catalogue().peers),
     )
     server = uvicorn.Server(config(app, host=b.host, port=number))

@@ -69,7 +69,7 @@ STORED: Final = {
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID, REHEARSED, RULES_SAVED,
     MADE, REVOKED, *PEOPLE_SAID, RETRIED, *OUTBOX_STATES, "signed in", "signed out", "sign-in refused", "sign-in locked",
-    "People", "What happened", "Outbox",
+    "People", "What happened", "Outbox", *shell.THEMES,
         "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
     "Would have been told besides", "Told by both",
 }  # fmt: skip
