@@ -39,7 +39,7 @@ def me(request: Request) -> Response:
             return {**of_all, "reader": visitor.chosen}
         return {**of_all, **_of_account(request, connection, watch, visitor.name)}
 
-    return page(request, "me.html.j2", fill)
+    return page(request, "me.html.j2", fill, tagged=False)  # tokens and the log are nothing that a tag knows of
 
 
 def _of_account(request: Request, connection: Connection, watch: Watch, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What people and admins do with forms, in a real browser: a table from a file, a token, an account and its first password, a dead letter."""
+"""What people and admins do with forms, in a real browser: a table from a file, a token, a new account, a dead letter."""
 
 from pathlib import Path
 from typing import Final
@@ -102,7 +102,8 @@ async def test_axe_finds_nothing_serious_on_an_admins_pages_and_a_phone_has_noth
         await sitting.sign_in("ada")
         await sitting.open("/me")
         await sitting.press(
-            f"document.querySelector('[name=theme]').value = '{scheme}'; document.querySelector('select[name=language]').value = '{language}';"
+            f"document.querySelector('[name=theme]').value = '{scheme}';"
+            f"document.querySelector('select[name=language]').value = '{language}';"
             "document.querySelector('[action=\"/me/save\"] button').click()"
         )
         assert await tab.value("getComputedStyle(document.documentElement).colorScheme") == scheme
