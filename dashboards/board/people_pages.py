@@ -5,7 +5,7 @@ Nobody else's password is ever typed here: an admin hands over a link that works
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
@@ -172,7 +172,7 @@ def _role(form: Form) -> Role:
     if role not in ROLES:
         reason = f"role: must be one of {', '.join(ROLES)}, got {role[:20]!r}"
         raise UsageError(reason)
-    return cast("Role", role)
+    return role
 
 
 def _linked(request: Request, person: Person) -> Response:

@@ -1,6 +1,6 @@
 """Forms of a person's tokens on /me: made, shown once, taken back."""
 
-from typing import Final, cast
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from dashboards.board.forms import Form, posting, see_other, visitor_of
 from dashboards.board.shell import plain_page, state_of
 from groundswell.errors import UsageError
-from groundswell.store.accounts import ROLES, Role, rank
+from groundswell.store.accounts import ROLES, rank
 from groundswell.store.audit import Entry, note
 from groundswell.store.tokens import make_token, revoke_token
 
@@ -29,13 +29,13 @@ def make(request: Request, form: Form) -> Response:
     """A token: `name`, `role`, `days`. The answer is the only page that ever shows it, so it is no redirect."""
     state, visitor, role = state_of(request), visitor_of(request), form.get("role", "")
     days = next((days for days in DAYS if str(days) == form.get("days")), None)
-    if role not in ROLES or days is None or rank(cast("Role", role)) > rank(visitor.role):
+    if role not in ROLES or days is None or rank(role) > rank(visitor.role):
         reason = f"token: role {role[:20]!r} and days {form.get('days', '')[:20]!r} are none that the form of /me offers you; use that"
         raise UsageError(reason)
     now_ms = state.now_ms()
     with state.store.write() as connection:
-        owner, wanted = visitor.name or "", cast("Role", role)
-        made, text = make_token(state.store, connection, owner, name=form.get("name", ""), role=wanted, days=days, now_ms=now_ms)
+        owner = visitor.name or ""
+        made, text = make_token(state.store, connection, owner, name=form.get("name", ""), role=role, days=days, now_ms=now_ms)
         note(state.store, connection, Entry(now_ms, owner, visitor.address, MADE, f"{made.token_id} {made.name}, {role}"))
     return plain_page(request, "token.html.j2", {"made": made, "text": text})
 

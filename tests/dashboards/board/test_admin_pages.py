@@ -35,7 +35,7 @@ def account(office: Office, name: str) -> Person | None:
 
 def role(office: Office, name: str) -> str | None:
     found = account(office, name)
-    return found and found.role
+    return found.role if found else None
 
 
 def send(browser: Browser, path: str, *, page: str = "/people", **form: str) -> str:
@@ -47,7 +47,8 @@ def send(browser: Browser, path: str, *, page: str = "/people", **form: str) -> 
 
 
 def the_link(text: str) -> str:
-    return urlsplit(re.findall(r'<p class="once" translate="no">([^<]+)<', text)[0]).path
+    address: str = re.findall(r'<p class="once" translate="no">([^<]+)<', text)[0]
+    return urlsplit(address).path
 
 
 # --- people -----------------------------------------------------------------------------------------------------------------------
