@@ -1,5 +1,6 @@
 """The rules in force: one frozen tree from one commented TOML file, with the hash that alerts carry."""
 
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
@@ -13,6 +14,8 @@ from groundswell.names import content_id, series_kind
 
 NEVER: Final = 2**31
 FULL_PPM: Final = 1_000_000
+NUMBER_MAX: Final = 2**53
+SHIPPED: Final = "alerts/rules.toml"
 
 
 class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -207,14 +210,53 @@ def load_rules(path: Path | None = None) -> Rules:
     """Rules from a TOML file, or the shipped ones.
 
     Raises:
-        SettingsError: the file cannot be read, is no TOML, lacks a key, or has one that there is not or a value of the wrong type; the
-            line, the key and the nearest valid key are named.
+        SettingsError: the file cannot be read, or `rules_of` refuses what stands in it.
     """
-    place = str(path) if path else "alerts/rules.toml"
+    return rules_of(shipped_text() if path is None else rules_text(path), place=str(path) if path else SHIPPED)
+
+
+def rules_text(path: Path) -> str:
+    """What stands in a rules file.
+
+    Raises:
+        SettingsError: it cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8") if path else resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or reason_of(error)
-        reason = f"{place}: cannot be read: {said}; name an existing rules file or leave the setting out"
+        reason = f"{path}: cannot be read: {said}; name an existing rules file or leave the setting out"
         raise SettingsError(reason) from error
-    return toml_lines.read(text, Rules, place=place, example="the shipped alerts/rules.toml")
+
+
+def shipped_text() -> str:
+    """The shipped rules with their comments."""
+    return resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
+
+
+def rules_of(text: str, *, place: str) -> Rules:
+    """Rules from TOML.
+
+    Args:
+        text: the file.
+        place: what it is called.
+
+    Raises:
+        SettingsError: it is no TOML, lacks a key, or has one that there is not, a value of the wrong type, or a number that no worker
+            can use; the line, the key and the nearest valid key are named.
+    """
+    rules = toml_lines.read(text, Rules, place=place, example=f"the shipped {SHIPPED}")
+    # Every worker makes its rules of what is stored, where an infinite number is none, and asks its database with them.
+    odd = next((number for number in _numbers(msgspec.to_builtins(rules)) if not abs(number) <= NUMBER_MAX), None)
+    if odd is not None:
+        reason = f"{place}: {odd!r} is no number that can be used; write one of at most 2^53"
+        raise SettingsError(reason)
+    return rules
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers(each)
+    elif isinstance(value, int | float):
+        yield value

@@ -35,6 +35,9 @@ def read(text: str, kind: type[T], *, place: str, example: str) -> T:
     except tomllib.TOMLDecodeError as error:
         reason = f"{place}: is not TOML: {reason_of(error)}; mend the line, {example} shows how it looks"
         raise SettingsError(reason) from error
+    except RecursionError as error:
+        reason = f"{place}: is not TOML that anybody wrote: brackets within brackets without end; {example} shows how it looks"
+        raise SettingsError(reason) from error
     _known_keys(table, kind, (), _File(text, place, kind))
     try:
         return msgspec.convert(table, kind)

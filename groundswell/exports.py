@@ -31,15 +31,15 @@ def iso(ms: int) -> str:
 def cell(value: Any) -> Any:
     """A value in a CSV file.
 
-    >>> cell(1 / 3), cell(["a"]), cell("=1+1"), cell(None)
-    ('0.333333', '["a"]', "'=1+1", None)
+    >>> cell(1 / 3), cell(["a"]), cell("=1+1"), cell(""), cell(None)
+    ('0.333333', '["a"]', "'=1+1", '', None)
     """
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | dict):
         return msgspec.json.encode(value).decode()
     # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
 
 
 def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:

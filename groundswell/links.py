@@ -54,13 +54,13 @@ class Links:
     """
 
     def __init__(self, secret: str, base_url: str, lifetime_s: int, *, now_ms: Callable[[], int] = WALL_MS) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._signed = Signed(secret, "link", lifetime_s=lifetime_s, now_ms=now_ms)
         self._stops = Signed(secret, "stop", lifetime_s=STOP_DAYS * DAY_MS // 1_000, now_ms=now_ms)
 
     def make(self, reader: str, alert_id: str, act: str) -> str:
         """The address of a page on which a reader can do one thing to one alert."""
-        return f"{self._base_url}/l/{self._signed.sign([reader, alert_id, act])}"
+        return f"{self.base_url}/l/{self._signed.sign([reader, alert_id, act])}"
 
     def read(self, token: str) -> Link:
         """What the last part of such an address says.
@@ -77,7 +77,7 @@ class Links:
 
     def make_stop(self, target: str) -> str:
         """The address that stops one target of one reader; opening it shows that it would."""
-        return f"{self._base_url}/u/{self._stops.sign([target])}"
+        return f"{self.base_url}/u/{self._stops.sign([target])}"
 
     def read_stop(self, token: str) -> str:
         """The target that the last part of such an address names.

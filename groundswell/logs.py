@@ -33,6 +33,7 @@ NOISY: Final = ("kafka", "aiokafka", "faust", "mode", "asyncio", "alembic", "aio
 
 _SECRET_FIELD: Final = re.compile(r"password|secret|token|webhook|authorization|cookie", re.IGNORECASE)
 _SECRET_URL: Final = re.compile(r"(https?://hooks\.[^/\s\"']+/)[^\s\"']+")
+_TOKEN: Final = re.compile(r"(gsw_[0-9a-f]{12}_)[A-Za-z0-9_-]+")  # of a program, groundswell/store/tokens.py
 
 
 def logger(name: str) -> BoundLogger:
@@ -149,6 +150,6 @@ def _clean(key: str, value: Any) -> Any:
         return f"({len(value)} bytes)"
     if not isinstance(value, str):
         return value
-    value = _SECRET_URL.sub(rf"\1{MASK}", mask_url(value) if "://" in value else value)
+    value = _TOKEN.sub(rf"\1{MASK}", _SECRET_URL.sub(rf"\1{MASK}", mask_url(value) if "://" in value else value))
     limit = 20 * VALUE_CHARACTERS_MAX if key == "exception" else VALUE_CHARACTERS_MAX
     return value if len(value) <= limit else f"{value[:limit]}... ({len(value)} characters)"

@@ -371,7 +371,7 @@ class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):
 
     alert_id: str
     target: str  # name of a configured target: "console", "mail:anna", "slack:risk"; names.ROUTES_TARGET: its readers are still to be found
-    state: Literal["due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn"] = "due"
+    state: Literal["due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn", "stopped"] = "due"
     attempts: int = 0
     reason: str | None = None
 

@@ -17,6 +17,8 @@ from groundswell.names import TICK_MS
 
 MODEL: Final = "model"
 RULES: Final = "rules"
+RULES_TEXT: Final = "rules text"
+"""Content only, under the hash of the rules: what somebody wrote, with its comments. It is never in force by itself."""
 CATALOGUE: Final = "catalogue"
 ERRORS: Final = "errors"
 """What the models were measured to get wrong: shares are corrected for it when they are read. No alert rests on it, and none names it."""

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -27,9 +27,14 @@ COMPANIES_MAX: Final = 5_000
 NAME: Final = re.compile(r"\w[\w-]{0,39}")
 COLUMNS: Final = ("company", "weight", "owner")
 OWNER_CHARACTERS_MAX: Final = 100
+NEAR_MAX: Final = 3
+FORMULA: Final = re.compile(r"'[=+\-@]")
 
 IdsOf = Callable[[str], Sequence[str]]
 """A company's id or name -> the ids that it may stand for."""
+
+Near = Callable[[str], Sequence[str]]
+"""A name that no company has -> the nearest that some have."""
 
 
 class WatchedCompany(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +119,14 @@ class Watches(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             raise UsageError(reason)
         return msgspec.structs.replace(self, companies=[known[name] for name in sorted(known)])
 
+    def with_only(self, companies: Iterable[WatchedCompany]) -> "Watches":
+        """With these companies and no others.
+
+        Raises:
+            UsageError: too many.
+        """
+        return msgspec.structs.replace(self, companies=[]).watching(companies)
+
     def without(self, names: Iterable[str]) -> "Watches":
         """Without saved searches and companies of these names.
 
@@ -139,6 +152,35 @@ def nothing_watched(_known_ms: int) -> Watches:
     return NOTHING
 
 
+class Difference(NamedTuple):
+    """What a list of companies would change in a watchlist."""
+
+    added: list[WatchedCompany]
+    changed: list[tuple[WatchedCompany, WatchedCompany]]  # as it is, as it would be
+    removed: list[WatchedCompany]
+    same: int
+
+    @classmethod
+    def between(cls, before: Watches, after: Watches) -> "Difference":
+        """What is different between two versions, by company."""
+        old, new = ({one.company: one for one in each.companies} for each in (before, after))
+        both = [(old[name], new[name]) for name in sorted(old.keys() & new.keys())]
+        return cls(
+            added=[new[name] for name in sorted(new.keys() - old.keys())],
+            changed=[pair for pair in both if pair[0] != pair[1]],
+            removed=[old[name] for name in sorted(old.keys() - new.keys())],
+            same=sum(one == other for one, other in both),
+        )
+
+
+def company_rows(watches: Watches) -> list[dict[str, Any]]:
+    """The watched companies as `read_companies` reads them, greatest exposure first."""
+    return [
+        {"company": one.company, "weight": repr(one.weight), "owner": one.owner}
+        for one in sorted(watches.companies, key=lambda one: (-one.weight, one.company))
+    ]
+
+
 def watch_rows(watches: Watches) -> list[dict[str, Any]]:
     """Saved searches, then companies, greatest exposure first: as other programs read them."""
     searches = [
@@ -153,12 +195,13 @@ def watch_rows(watches: Watches) -> list[dict[str, Any]]:
 
 
 # --- reading a file of companies -----------------------------------------------------------------------------------------------
-def read_companies(lines: Iterable[str], *, ids_of: IdsOf) -> tuple[list[WatchedCompany], list[str]]:
+def read_companies(lines: Iterable[str], *, ids_of: IdsOf, near: Near = lambda _: ()) -> tuple[list[WatchedCompany], list[str]]:
     """Companies of a CSV file `company,weight,owner`, and why each other line was not taken.
 
     Args:
         lines: of the file; the first has the names of the columns.
         ids_of: who may be meant.
+        near: what a name that nobody has may be a mistake for.
 
     Raises:
         UsageError: the first line lacks a column.
@@ -174,7 +217,7 @@ def read_companies(lines: Iterable[str], *, ids_of: IdsOf) -> tuple[list[Watched
     refused: list[str] = []
     for row in reader:
         try:
-            one = _company({name: str(row.get(name) or "").strip() for name in COLUMNS}, ids_of)
+            one = _company({name: str(row.get(name) or "").strip() for name in COLUMNS}, ids_of, near)
         except UsageError as error:
             refused.append(f"line {reader.line_num}: {error}")
             continue
@@ -184,11 +227,14 @@ def read_companies(lines: Iterable[str], *, ids_of: IdsOf) -> tuple[list[Watched
     return list(taken.values()), refused
 
 
-def _company(row: Mapping[str, str], ids_of: IdsOf) -> WatchedCompany:
-    name, owner = row["company"], row["owner"]
+def _company(row: Mapping[str, str], ids_of: IdsOf, near: Near) -> WatchedCompany:
+    # What wrote the file may have put a quote before what looks like a formula.
+    name, owner = (row[key][1:] if FORMULA.match(row[key]) else row[key] for key in ("company", "owner"))
     ids = ids_of(name) if name else []
     if len(ids) != 1:
-        what = f"may be {', '.join(ids[:5])}: write the id" if ids else "the catalogue does not know it: `groundswell entities list`"
+        unknown = "the catalogue does not know it"
+        close = f"{unknown}, did you mean {' or '.join(map(repr, found[:NEAR_MAX]))}?" if name and (found := near(name)) else ""
+        what = f"may be {', '.join(ids[:5])}: write the id" if ids else close or f"{unknown}: `groundswell entities list`"
         reason = f"company {name[:60]!r}: {what}"
         raise UsageError(reason)
     try:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from dashboards.board.api_asked import PARAMETERS, Asked, Operation, Page
 from dashboards.board.api_types import AlertRow, DocumentRow, IncidentRow, SeriesRow, SourceRow, WatchRow, page_of, schemas
+from dashboards.board.door import ASKED_A_MINUTE
 from dashboards.board.panel_api import PANELS
 from dashboards.board.shell import BoardState, state_of
 from groundswell.codec import decode
@@ -206,6 +207,13 @@ def _nowhere(request: Request) -> Response:
     return problem(request, NotFoundError(f"{request.url.path[:200]}: no such address; {BASE}/openapi.json lists them"))
 
 
+TOKEN_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": f"A token of /me or `groundswell tokens add`; {ASKED_A_MINUTE} questions a minute. None where nobody has an account.",
+}
+
+
 # --- the description ---------------------------------------------------------------------------------------------------------------
 def description() -> dict[str, Any]:
     """The API as OpenAPI 3.1 describes it."""
@@ -222,7 +230,8 @@ def description() -> dict[str, Any]:
             "description": "Times are UTC with Z; windows are [start, end); shares and probabilities lie in [0, 1]. Read only.",
         },
         "paths": paths,
-        "components": {"schemas": schemas([operation.row for operation in OPERATIONS])},
+        "components": {"schemas": schemas([operation.row for operation in OPERATIONS]), "securitySchemes": {"token": TOKEN_SCHEME}},
+        "security": [{"token": []}, {}],
     }
 
 
@@ -233,6 +242,7 @@ def _described(operation: Operation, *, is_csv: bool) -> dict[str, Any]:
     json_page = {"application/json": {"schema": {"$ref": f"#/components/schemas/{page_of(operation.row)}"}}}
     csv_page = {"text/csv": {"schema": {"type": "string"}}}
     refused = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    told = {"application/json": {"schema": {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}}}
     name = operation.name.replace("s/{id}", "").replace("/", ".")
     return {
         "operationId": f"{name}{'Csv' if is_csv else ''}",
@@ -241,7 +251,9 @@ def _described(operation: Operation, *, is_csv: bool) -> dict[str, Any]:
         "responses": {
             "200": {"description": "The rows.", "content": csv_page if is_csv else json_page | csv_page},
             "400": {"description": "That cannot be asked.", "content": refused},
+            "401": {"description": "The board has people, and nobody is signed in or the token is not taken.", "content": told},
             "404": {"description": "Nothing is stored under that name.", "content": refused},
+            "429": {"description": "Too many questions; Retry-After says when to ask again.", "content": told},
             "503": {"description": "The store does not answer.", "content": refused},
         },
     }

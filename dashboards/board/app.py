@@ -19,10 +19,29 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dashboards.board import acts, api, inbox, login, me, panel_pages, search_pages, show, stop_pages, views, watch_forms, watch_pages
+from dashboards.board import (
+    acts,
+    admin_pages,
+    api,
+    inbox,
+    login,
+    me,
+    panel_pages,
+    people_pages,
+    rules_forms,
+    rules_pages,
+    search_pages,
+    show,
+    stop_pages,
+    token_forms,
+    views,
+    watch_forms,
+    watch_pages,
+)
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import Handler, by_address, posting
 from dashboards.board.live import Live
+from dashboards.board.rehearsing import Rehearsing, RulesReader
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, WhyNot, error_page, refusal
 from dashboards.board.show import Messages
 from dashboards.board.words import Clock
@@ -58,20 +77,25 @@ PAGES: Final[Mapping[str, Callable[[Request], Response]]] = {
     "/api/sources.json": views.sources_twin,
     "/healthz": views.healthz,
 }
-"""What can be read, beside what panel_pages.py, search_pages.py, watch_pages.py, api.py and live.py answer."""
+"""What can be read, beside what PARTS answer."""
 
 FORMS: Final[Mapping[str, tuple[Handler, Role | None]]] = {
     "/alerts/{id}/act": (acts.act, "analyst"),
     "/alerts/{id}/verdict": (acts.judge, "analyst"),
     "/alerts/{id}/correct": (acts.correct, "analyst"),
     "/missed": (acts.miss, "analyst"),
-    "/me/save": (me.save, "reader"),
+    "/me/save": (me.save, None),
     "/language": (me.language, None),
     "/login": (login.sign_in, None),
     "/logout": (login.sign_out, None),
     "/l/{token}": (acts.follow, None),
 }
 """What can be sent, and the least role of whoever sends it."""
+
+PARTS: Final = (
+    panel_pages, search_pages, watch_pages, watch_forms, rules_pages, rules_forms, token_forms, people_pages, admin_pages, api,
+)  # fmt: skip
+"""What answers the rest."""
 
 
 def create_app(
@@ -88,10 +112,12 @@ def create_app(
     companies: Callable[[str], Sequence[str]] = lambda name: [name],
     sector: Callable[[str], Sequence[str]] = lambda _: (),
     why_not: WhyNot | None = None,
+    near: Callable[[str], Sequence[str]] = lambda _name: (),
     allowed_hosts: Sequence[str] = LOOPBACK,
     live: Live | None = None,
     access: Access | None = None,
     links: Links | None = None,
+    rules: RulesReader | None = None,
 ) -> Starlette:
     """The board as an ASGI application.
 
@@ -108,10 +134,12 @@ def create_app(
         companies: the ids that a company's id or name may stand for, in a search.
         sector: the other companies of a company's sector: its peers.
         why_not: what `groundswell why-not` says; without it the page names the command.
+        near: the ids of companies that a name which nobody has may be a mistake for.
         allowed_hosts: names by which the board may be asked; others get 400.
         live: who listens; None for the usual bounds.
         access: who may come in; None: whoever reaches it, to look.
         links: what reads the links of mail and Slack; None: there are none.
+        rules: what reads and rehearses rules; None: they are shown as far as the store has their text.
 
     Raises:
         SettingsError: no such time zone.
@@ -129,9 +157,11 @@ def create_app(
         companies=companies,
         sector=sector,
         why_not=why_not,
+        near=near,
         door=door,
         links=links or Links(door.access.secret, "http://127.0.0.1", 1, now_ms=now_ms),
         origins=frozenset(allowed_hosts),
+        rehearsing=None if rules is None else Rehearsing(store, rules, now_ms),
     )
     app = Starlette(
         routes=[*_routes(live or Live())],
@@ -150,7 +180,7 @@ def _routes(live: Live) -> Iterator[BaseRoute]:
     yield from (Route(path, handler) for path, handler in PAGES.items())
     yield from (Route(path, posting(handler, role=role), methods=["POST"]) for path, (handler, role) in FORMS.items())
     yield Route("/u/{token}", by_address(stop_pages.take), methods=["POST"])  # a mail program sends it: it has no form of ours
-    for part in (panel_pages, search_pages, watch_pages, watch_forms, api, live):
+    for part in (*PARTS, live):
         yield from part.routes()
     yield Mount("/static", StaticFiles(directory=HERE / "static"))
 

@@ -1,11 +1,12 @@
-"""The bounds that make guessing a password slow."""
+"""The bounds that make guessing a password slow, and keep a program from asking without end."""
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Final
 
+MINUTE_MS: Final = 60_000
 WITHIN_MS: Final = 15 * 60_000
 KEYS_MAX: Final = 20_000
 FAILURES_MAX: Final = {"pair": 5, "address": 30, "name": 60}
@@ -60,8 +61,36 @@ class Attempts:
         return [ms for ms in self._failures.get(key, []) if now_ms - ms < WITHIN_MS]
 
 
+class Pace:
+    """How often something may be done in a minute, by key; in memory and bounded. Safe for several threads.
+
+    >>> pace = Pace(lambda: 0, at_most=2)
+    >>> [pace.wait_s("a") for _ in range(3)], pace.wait_s("b")
+    ([0, 0, 60], 0)
+    """
+
+    def __init__(self, now_ms: Callable[[], int], *, at_most: int) -> None:
+        self._now_ms, self._at_most = now_ms, at_most
+        self._lock = threading.Lock()
+        self._done: OrderedDict[str, deque[int]] = OrderedDict()
+
+    def wait_s(self, key: str) -> int:
+        """Count one more; in how many seconds it may be done where it may not be now, else 0."""
+        with self._lock:
+            now_ms, times = self._now_ms(), self._done.setdefault(key, deque())
+            self._done.move_to_end(key)
+            while len(self._done) > KEYS_MAX:
+                self._done.popitem(last=False)
+            while times and now_ms - times[0] >= MINUTE_MS:
+                times.popleft()
+            if len(times) >= self._at_most:
+                return -(-(times[0] + MINUTE_MS - now_ms) // 1000)
+            times.append(now_ms)
+            return 0
+
+
 def _keys(name: str, address: str) -> tuple[tuple[str, str], ...]:
-    network = _network(address)
+    network = network_of(address)
     return ("pair", f"{name} {network}"), ("address", network), ("name", name)
 
 
@@ -69,7 +98,7 @@ def _is_full(key: tuple[str, str], times: list[int]) -> bool:
     return len(times) >= FAILURES_MAX[key[0]]
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Whoever has one IPv6 address has all of its /64."""
     try:
         found = ip_address(address)

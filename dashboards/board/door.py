@@ -1,8 +1,8 @@
 """The board's door: who asks, what they may do, and what is refused before any page is made.
 
 Three ways to be somebody: nobody has to be (no account, no proxy: everything can be read, nothing can be done); a session that
-began with a password here; or the word of a reverse proxy, believed only from addresses that were named. Whatever the way, the
-account is read from the store each time, so that disabling it ends its sessions at once.
+began with a password here; or the word of a reverse proxy, believed only from addresses that were named. A program shows a token, for
+the API alone. Whatever the way, the account is read from the store each time, so that disabling it ends its sessions at once.
 """
 
 import secrets
@@ -18,15 +18,28 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from groundswell.errors import GroundswellError, SignatureError, UsageError
+from dashboards.board.attempts import Pace, network_of
+from groundswell.errors import ExpiredError, GroundswellError, SignatureError, UsageError
 from groundswell.passwords import Passwords
 from groundswell.signing import Signed
-from groundswell.store.accounts import Reader, Role, person_name, person_named, rank, reader_named
+from groundswell.store.accounts import Person, Reader, Role, person_name, person_named, rank, reader_named
+from groundswell.store.tokens import token_shown
 
 FORM_COOKIE: Final = "groundswell_form"
 LANGUAGE_COOKIE: Final = "groundswell_language"
+ZONE_COOKIE: Final = "groundswell_zone"
+THEME_COOKIE: Final = "groundswell_theme"
+API: Final = "/api/v1/"
+WELCOME: Final = "/welcome/"
+WELCOME_S: Final = 48 * 3600
+"""How long a link to choose a password can be used, once."""
+
+ASKED_A_MINUTE: Final = 120
+REFUSED_A_MINUTE: Final = 30
+"""How often a token may ask, and how often an address may show one that is not taken."""
+
 OPEN_TO_ALL: Final = ("/healthz", "/login", "/language")
-"""Beside /static/, /l/ and /u/: what is answered without knowing who asks."""
+"""Beside /static/, /l/, /u/ and /welcome/: what is answered without knowing who asks."""
 
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -70,6 +83,19 @@ class Visitor:
         return rank(self.role) >= rank(role)
 
 
+class TokenRefusedError(Exception):
+    """A program's token is not taken, or asks too often.
+
+    Args:
+        reason: what to do.
+        wait_s: in how many seconds it may ask again; 0: it is not taken.
+    """
+
+    def __init__(self, reason: str, *, wait_s: int = 0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
 class Door:
     """Finds out who asks, and signs what is handed out. Safe for several threads."""
 
@@ -78,6 +104,8 @@ class Door:
         self._networks = [ip_network(one) for one in access.proxy_addresses]
         self._sessions = Signed(access.secret, "session", lifetime_s=access.session_s, now_ms=now_ms)
         self._forms = Signed(access.secret, "form", lifetime_s=access.session_s, now_ms=now_ms)
+        self._welcomes = Signed(access.secret, "welcome", lifetime_s=WELCOME_S, now_ms=now_ms)
+        self._asked, self._refused = Pace(now_ms, at_most=ASKED_A_MINUTE), Pace(now_ms, at_most=REFUSED_A_MINUTE)
 
     @property
     def session_cookie(self) -> str:
@@ -86,8 +114,15 @@ class Door:
 
     # --- who asks --------------------------------------------------------------------------------------------------------
     def visitor(self, request: Request, connection: Connection) -> Visitor:
-        """Who asks, as far as can be believed."""
+        """Who asks, as far as can be believed.
+
+        Raises:
+            TokenRefusedError: a program shows a token that is not taken, or asks too often.
+        """
         address = self.address_of(request)
+        way, _, shown = request.headers.get("authorization", "").partition(" ")
+        if way.lower() == "bearer" and request.url.path.startswith(API) and self.access.is_closed:
+            return self._program(shown.strip(), connection, address)
         found = None
         if self.access.proxy_header:
             found = self._proxied(request, connection, address)
@@ -97,7 +132,8 @@ class Door:
             return found
         known = request.cookies.get(FORM_COOKIE, "")
         session = known if len(known) == 32 and known.isalnum() else secrets.token_hex(16)
-        return Visitor(address, session=session, is_new=session != known, chosen=Reader("", request.cookies.get(LANGUAGE_COOKIE)))
+        chosen = Reader("", request.cookies.get(LANGUAGE_COOKIE), request.cookies.get(ZONE_COOKIE) or None)
+        return Visitor(address, session=session, is_new=session != known, chosen=chosen)
 
     def _signed_in(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         try:
@@ -113,6 +149,19 @@ class Door:
         if person is None or person.disabled_ms is not None or started_ms < max(person.changed_ms, reader.signed_out_ms):
             return None
         return Visitor(address, name, person.role, session, chosen=reader, has_session=True)
+
+    def _program(self, shown: str, connection: Connection, address: str) -> Visitor:
+        found = token_shown(connection, shown, now_ms=self.now_ms())
+        if found is None:
+            wait_s = self._refused.wait_s(network_of(address))
+            reason = "the token is not taken: it is unknown, revoked or expired, or its account is disabled; make another on /me"
+            raise TokenRefusedError(reason, wait_s=wait_s)
+        token, role = found
+        wait_s = self._asked.wait_s(token.token_id)
+        if wait_s:
+            reason = f"token {token.token_id}: {ASKED_A_MINUTE} questions a minute at most; ask again in {wait_s} s"
+            raise TokenRefusedError(reason, wait_s=wait_s)
+        return Visitor(address, token.person, role)
 
     def _proxied(self, request: Request, connection: Connection, address: str) -> Visitor | None:
         told = request.headers.getlist(self.access.proxy_header) if self._is_proxy(_peer(request)) else []
@@ -150,6 +199,27 @@ class Door:
     def keep(self, response: Response, name: str, value: str, *, max_age_s: int) -> None:
         """Set a cookie that scripts cannot read and other sites' forms do not send."""
         response.set_cookie(name, value, max_age=max_age_s, path="/", secure=self.access.is_https, httponly=True, samesite="lax")
+
+    def welcome(self, person: Person) -> str:
+        """A text with which a person chooses a password, until the account changes."""
+        return self._welcomes.sign([person.name, person.changed_ms])
+
+    def welcomed(self, text: str, connection: Connection) -> Person:
+        """Whom such a text was made for.
+
+        Raises:
+            ExpiredError: it was used, the account has changed since, or its time is over.
+            SignatureError: it was not made here.
+        """
+        match self._welcomes.read(text):
+            case [str(name), int(changed_ms)]:
+                person = person_named(connection, name)
+            case _:
+                person, changed_ms = None, 0
+        if person is None or person.changed_ms != changed_ms or person.disabled_ms is not None:
+            reason = "the link was used already, or the account has changed since; ask an admin for another one"
+            raise ExpiredError(reason)
+        return person
 
     def form_token(self, visitor: Visitor) -> str:
         """What every form of this visitor must bring back."""
@@ -209,13 +279,17 @@ class Doorkeeper:
         try:
             with state.store.read() as connection:
                 visitor: Visitor = state.door.visitor(request, connection)
+        except TokenRefusedError as error:
+            answer = self._refuse(request, 429 if error.wait_s else 401, str(error))
+            answer.headers["retry-after" if error.wait_s else "www-authenticate"] = str(error.wait_s or "Bearer")
+            return answer
         except GroundswellError as error:
             return self._refuse(request, 503, str(error))
         request.scope["visitor"] = visitor
         if request.method not in SAFE and not _is_ours(request, state.origins):
             return self._refuse(request, 403, "another site sent this; open the page here and do it again")
         path = request.url.path
-        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith(("/l/", "/u/")):
+        if visitor.name is not None or not state.door.access.is_closed or path in OPEN_TO_ALL or path.startswith(("/l/", "/u/", WELCOME)):
             return None
         if state.door.access.proxy_header:
             why = "the proxy names nobody that the board knows: ask whoever runs it for an account of the name that the proxy gives"

@@ -27,6 +27,18 @@ def visitor_of(request: Request) -> Visitor:
     return visitor
 
 
+def needs(request: Request, role: Role) -> None:
+    """Be sure that whoever asks may.
+
+    Raises:
+        HTTPException: 403, with what is missing.
+    """
+    visitor = visitor_of(request)
+    if not visitor.may(role):
+        reason = f"the role {role} is needed for this, and you have {visitor.role or 'none'}; ask whoever runs the board"
+        raise HTTPException(403, reason)
+
+
 def posting(handler: Handler, *, role: Role | None, body_bytes_max: int = BODY_BYTES_MAX) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that takes a form.
 
@@ -40,9 +52,8 @@ def posting(handler: Handler, *, role: Role | None, body_bytes_max: int = BODY_B
         visitor = visitor_of(request)
         form = read_form(await _body(request, body_bytes_max))
         request.app.state.board.door.check_form(visitor, form.get(TOKEN_FIELD, ""))
-        if role is not None and not visitor.may(role):
-            reason = f"the role {role} is needed for this, and you have {visitor.role or 'none'}; ask whoever runs the board"
-            raise HTTPException(403, reason)
+        if role is not None:
+            needs(request, role)
         return await run_in_threadpool(handler, request, form)
 
     return endpoint

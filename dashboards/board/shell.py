@@ -14,8 +14,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from dashboards.board import show
 from dashboards.board.attempts import Attempts
-from dashboards.board.door import FORM_COOKIE, Door, Visitor
+from dashboards.board.door import FORM_COOKIE, THEME_COOKIE, Door, Visitor
 from dashboards.board.forms import visitor_of
+from dashboards.board.rehearsing import Rehearsing
 from dashboards.board.show import Messages
 from dashboards.board.trust import Watch
 from dashboards.board.words import LANGUAGES, Clock
@@ -63,6 +64,8 @@ class BoardState:
     companies: Callable[[str], Sequence[str]] = lambda name: [name]  # a company's id or name -> the ids that it may stand for
     sector: Callable[[str], Sequence[str]] = lambda _: ()  # a company's id -> the others of its sector
     why_not: WhyNot | None = None
+    near: Callable[[str], Sequence[str]] = lambda _name: ()  # a name that no company has -> ids that it may be a mistake for
+    rehearsing: Rehearsing | None = None  # None: rules are shown as far as the store has their text
     watches: dict[str, Watch] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,19 +96,36 @@ def clock_of(request: Request) -> Clock:
         return state.clock_of(state.clock.tz, language)
 
 
-def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]]) -> Response:
-    """A page: what `fill` reads in one transaction, under the first line; 304 where the reader has it already."""
+THEMES: Final = ("light", "dark")
+
+
+def theme_of(request: Request) -> str:
+    """Light or dark where somebody has chosen for this browser; empty: as the machine has it."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
+def page(request: Request, template: str, fill: Callable[[Connection, Watch], dict[str, Any]], *, tagged: bool = True) -> Response:
+    """A page: what `fill` reads in one transaction, under the first line; 304 where the reader has it already.
+
+    Args:
+        request: who asks for what.
+        template: its name.
+        fill: what it says.
+        tagged: whether nothing of it changes but with the run's data, versions and what people said.
+    """
     state = state_of(request)
     with state.store.read() as connection:
         watch, now = state.watch(connection), state.now_ms()
-        tag = _tag(request, watch.version(connection), now)
-        if request.headers.get("if-none-match") == tag:
+        tag = _tag(request, watch.version(connection), now) if tagged else ""
+        if tag and request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"etag": tag})
         # The page first: it may make the balance anew, and the first line must not say less than the page below it.
         filled = fill(connection, watch)
         filled |= {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
     answer = render(request, template, filled)
-    answer.headers["etag"] = tag
+    if tag:
+        answer.headers["etag"] = tag
     return answer
 
 
@@ -125,6 +145,7 @@ def render(request: Request, template: str, values: Mapping[str, Any]) -> Respon
         "here": _here(request),
         "visitor": visitor,
         "clock": clock,
+        "theme": theme_of(request),
         "is_closed": state.door.access.is_closed,
     }
     around["token"] = state.door.form_token(visitor) if visitor.session else ""
@@ -141,7 +162,7 @@ def _here(request: Request) -> str:
 def _tag(request: Request, version: str, now_ms: int) -> str:
     """A page is another one when the data, the minute (how far behind), the question, the reader or the program has changed."""
     visitor, clock = visitor_of(request), clock_of(request)
-    who = (visitor.name or "", visitor.role or "", visitor.session, str(visitor.chosen), clock.tz, clock.language)
+    who = (visitor.name or "", visitor.role or "", visitor.session, str(visitor.chosen), clock.tz, clock.language, theme_of(request))
     words = "\x1f".join((state_of(request).stamp, version, str(now_ms // 60_000), str(request.url.path), str(request.url.query), *who))
     return f'W/"{blake2b(words.encode(), digest_size=12).hexdigest()}"'
 

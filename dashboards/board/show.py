@@ -30,6 +30,10 @@ TWINS: Final = {
     "/search": "/api/v1/documents",
     "/series": "/api/v1/series",
     "/watchlist": "/api/v1/watches",
+    "/rules": "/api/rules.json",
+    "/people": "",
+    "/audit": "",
+    "/outbox": "",
     "/me": "",
     "/why-not": "",
 }
@@ -60,6 +64,8 @@ def twin(path: str, query: str) -> str:
     >>> twin("/", "span=7d"), twin("/alerts/ab12", "")
     ('/api/board.json?span=7d', '/api/alerts/ab12.json')
     """
+    if path.startswith(("/rules/", "/watchlist/")):
+        return ""
     return TWINS.get(path, f"/api{path}.json") + (f"?{query}" if query and path in WITH_QUERY else "")
 
 

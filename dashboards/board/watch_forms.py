@@ -1,4 +1,4 @@
-"""Forms of the watchlist: save a search, watch the companies of a pasted table, watch something no longer.
+"""Forms of the watchlist: save a search, watch the companies of a table after a look at what would change, watch something no longer.
 
 Each is a version of the live run, in force a minute later, and a row of the audit log, which the page that follows is read back from.
 """
@@ -14,13 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboards.board.forms import Form, posting, see_other, visitor_of
-from dashboards.board.shell import state_of
+from dashboards.board.shell import plain_page, state_of
 from dashboards.board.trust import Watch
 from groundswell.errors import UsageError
-from groundswell.names import LIVE_RUN
+from groundswell.names import LIVE_RUN, content_id
 from groundswell.store.audit import Entry, entries, note
-from groundswell.store.watches import change_watches
-from groundswell.watches import Watches, read_companies
+from groundswell.store.watches import change_watches, newest_watches
+from groundswell.watches import Difference, Watches, read_companies
 
 TABLE_BYTES_MAX: Final = 1024 * 1024
 SAVED, WATCHED, ENDED, REFUSED = "search saved", "companies watched", "watched no longer", "line not taken"
@@ -28,6 +28,7 @@ SAID: Final = (SAVED, WATCHED, ENDED, REFUSED)
 """What the audit log calls it."""
 
 REFUSED_SHOWN: Final = 20
+SHOWN_MAX: Final = 200
 
 
 def routes() -> list[Route]:
@@ -51,10 +52,43 @@ def save(request: Request, form: Form) -> Response:
 
 
 def companies(request: Request, form: Form) -> Response:
-    """Companies of a table as CSV: what can be read of it is taken, each other line is named with its reason."""
-    taken, refused = read_companies(StringIO(form.get("table", ""), newline=""), ids_of=state_of(request).companies)
-    said = f"taken {len(taken)}, not taken {len(refused)}"
-    return _change(request, lambda watches: watches.watching(taken), WATCHED, said, refused=refused)
+    """Companies of a table as CSV: first shown as what would change, then, once `seen`, saved.
+
+    What can be read of the table is taken, each other line is named with its reason. `only` = "1": whoever is not in it goes.
+    """
+    state, table, only = state_of(request), form.get("table", ""), form.get("only") == "1"
+    taken, refused = read_companies(StringIO(table, newline=""), ids_of=state.companies, near=state.near)
+
+    def change(watches: Watches) -> Watches:
+        return watches.with_only(taken) if only else watches.watching(taken)
+
+    def change_seen(watches: Watches) -> Watches:
+        if form.get("seen") != _seen(table, watches, only=only):
+            reason = "watchlist: somebody has changed it since this was shown; go back, and look at what would change now"
+            raise UsageError(reason)
+        return change(watches)
+
+    if not form.get("seen"):
+        with state.store.read() as connection:
+            before, _ = newest_watches(connection, _live(request, connection))
+        found = Difference.between(before, change(before))
+        values = {"found": found, "refused": refused, "table": table, "only": only, "seen": _seen(table, before, only=only)}
+        return plain_page(request, "watch_preview.html.j2", values | {"shown": SHOWN_MAX})
+    said = f"taken {len(taken)}, not taken {len(refused)}" + (", and nobody else is watched" if only else "")
+    return _change(request, change_seen, WATCHED, said, refused=refused)
+
+
+def _seen(table: str, watches: Watches, *, only: bool) -> str:
+    """What names a preview: the table, and the list that it was shown against."""
+    return content_id("preview", table, str(only), watches.hash)
+
+
+def _live(request: Request, connection: Connection) -> str:
+    run = state_of(request).watch(connection).run
+    if run != LIVE_RUN:
+        reason = f"watchlist: run {run!r} is shown, and only what the live run watches can be changed; start the board without --run"
+        raise UsageError(reason)
+    return run
 
 
 def remove(request: Request, form: Form) -> Response:
@@ -68,10 +102,7 @@ def _change(request: Request, change: Callable[[Watches], Watches], what: str, d
     now_ms = state.now_ms()
     more = [f"{len(refused) - REFUSED_SHOWN} more lines like these"] if len(refused) > REFUSED_SHOWN else []
     with state.store.write() as connection:
-        run = state.watch(connection).run
-        if run != LIVE_RUN:
-            reason = f"watchlist: run {run!r} is shown, and only what the live run watches can be changed; start the board without --run"
-            raise UsageError(reason)
+        _live(request, connection)
         _, rows = change_watches(state.store, connection, change, now_ms=now_ms)
         lines = [(what, detail if rows else f"{detail}; all as before"), *((REFUSED, line) for line in [*refused[:REFUSED_SHOWN], *more])]
         for word, text in lines:

@@ -1,27 +1,37 @@
-"""Watchlist & rules: what is watched, and which version of everything is in force since when."""
+"""The watchlist: what is watched, and which version of everything is in force since when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboards.board.shell import page
+from dashboards.board.search_pages import show_result
+from dashboards.board.shell import page, state_of
 from dashboards.board.trust import Watch
 from dashboards.board.watch_forms import may_change, recorded
+from groundswell.errors import UsageError
+from groundswell.exports import csv_text
 from groundswell.names import DAY_MS, entity_series, watch_series
 from groundswell.schedule import RULES, InForce, Schedule
+from groundswell.search import parse, sought
 from groundswell.store.grid import Cell, series_grid
 from groundswell.store.query import closed_ms
-from groundswell.store.versions import contents_of, read_schedule
+from groundswell.store.results import results_of
+from groundswell.store.search import find
+from groundswell.store.versions import read_schedule
 from groundswell.store.watches import newest_watches
-from groundswell.watches import Watches
+from groundswell.watches import COLUMNS, Watches, company_rows
 
 SHOWN_MAX: Final = 500
 WEEK_MS: Final = 7 * DAY_MS
+TRIED_DAYS: Final = 30
+TRIED_MAX: Final = 10_000
+TRIED_SHOWN: Final = 10
+TRIED_NAME: Final = "a-name"
+"""While a search that is tried has none yet."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class Watched:
 
 def routes() -> list[Route]:
     """The addresses of this page."""
-    return [Route("/watchlist", watchlist)]
+    return [Route("/watchlist", watchlist), Route("/watchlist/try", try_search), Route("/watchlist.csv", companies_csv)]
 
 
 def watchlist(request: Request) -> Response:
@@ -60,10 +70,44 @@ def watchlist(request: Request) -> Response:
             "to_come": bool(rows) and rows[-1].effective_ms > (until or 0),
             "versions": _versions(schedule, until or 0),
             "rules": rules,
-            "limits": _limits(contents_of(connection, RULES).get(rules or "", b"")),
         }
 
     return page(request, "watchlist.html.j2", fill)
+
+
+def companies_csv(request: Request) -> Response:
+    """The watched companies as a table that the form takes again."""
+    with state_of(request).store.read() as connection:
+        watches, _ = newest_watches(connection, state_of(request).watch(connection).run)
+    headers = {"content-disposition": 'attachment; filename="watchlist.csv"'}
+    return Response(csv_text(company_rows(watches), COLUMNS), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+# --- a search before it is saved --------------------------------------------------------------------------------------------------
+def try_search(request: Request) -> Response:
+    """What a search would have found in the last days of the run: `q`, and the `name` that it may get."""
+    asked, name = request.query_params.get("q", "").strip(), request.query_params.get("name", "")
+    state = state_of(request)
+
+    def fill(connection: Connection, watch: Watch) -> dict[str, Any]:
+        values: dict[str, Any] = {"q": asked, "name": name, "days": TRIED_DAYS, "most": TRIED_MAX, "refused": "", "found": [], "number": 0}
+        values |= {"may_change": may_change(request, watch), "replaces": ""}
+        if not asked:
+            return values
+        watches, _ = newest_watches(connection, watch.run)
+        until_ms = closed_ms(connection, watch.run) or 0
+        try:
+            # As it would be saved, so that what is refused there is refused here.
+            saved = watches.saving(name or TRIED_NAME, asked, ids_of=state.companies).queries[name or TRIED_NAME]
+            query = replace(parse(saved), from_ms=max(0, until_ms - TRIED_DAYS * DAY_MS), to_ms=until_ms)
+            hits = find(connection, watch.run, query, limit=TRIED_MAX)
+            results = results_of(connection, watch.run, hits[:TRIED_SHOWN])
+        except UsageError as error:
+            return values | {"refused": str(error)}
+        found = [show_result(one, list(sought(query.node)), state) for one in results]
+        return values | {"found": found, "number": len(hits), "read": saved, "replaces": watches.queries.get(name, "")}
+
+    return page(request, "watch_try.html.j2", fill)
 
 
 def _searches(connection: Connection, run: str, watches: Watches, until_ms: int | None) -> list[Watched]:
@@ -103,14 +147,3 @@ def _sum(cells: list[Cell]) -> Cell:
 
 def _versions(schedule: Schedule, known_ms: int) -> list[tuple[InForce, str]]:
     return [(row, schedule.state(row, known_ms)) for row in sorted(schedule.rows, reverse=True)]
-
-
-def _limits(content: bytes) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The rules' thresholds by their section, as the rules file names them; empty where the store does not hold them."""
-    if not content:
-        return []
-    found: dict[str, Any] = msgspec.json.decode(content)
-    sections = [(name, sorted(values.items())) for name, values in sorted(found.items()) if isinstance(values, dict)]
-    plain = sorted((name, value) for name, value in found.items() if not isinstance(value, dict))
-    shown = [("", plain), *sections] if plain else sections
-    return [(name, [(each, msgspec.json.encode(value).decode()) for each, value in values]) for name, values in shown]

@@ -16,6 +16,7 @@
 --     groundswell_keeper   `groundswell run`, `backfill`, and whatever removes: every row, no table
 --     groundswell_board    `groundswell board` without accounts, `series`, `search`, `alerts`, `explain`, a notebook: reads
 --     groundswell_people   `groundswell board` with accounts, and whoever acknowledges or judges: adds what people do and say, changes none
+--     groundswell_admin    the same board, where admins also look after accounts and dead letters on its pages
 --     groundswell_crawler  `groundswell crawl`: says that records wait in its spool, and needs no store for anything else
 
 DO $$
@@ -23,7 +24,7 @@ DECLARE
     role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['groundswell_owner', 'groundswell_worker', 'groundswell_desk', 'groundswell_keeper', 'groundswell_board',
-        'groundswell_people', 'groundswell_crawler'] LOOP
+        'groundswell_people', 'groundswell_admin', 'groundswell_crawler'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -36,6 +37,7 @@ BEGIN
     GRANT USAGE, CREATE ON SCHEMA public TO groundswell_owner;
     -- Every other part reads what the board reads.
     GRANT groundswell_board TO groundswell_worker, groundswell_desk, groundswell_keeper, groundswell_people;
+    GRANT groundswell_people TO groundswell_admin;
     -- The crawler, which faces the world, sees what it has to say and nothing else.
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO groundswell_crawler', current_database());
     GRANT USAGE ON SCHEMA public TO groundswell_crawler;
@@ -57,6 +59,9 @@ DO $$
 BEGIN
     IF to_regclass('public.people') IS NOT NULL THEN
         REVOKE ALL ON people, audit FROM groundswell_board;
+    END IF;
+    IF to_regclass('public.tokens') IS NOT NULL THEN
+        REVOKE ALL ON tokens FROM groundswell_board;
     END IF;
 END $$;
 ALTER DEFAULT PRIVILEGES FOR ROLE groundswell_owner IN SCHEMA public GRANT SELECT ON TABLES TO groundswell_board;
@@ -82,10 +87,16 @@ BEGIN
             ('groundswell_people', 'SELECT, INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT, UPDATE', ARRAY['readers']),
             -- What is watched is changed on the board. The lock on a row asks for a right to change one column of it, the least of them.
-            ('groundswell_people', 'INSERT', ARRAY['versions', 'in_force']),
+            ('groundswell_people', 'INSERT', ARRAY['versions', 'in_force', 'rehearsals']),
+            -- Somebody's programs: made and taken back, never changed into another.
+            ('groundswell_people', 'SELECT, INSERT', ARRAY['tokens']),
+            ('groundswell_people', 'UPDATE (revoked_ms)', ARRAY['tokens']),
+            -- Only where an admin is to look after accounts and dead letters on the board itself.
+            ('groundswell_admin', 'INSERT, UPDATE', ARRAY['people']),
+            ('groundswell_admin', 'UPDATE', ARRAY['outbox']),
             ('groundswell_people', 'UPDATE (manifest, model_id)', ARRAY['runs']),
             ('groundswell_people', 'UPDATE (owner)', ARRAY['progress']),
-            ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit']),
+            ('groundswell_keeper', 'SELECT', ARRAY['people', 'audit', 'tokens']),
             ('groundswell_keeper', 'INSERT', ARRAY['audit']),
             ('groundswell_people', 'INSERT', ARRAY['actions', 'verdicts', 'corrections', 'misses', 'stops']),
             ('groundswell_crawler', 'SELECT, INSERT, UPDATE', ARRAY['conditions']),
@@ -94,7 +105,7 @@ BEGIN
                 'documents', 'search', 'scores', 'admissions', 'drops', 'increments', 'stories', 'baselines', 'source_hours', 'exposures',
                 'blind_spans', 'candidates', 'versions', 'runs', 'fetched', 'progress', 'heartbeats', 'taken', 'suspects', 'conditions', 'removals',
                 'decisions', 'alerts', 'incidents', 'outbox', 'drop_marks', 'in_force', 'canaries', 'dropped_months', 'dropped_counts', 'tallied', 'tallies', 'reach',
-                'people', 'readers', 'actions', 'verdicts', 'corrections', 'misses', 'stops'])
+                'people', 'tokens', 'readers', 'rehearsals', 'actions', 'verdicts', 'corrections', 'misses', 'stops'])
         ) AS listed (role, rights, tables)
     LOOP
         FOREACH name IN ARRAY given.tables LOOP

@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "desk": ("groundswell.cli.service", "the desk of a Kafka installation: incidents, alerts, messages"),
     "board": ("groundswell.cli.show", "the web page over a store"),
     "people": ("groundswell.cli.people", "who may use the board: accounts, roles, passwords, and what they did"),
+    "tokens": ("groundswell.cli.tokens", "what programs show instead of a password, for the API"),
     "backfill": ("groundswell.cli.archive", "archives through the pipeline into a run of their own; never pings"),
     "score": ("groundswell.cli.archive", "JSON lines in, topic, sentiment and companies out"),
     "detect": ("groundswell.cli.detect", "a series of counts in, scores and alerts of the volume detector out"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "linear", "listing_options", "live_log",
-    "moment_ms", "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
+    "moment_ms", "near_companies", "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -186,6 +186,23 @@ def company_names() -> Callable[[str], str]:
 def company_ids() -> Callable[[str], Sequence[str]]:
     """What a name of a company stands for: its id, or the ids of the companies that the catalogue finds in it."""
     return catalogue().ids_of
+
+
+def near_companies() -> Callable[[str], Sequence[str]]:
+    """Ids of companies whose id or a name is nearest to what somebody wrote."""
+    from difflib import get_close_matches
+
+    companies = catalogue()
+
+    @lru_cache(maxsize=1)
+    def names() -> dict[str, str]:
+        return {name.casefold(): one for one in companies.entities for name in (one, companies.name(one))}
+
+    def near(name: str) -> Sequence[str]:
+        known = names()
+        return list(dict.fromkeys(known[found] for found in get_close_matches(name.casefold(), known, n=3, cutoff=0.7)))
+
+    return near
 
 
 @lru_cache(maxsize=1)

@@ -101,6 +101,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
     from groundswell.links import links_of
     from groundswell.local_log import LocalLog
     from ingest.catalogue import load_catalogue
+    from stream.shells.try_rules import TryRules
 
     b, wanted = settings.board, settings.board.port if port is None else port
     access = board_access(settings, store)
@@ -122,6 +123,8 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         companies=o.company_ids(),
         sector=o.catalogue().peers,
         why_not=_asks_why(),
+        near=o.near_companies(),
+        rules=TryRules(store, display=display, sector=o.catalogue().peers),
     )
     server = uvicorn.Server(config(app, host=b.host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()

@@ -56,15 +56,19 @@ def put(kind: str, file: Path, ahead: str, store_url: str | None) -> None:
 
     Nothing is started again. A model comes into force with `groundswell models promote`, a company catalogue with the setting and a start.
     """
-    from alerts.rules import load_rules
+    from alerts.rules import rules_of, rules_text
     from groundswell.clock import SystemClock
-    from groundswell.store.versions import put_in_force
+    from groundswell.store.versions import keep_rules_text, put_in_force
     from models.error_matrix import load_matrices
     from stream.shells.versions import content_of_rules
 
     span_ms = o.duration_ms(ahead, name="--in")
-    given = content_of_rules(load_rules(file)) if kind == "rules" else load_matrices([file])
-    rows = put_in_force(o.open_store(store_url), LIVE_RUN, {kind: given}, now_ms=SystemClock().now_ms() + span_ms)
+    text, store = rules_text(file) if kind == "rules" else "", o.open_store(store_url)
+    given = content_of_rules(rules_of(text, place=str(file))) if kind == "rules" else load_matrices([file])
+    rows = put_in_force(store, LIVE_RUN, {kind: given}, now_ms=SystemClock().now_ms() + span_ms)
+    if text:
+        with store.write() as connection:
+            keep_rules_text(store, connection, given[0], text)
     for row in rows:
         click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
     if not rows:

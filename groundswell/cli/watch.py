@@ -48,7 +48,7 @@ def add(file: Path, store_url: str | None) -> None:
     from groundswell.watches import read_companies
 
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        taken, refused = read_companies(lines, ids_of=o.company_ids())
+        taken, refused = read_companies(lines, ids_of=o.company_ids(), near=o.near_companies())
     for line in refused[:REFUSED_SHOWN]:
         click.echo(f"{file.name}, {line}", err=True)
     if len(refused) > REFUSED_SHOWN:

@@ -44,12 +44,26 @@ def note(store: Store, connection: Connection, entry: Entry) -> None:
     store.insert(connection, t.audit, [row], keep=False)
 
 
-def entries(connection: Connection, *, who: str | None = None, at_ms: int | None = None, limit: int = 100) -> list[Entry]:
-    """The newest rows, newest first; those of one person, those of one moment."""
+def entries(
+    connection: Connection,
+    *,
+    who: str | None = None,
+    what: str | None = None,
+    at_ms: int | None = None,
+    from_ms: int | None = None,
+    to_ms: int | None = None,
+    limit: int = 100,
+) -> list[Entry]:
+    """The newest rows, newest first; those of one person, of one kind, of one moment, of `[from, to)`."""
     a = t.audit.c
     query = select(a.at_ms, a.who, a.place, a.what, a.detail).order_by(a.at_ms.desc(), a.entry).limit(limit)
-    if who is not None:
-        query = query.where(a.who == who)
-    if at_ms is not None:
-        query = query.where(a.at_ms == at_ms)
+    for column, given in ((a.who, who), (a.what, what), (a.at_ms, at_ms)):
+        query = query if given is None else query.where(column == given)
+    query = query if from_ms is None else query.where(a.at_ms >= from_ms)
+    query = query if to_ms is None else query.where(a.at_ms < to_ms)
     return [Entry(*row) for row in connection.execute(query)]
+
+
+def kinds(connection: Connection) -> list[str]:
+    """Every word that the log has for what was done."""
+    return sorted(connection.execute(select(t.audit.c.what).distinct()).scalars())

@@ -25,8 +25,8 @@ from groundswell.store.progress import Claim, confirm
 from groundswell.store.store import Store
 
 __all__ = [
-    "UNSENT", "Item", "add_messages", "alert_of", "begin_attempt", "dead_letters", "escalations", "first_messages", "keep_shown", "listed",
-    "move", "parent_of", "pinged", "put_back", "settle", "targets_of", "waiting",
+    "UNSENT", "Item", "add_messages", "alert_of", "begin_attempt", "counted", "dead_letters", "escalations", "first_messages",
+    "keep_shown", "listed", "move", "parent_of", "pinged", "put_back", "settle", "targets_of", "waiting",
 ]  # fmt: skip
 
 UNSENT: Final = ("due", "attempted", "held")
@@ -86,6 +86,13 @@ def listed(connection: Connection, run: str, *, state: str | None = None, target
     return [
         Item(*tuple(row)) for row in connection.execute(statement.order_by(alerts.opened_ms.desc(), alerts.id, box.target).limit(limit))
     ]
+
+
+def counted(connection: Connection, run: str) -> dict[str, int]:
+    """{state: messages of a run that are in it}."""
+    box = t.outbox.c
+    rows = connection.execute(select(box.state, func.count()).where(box.run == run).group_by(box.state))
+    return {row[0]: row[1] for row in rows}
 
 
 def add_messages(store: Store, connection: Connection, run: str, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -322,7 +322,22 @@ people = Table(
     _int("changed_ms"),  # of role or password: what was signed before is void
     _int("disabled_ms", nullable=True),
 )
-"""Accounts. Only `groundswell people` writes them; deploy/postgres/roles.sql says who may read them."""
+"""Accounts. `groundswell people` and the board's admins write them; deploy/postgres/roles.sql says who may read and write them."""
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _key("token_id"),  # the part of a token that may be shown
+    _text("digest"),  # SHA-256 of its secret part, which is random: nothing slower is needed
+    _text("person"),
+    _text("name"),
+    _text("role"),  # at most; never more than the person's own
+    _int("created_ms"),
+    _int("expires_ms"),
+    _int("revoked_ms", nullable=True),
+)
+"""What programs show instead of a password, for `/api/v1`."""
+Index("tokens_person", tokens.c.person)
 
 readers = Table(
     "readers",
@@ -425,9 +440,23 @@ dropped_counts = Table(
 )
 """What became of the records of such a month: the balance's terms, moved here in the transaction that deleted their rows."""
 
+rehearsals = Table(
+    "rehearsals",
+    metadata,
+    _key("run"),
+    _key("rehearsal"),  # hash of what was asked
+    _int("at_ms"),
+    _text("who"),
+    _text("rules"),  # hash of the rules that were rehearsed
+    _text("text"),  # those rules, as they were typed
+    Column("body", LargeBinary, nullable=False),  # a Comparison
+)
+"""What other rules would have sent, as it was shown to whoever asked on the board: rules are saved from here."""
+Index("rehearsals_at", rehearsals.c.run, rehearsals.c.at_ms)
+
 DERIVED = (
-    dropped_counts, dropped_months, fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories, baselines,
-    source_hours, exposures, blind_spans, canaries, in_force, candidates, decisions, actions, verdicts, misses, incidents, alerts, outbox,
-    tallies, tallied, reach, runs,
+    dropped_counts, dropped_months, fetched, taken, suspects, admissions, drop_marks, drops, progress, increments, stories,
+    baselines, source_hours, exposures, blind_spans, canaries, in_force, rehearsals, candidates, decisions, actions, verdicts,
+    misses, incidents, alerts, outbox, tallies, tallied, reach, runs,
 )  # fmt: skip
 """Tables whose rows belong to a run, in an order in which they can be deleted."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from groundswell.errors import DependencyError, NotFoundError
 from groundswell.exports import iso
 from groundswell.names import TICK_MS
-from groundswell.schedule import PAST_OF, InForce, Schedule
+from groundswell.schedule import PAST_OF, RULES_TEXT, InForce, Schedule
 from groundswell.store import schema as t
 from groundswell.store.store import Store
 
@@ -84,6 +84,18 @@ def keep_contents(store: Store, connection: Connection, contents: Mapping[str, t
     """Write what versions hold, where they hold anything; those that are there already stay."""
     rows = [{"kind": kind, "hash": name, "content": content} for kind, (name, content) in sorted(contents.items()) if content]
     store.insert(connection, t.versions, rows)
+
+
+def keep_rules_text(store: Store, connection: Connection, version: str, text: str) -> None:
+    """Keep a rules file as it was written, under the hash of its rules; the first one stays."""
+    keep_contents(store, connection, {RULES_TEXT: (version, text.encode())})
+
+
+def rules_text_of(connection: Connection, version: str) -> str | None:
+    """The file that rules were written as; None where nobody kept it."""
+    v = t.versions.c
+    found = connection.execute(select(v.content).where(v.kind == RULES_TEXT, v.hash == version)).scalar_one_or_none()
+    return None if found is None else bytes(found).decode()
 
 
 def put_in_force(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import select
@@ -30,6 +30,9 @@ from stream.operators.stories import digest
 from stream.shells.around import nobody
 from stream.shells.reload import Models
 from stream.shells.versions import ScorersInForce, VersionsInForce, content_of_rules, manifest_of_model
+
+FILE_RULES: Final = "file_rules"
+"""In a live run's manifest: hash of the rules that its process was last started with."""
 
 
 @dataclass
@@ -168,7 +171,8 @@ def open_run(
     """Make the run's row, or check that it is the run that was meant; returns its manifest.
 
     A live run goes on with other instruments (a new model, new rules, another catalogue): they come into force behind everything that
-    was read so far. Any other run is made with one set, or it would not mean anything.
+    was read so far. Rules do so only if they are others than at the last start: those that were saved on the board outlive it. Any other
+    run is made with one set, or it would not mean anything.
 
     Args:
         store: where it is.
@@ -184,6 +188,8 @@ def open_run(
         UsageError: the run exists with other input or other instruments, or is being dropped.
     """
     wanted = {**(manifest or {}), "versions": instruments.versions, **manifest_of_model(instruments.scorer)}
+    if run == LIVE_RUN and not others_work:
+        wanted[FILE_RULES] = instruments.rules.hash
     with store.write() as connection:
         row = connection.execute(select(t.runs).where(t.runs.c.run == run).with_for_update()).mappings().one_or_none()
         stored: dict[str, Any] | None = msgspec.json.decode(row["manifest"]) if row else None
@@ -197,8 +203,13 @@ def open_run(
             connection.execute(t.runs.update().where(t.runs.c.run == run).values(kind=kind))
             begin_schedule(store, connection, run, instruments.contents)
     if run == LIVE_RUN:
-        contents = {kind: given for kind, given in instruments.contents.items() if not (others_work and kind in (RULES, ERRORS))}
+        # A file that has not changed since the last start says nothing new: rules that were put in force meanwhile stay.
+        is_old = stored.get(FILE_RULES) == instruments.rules.hash
+        left_out = {RULES, ERRORS} if others_work else {RULES} if is_old else set()
+        contents = {kind: given for kind, given in instruments.contents.items() if kind not in left_out}
         put_in_force(store, run, contents, now_ms=now_ms, manifest={**(manifest or {}), **manifest_of_model(instruments.scorer)})
+        if FILE_RULES in wanted and not is_old:
+            update_manifest(store, run, **{FILE_RULES: wanted[FILE_RULES]})
         with store.read() as connection:
             return manifest_of(connection, run)
     for key, value in wanted.items():

@@ -30,7 +30,7 @@ KIND: Final = "rehearsal"
 DECIDED: Final = (t.candidates, t.decisions, t.alerts)
 """Rows of the run's own desk and detectors: those of ticks before the span are kept too."""
 
-OWN: Final = (*DECIDED, t.incidents, t.outbox, t.in_force, t.canaries, t.suspects, t.runs)
+OWN: Final = (*DECIDED, t.incidents, t.outbox, t.in_force, t.rehearsals, t.canaries, t.suspects, t.runs)
 """Tables that are not copied as they stand."""
 
 

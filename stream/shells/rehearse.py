@@ -94,6 +94,7 @@ def rehearse(
     sector: Callable[[str], Sequence[str]] = nobody,
     from_ms: int | None = None,
     to_ms: int | None = None,
+    beat: Callable[[float], None] = lambda _done: None,
 ) -> Rehearsal:
     """Rehearse rules over `[from, to)` of a run, in known time.
 
@@ -105,6 +106,7 @@ def rehearse(
         sector: the companies that one is compared with.
         from_ms: since when they are in force; None: since the run's first tick.
         to_ms: None: the run's end, or as far as it has come.
+        beat: told after each tick how much of the span is done, in [0, 1]; what it raises ends the rehearsal.
 
     Raises:
         NotFoundError: no such run, or it has not closed a tick yet.
@@ -130,6 +132,7 @@ def rehearse(
             done.decisions += judged.decisions
             done.alerts += judged.alerts
             folded.candidates += judged.shifts
+            beat((tick + 1 - span.since) / (span.through + 1 - span.since))
         done.candidates = folded.candidates
         done.periods, done.unlike = _compare(connection, run, folded)
     return done

@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alerts.detectors.surge import DAY_S, HOUR_S
-from alerts.rules import NEVER, load_rules
+from alerts.rules import NEVER, Rules, load_rules, rules_of, shipped_text
+from alerts.rules_text import text_of
 from groundswell.codec import canonical, decode
 from groundswell.errors import SettingsError
 from tests import builders as b
@@ -87,3 +89,36 @@ def test_rules_without_the_section_of_a_kind_never_find_it_and_are_the_rules_tha
     assert mine.amplification.documents_min == mine.late.stories_min == mine.slow_burn.stories_min == mine.blind.hours == NEVER
     assert b"amplification" not in canonical(mine)
     assert decode(canonical(mine), type(mine)) == mine
+
+
+# --- what cannot be stored, and rules as a file again ------------------------------------------------------------------------------
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
+def test_a_number_that_is_not_finite_is_refused_before_a_worker_reads_it(number: str) -> None:
+    text = shipped_text().replace("dispersion = 0.4", f"dispersion = {number}")
+    assert text != shipped_text()
+    with pytest.raises(SettingsError, match=r"the rules: .* is no number that can be used"):
+        rules_of(text, place="the rules")
+
+
+def test_an_integer_beyond_what_a_database_takes_and_brackets_without_end_are_refused() -> None:
+    with pytest.raises(SettingsError, match="is no number that can be used"):
+        rules_of(shipped_text().replace("quiet_days = 30", f"quiet_days = {10**30}"), place="the rules")
+    with pytest.raises(SettingsError, match="brackets within brackets"):
+        rules_of("x = " + "[" * 50_000, place="the rules")
+
+
+def test_rules_are_a_commented_file_again_whatever_their_values() -> None:
+    shipped = load_rules()
+    assert text_of(shipped) == shipped_text()
+    other = msgspec.structs.replace(
+        shipped,
+        sighting=msgspec.structs.replace(shipped.sighting, watched=frozenset(['a "quoted" id', "b"])),
+        desk=msgspec.structs.replace(shipped.desk, budget_per_day=7, false_share=0.25),
+        volume={"nab": shipped.volume["nab"], "of my own": shipped.volume["desk"]},
+    )
+    text = text_of(other)
+    assert rules_of(text, place="x") == other
+    assert "budget_per_day = 7" in text
+    assert "# Pings a day (UTC, known time) over all series." in text
+    bare = Rules(shipped.surge, shipped.sighting, shipped.desk)
+    assert rules_of(text_of(bare), place="x") == bare

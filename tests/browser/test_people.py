@@ -156,6 +156,7 @@ async def test_a_search_is_saved_where_it_was_made_a_table_is_pasted_and_both_ar
         tab, office = sitting.tab, sitting.office
         await sitting.sign_in()
         await sitting.open("/search?q=headline")
+        await sitting.press("document.querySelector('[href^=\"/watchlist/try\"]').click()")
         await sitting.press(
             "document.querySelector('[action=\"/watchlist/save\"] [name=name]').value = 'queues';"
             "document.querySelector('[action=\"/watchlist/save\"] button').click()"
@@ -166,6 +167,8 @@ async def test_a_search_is_saved_where_it_was_made_a_table_is_pasted_and_both_ar
             "document.querySelector('[name=table]').value = 'company,weight,owner\\nLinlanBank,0.08,Moss\\nHarbourTrust,many,';"
             "document.querySelector('[action=\"/watchlist/companies\"] button').click()"
         )
+        assert await tab.value("document.querySelectorAll('[name=seen]').length") == 1
+        await sitting.press("document.querySelector('[action=\"/watchlist/companies\"] button').click()")
         assert "line 3: weight 'many'" in await tab.value("document.querySelector('main ul.doubt').textContent")
         assert await tab.value("[...document.querySelectorAll('[form=end]')].map((one) => one.value).join()") == "queues,LinlanBank"
         for _ in range(2):

@@ -84,3 +84,25 @@ def test_an_account_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     done = ask(tmp_path, "disable", "mei")
     assert done.returncode == 1
     assert "person 'mei': has no account" in done.stderr
+
+
+def tokens(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return groundswell("tokens", *arguments, folder=folder, GROUNDSWELL_STORE_URL=str(folder / "desk.db"))
+
+
+def listed(folder: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in tokens(folder, "list", "--format", "jsonl").stdout.splitlines()]
+
+
+def test_a_programs_token_is_printed_once_listed_without_its_secret_and_revoked(tmp_path: Path) -> None:
+    ask(tmp_path, "add", "nightly", "--no-password")
+    made = tokens(tmp_path, "add", "nightly", "figures of the night", "--days", "30")
+    text = made.stdout.strip()
+    assert (made.returncode, text[:4], len(text.split("_", 2)[2])) == (0, "gsw_", 43)
+    found = listed(tmp_path)
+    told = [(one["person"], one["name"], one["role"], one["state"]) for one in found]
+    assert told == [("nightly", "figures of the night", "reader", "taken")]
+    assert text.split("_", 2)[2] not in str(found)
+    assert tokens(tmp_path, "add", "nightly", "x", "--role", "analyst").returncode != 0
+    assert "token revoked" in tokens(tmp_path, "revoke", str(found[0]["id"])).stdout
+    assert str(listed(tmp_path)[0]["state"]).startswith("revoked ")

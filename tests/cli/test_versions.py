@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from groundswell.local_log import LocalLog
 from groundswell.names import LIVE_RUN
 from groundswell.store.store import Store
+from groundswell.store.versions import rules_text_of
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.instruments import open_run
 from tests import builders as b
@@ -53,6 +55,8 @@ def test_rules_are_put_in_force_a_little_ahead_and_listed_as_to_come(folder: Pat
     newest = listed(folder)[0]
     assert (newest["kind"], newest["state"]) == ("rules", "to come")
     assert done.stdout == f"rules {newest['hash']}: in force from {newest['since']}\n"
+    with closing(Store(str(folder / "desk.db"))) as store, store.read() as connection:
+        assert rules_text_of(connection, str(newest["hash"])) == rules.read_text()
     assert "nothing to do, they are the newest already" in ask(folder, "versions", "put", "rules", str(rules)).stdout
     broken = ask(folder, "versions", "put", "rules", str(folder / "none.toml"))
     assert (broken.returncode, "cannot be read" in broken.stderr) == (2, True)

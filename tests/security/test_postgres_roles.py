@@ -38,7 +38,7 @@ from tests.peers import plain_url, postgres_cluster
 from tests.synthetic_news import instruments, sealed_log
 
 SCRIPT: Final = (Path(__file__).resolve().parents[2] / "deploy" / "postgres" / "roles.sql").read_text("utf-8")
-PARTS: Final = ("owner", "worker", "desk", "keeper", "board", "people", "crawler")
+PARTS: Final = ("owner", "worker", "desk", "keeper", "board", "people", "admin", "crawler")
 RUN: Final = "roles"
 
 
@@ -104,7 +104,7 @@ def test_worker_desk_keeper_and_board_each_do_their_part_without_owning_a_table(
         assert found[table] == rows, table
 
 
-@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board", "people", "crawler"])
+@pytest.mark.parametrize("part", ["worker", "desk", "keeper", "board", "people", "admin", "crawler"])
 def test_nobody_but_the_owner_changes_the_tables(opened: Callable[[str], Store], part: str) -> None:
     store = opened(part)
     for statement in ("DROP TABLE drops", "ALTER TABLE alerts ADD COLUMN x int", "TRUNCATE alerts", "CREATE TABLE mine (x int)"):
@@ -115,7 +115,7 @@ def test_the_board_reads_and_writes_nothing(opened: Callable[[str], Store]) -> N
     store = opened("board")
     with store.read() as connection:
         for table in t.metadata.sorted_tables:
-            if table not in (t.people, t.audit):
+            if table not in (t.people, t.audit, t.tokens):
                 connection.execute(text(f"SELECT count(*) FROM {table.name}"))
     for table in t.metadata.sorted_tables:
         may_not(store, f"DELETE FROM {table.name}")
@@ -138,7 +138,7 @@ def test_a_board_with_people_adds_what_they_say_and_changes_none_of_it(opened: C
         may_not(store, f"DELETE FROM {table.name}")
         if table is not t.readers:
             may_not(store, f"UPDATE {table.name} SET {table.columns.keys()[0]} = NULL")
-        if table not in said | {t.readers, t.audit, t.versions, t.in_force}:
+        if table not in said | {t.readers, t.audit, t.versions, t.in_force, t.rehearsals, t.tokens}:
             may_not(store, f"INSERT INTO {table.name} DEFAULT VALUES")
 
 
@@ -174,7 +174,7 @@ def test_who_has_which_password_and_who_did_what_is_nothing_that_a_part_without_
     opened: Callable[[str], Store], part: str
 ) -> None:
     store = opened(part)
-    for table in ("people", "audit"):
+    for table in ("people", "audit", "tokens"):
         may_not(store, f"SELECT * FROM {table}")
     assert not anybody(store)
 

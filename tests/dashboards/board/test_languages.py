@@ -12,12 +12,17 @@ import pytest
 from jinja2 import nodes
 
 from dashboards.board import door, shell, words
+from dashboards.board.admin_pages import RETRIED
 from dashboards.board.inbox import FILTERS
+from dashboards.board.people_pages import SAID as PEOPLE_SAID
+from dashboards.board.rehearsing import REHEARSED
+from dashboards.board.rules_pages import SAVED as RULES_SAVED
+from dashboards.board.token_forms import MADE, REVOKED
 from dashboards.board.view import PANELS
 from dashboards.board.watch_forms import SAID as WATCH_SAID
 from dashboards.board.words import CHINESE, CODES, FLAG_TITLES, LANGUAGE_TITLES, TOPIC_TITLES, Clock
 from groundswell.lifecycle import State
-from groundswell.names import HOUR_MS, SENTIMENTS
+from groundswell.names import HOUR_MS, OUTBOX_STATES, SENTIMENTS
 from groundswell.records import Act, AlertKind, Corrected, Kind, Role, Severity, VerdictWord
 from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.silence import Judgement
@@ -70,6 +75,11 @@ STORED: Final = {
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), *get_args(Role), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
+    REHEARSED, RULES_SAVED,
+    MADE, REVOKED, *PEOPLE_SAID, RETRIED, *OUTBOX_STATES, "signed in", "signed out", "sign-in refused", "sign-in locked",
+    "People", "What happened", "Outbox", *shell.THEMES,
+        "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
+    "Would have been told besides", "Told by both",
     *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
@@ -131,7 +141,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 PAGES: Final = (
     "/inbox?state=all", "/", "/board/2", "/why-not?series=entity:LinlanBank&at=2026-03-10T06:00Z",
     "/alerts", f"/alerts/{ALERT.id}", "/search", "/search?q=headline", "/search?q=nowhere",
-    "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me",
+    "/series?key=entity:LinlanBank", "/series?key=topic:debt_credit:zh", "/watchlist", "/sources", "/me", "/rules",
 )  # fmt: skip
 KEPT: Final = frozenset({"groundswell", "json", "slack", "utc", "enter", "fx", "csv"})
 """Names, and words that are the same in Chinese."""

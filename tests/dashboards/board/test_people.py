@@ -331,3 +331,31 @@ def test_the_settings_page_shows_what_was_chosen_and_what_the_log_has_of_oneself
     assert page.count("<td>signed in</td>") == 1
     assert mei.post("/me/save", {"language": "en", "others": "\n".join(f"c{n}" for n in range(201))}).status == 400
     assert office.board.get("/me").status == 303
+
+
+# --- choices without an account ------------------------------------------------------------------------------------------------------
+def test_without_accounts_language_zone_and_colours_are_kept_in_the_browser_and_the_page_says_how_accounts_are_made(tmp_path: Path) -> None:
+    with an_office(tmp_path, access=replace(ACCESS, accounts=False)) as office:
+        browser = office.browser()
+        page = browser.get("/me").text
+        assert "groundswell people add NAME" in page
+        assert "/me/token" not in page
+        assert browser.post("/me/save", {"language": "zh", "zone": "Asia/Shanghai", "theme": "dark"}).status == 303
+        page = browser.get("/sources").text
+        assert '<html lang="zh-Hans" data-theme="dark">' in page
+        assert "UTC+08:00" in page
+        assert '<html lang="en">' in office.browser().get("/sources").text
+        for form in ({"theme": "pink"}, {"zone": "Mars/Olympus"}, {"language": "xx"}):
+            assert browser.post("/me/save", {"language": "zh", "zone": "", "theme": ""} | form).status == 400
+        assert browser.post("/me/save", {"language": "en", "zone": "", "theme": ""}).status == 303
+        assert '<html lang="en">' in browser.get("/sources").text
+        browser.cookies |= {"groundswell_zone": "../../etc", "groundswell_theme": "<b>"}
+        assert browser.get("/sources").status == 200
+
+
+def test_colours_belong_to_the_browser_also_of_somebody_with_an_account(office: Office) -> None:
+    here, there = office.browser("mei"), office.browser("mei")
+    here.get("/me")
+    assert here.post("/me/save", {"language": "en", "zone": "", "theme": "dark"}).status == 303
+    assert 'data-theme="dark"' in here.get("/inbox").text
+    assert "data-theme" not in there.get("/inbox").text

@@ -12,7 +12,7 @@ from groundswell.store import schema as t
 from groundswell.store.partitions import PARTITIONED, divide
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 
 def upgrade() -> None:
