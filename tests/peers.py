@@ -158,6 +158,7 @@ FIXTURE_PEERS: Final[Mapping[str, str]] = {
     "nginx": "nginx",
     "postgres_url": "postgres",
     "postgres_store_url": "postgres",
+    "postgres_empty_url": "postgres",
     "dovecot": "dovecot",
     "prometheus": "prometheus",
     "alertmanager": "alertmanager",
@@ -427,11 +428,16 @@ def plain_url(url: str) -> str:
 
 
 @contextlib.contextmanager
-def fresh_database(url: str) -> Iterator[str]:
-    """An empty database on the server of `url`, dropped at the end even if somebody is still connected; yields its own URL."""
+def fresh_database(url: str, *, template: str = "template1") -> Iterator[str]:
+    """A new database on the server of `url`, dropped at the end even if somebody is still connected; yields its own URL.
+
+    Args:
+        url: of any database of that server.
+        template: name of the database that it is a copy of; an empty one unless another is named.
+    """
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(plain_url(url), autocommit=True) as link:
-        link.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        link.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield f"{url.rpartition('/')[0]}/{name}"
     finally:

@@ -36,6 +36,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_store_url"))
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where no store is yet."""
+    return str(tmp_path / "store.db") if request.param == "sqlite" else str(request.getfixturevalue("postgres_empty_url"))
+
+
 @pytest.fixture
 def store(url: str) -> Iterator[Store]:
     opened = Store(url)
@@ -124,13 +130,13 @@ def test_a_store_can_be_opened_twice_and_migrates_once(store: Store, url: str) -
     again.close()
 
 
-def test_processes_that_open_an_empty_store_together_make_one_schema(url: str) -> None:
+def test_processes_that_open_an_empty_store_together_make_one_schema(empty_url: str) -> None:
     start, errors = threading.Barrier(4), []
 
     def open_it() -> None:
         start.wait()
         try:
-            Store(url).close()
+            Store(empty_url).close()
         except Exception as error:
             errors.append(error)
 

@@ -179,9 +179,9 @@ def test_grafana_finds_sources_and_dashboards_where_it_looks() -> None:
     }
 
 
-def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_store_url: str) -> None:
+def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_empty_url: str) -> None:
     """As the container does it: roles.sql, logins.sh, the schema by its owner, roles.sql again."""
-    url, programs = make_url(postgres_store_url), postgres_programs()
+    url, programs = make_url(postgres_empty_url), postgres_programs()
     assert programs is not None
     names = ("migrator", "crawler", "worker", "desk", "board", "reader")
     environment = {
@@ -231,7 +231,7 @@ def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_s
                 connection.execute(text("CREATE TABLE mine (x int)"))
         reader.dispose()
     finally:
-        owner = create_engine(postgres_store_url, isolation_level="AUTOCOMMIT")
+        owner = create_engine(postgres_empty_url, isolation_level="AUTOCOMMIT")
         with owner.connect() as connection:
             for name in names:
                 connection.execute(text(f"DROP OWNED BY {name}; DROP ROLE IF EXISTS {name}"))

@@ -149,8 +149,8 @@ def test_a_topic_is_never_made_by_use(kafka: str) -> None:
 
 
 @pytest.fixture
-def engine(postgres_store_url: str) -> Iterator[sqlalchemy.Engine]:
-    engine = sqlalchemy.create_engine(postgres_store_url)
+def engine(postgres_empty_url: str) -> Iterator[sqlalchemy.Engine]:
+    engine = sqlalchemy.create_engine(postgres_empty_url)
     yield engine
     engine.dispose()
 

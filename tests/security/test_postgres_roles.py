@@ -43,14 +43,14 @@ RUN: Final = "roles"
 
 
 @pytest.fixture
-def url_of(postgres_store_url: str) -> Iterator[Callable[[str], str]]:
+def url_of(postgres_empty_url: str) -> Iterator[Callable[[str], str]]:
     """The URL by which a part opens the store; the owner has made the tables, and the script was run before and after."""
     tail, password = secrets.token_hex(4), secrets.token_hex(12)
 
     def url(part: str) -> str:
-        return make_url(postgres_store_url).set(username=f"{part}_{tail}", password=password).render_as_string(hide_password=False)
+        return make_url(postgres_empty_url).set(username=f"{part}_{tail}", password=password).render_as_string(hide_password=False)
 
-    with psycopg.connect(plain_url(postgres_store_url), autocommit=True) as admin:
+    with psycopg.connect(plain_url(postgres_empty_url), autocommit=True) as admin:
         admin.execute(SCRIPT.encode())
         for part in PARTS:
             login, role = sql.Identifier(f"{part}_{tail}"), sql.Identifier(f"groundswell_{part}")
