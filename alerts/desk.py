@@ -287,7 +287,7 @@ class DeskState:
 
 
 def _recognised_by(candidate: Candidate) -> set[str]:
-    """The documents that say whose incident a candidate is: of a search the negative ones, where there are enough; no company has others."""
+    """The documents that say whose incident a candidate is: of a search the negative ones, where they are enough. No company has others."""
     every = {str(row[0]) for row in candidate.evidence}
     if not _is_search(candidate.series):
         return every
