@@ -379,7 +379,7 @@ def news_in(reasons: Iterable[str]) -> News:
 
 
 def _recognised_by(candidate: Candidate) -> set[str]:
-    """The documents that say whose incident a candidate is: of a search its negative ones, if enough, as no company has others."""
+    """The documents that say whose incident a candidate is: of a search the negative ones, where they are enough. No company has others."""
     every = {str(row[0]) for row in candidate.evidence}
     if not _is_search(candidate.series):
         return every

@@ -21,6 +21,7 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.instruments import open_run
 from stream.shells.score_worker import HELD_RECORDS_MAX
 from stream.shells.worker import EXIT_FINAL, WorkerSettings
 from tests.kafka_worker import Role, WorkerMain, serve
@@ -63,6 +64,7 @@ def _plain(value: Any) -> Any:
 def embedded_rows(log: LocalLog, folder: Path, run: str) -> dict[str, list[tuple[Any, ...]]]:
     """What the embedded shell makes of a log, in a store of its own."""
     store = Store(str(folder / "embedded.db"))
+    open_run(store, run, kind="backfill", instruments=instruments())
     pipeline = EmbeddedPipeline(store, log, run, instruments())
     while pipeline.step():
         pass

@@ -14,7 +14,7 @@ MEASURES: Final = {
     "precision": ("judged", "precision", "precision of rule"),
     "pings": ("pings a day", "days within budget"),
     "missed": ("missed",),
-    "lead time": ("lead time",),
+    "lead time": ("minutes from public to first ping",),
     "latency": ("seconds from published to known", "seconds from known to sent"),
 }
 """{what is asked: how the names of the report's figures that answer it begin}; `groundswell quality report` prints the whole."""

@@ -66,7 +66,8 @@ def words_of_code() -> Iterator[tuple[str, str]]:
 
 FIGURES: Final = {
     "judged", "precision", "precision of rule", "pings a day, median", "pings a day, p95", "pings a day, worst day", "days within budget",
-    "missed", "lead time", *(f"seconds from published to known, {part}" for part in ("median", "p95", "p99")),
+    "missed", "minutes from public to first ping, median",
+    *(f"seconds from {span}, {part}" for span in ("published to known", "known to sent") for part in ("median", "p95", "p99")),
 }  # fmt: skip
 """Names of the monthly report's figures that the board shows."""
 
