@@ -13,6 +13,7 @@ from groundswell.store.derived import insert_alert
 from groundswell.store.progress import advance, claim
 from groundswell.store.store import Store
 from groundswell.store.tallies import tally
+from tests import builders as b
 from tests.dashboards.board.board_store import an_opened_alert
 from tests.dashboards.board.people_store import PASSWORD, PASSWORDS
 from tests.groundswell.store.synthetic_texts import DIFFERENT, NAME, different, load, published_ms
@@ -50,7 +51,7 @@ _FINDINGS: Final = (
     """INSERT INTO drops SELECT %(run)s, n %% 16, n, 1, %(first_ms)s + n * %(every_ms)s::bigint, 'source ' || n %% 40,
        'language: ' || n %% 7, ''::bytea FROM generate_series(0, %(rows)s) AS n""",
     """INSERT INTO candidates SELECT %(run)s, lpad(to_hex(n), 16, '0'), 'entity:C' || n %% 900, 3600,
-       (%(first_ms)s + n * %(every_ms)s::bigint) / 15000, ''::bytea FROM generate_series(0, %(rows)s) AS n""",
+       (%(first_ms)s + n * %(every_ms)s::bigint) / 15000, %(candidate)s FROM generate_series(0, %(rows)s) AS n""",
     """INSERT INTO decisions SELECT run, candidate_id, tick, NULL, 'held', 'cooldown' FROM candidates WHERE run = %(run)s""",
     """INSERT INTO stories SELECT %(run)s, 'entity:C' || n %% 900, lpad(to_hex(n), 16, '0'), %(first_ms)s + n * %(every_ms)s::bigint,
        (%(first_ms)s + n * %(every_ms)s::bigint) / 15000, ''::bytea FROM generate_series(0, %(rows)s) AS n""",
@@ -74,6 +75,7 @@ def fill_many(store: Store, url: str, *, documents: int, every_ms: int = 60_000)
         load(link, RUN, documents=documents, every_ms=every_ms)
         _copy_increments(link, documents, every_ms)
         begins = {"run": RUN, "rows": documents // 2, "first_ms": published_ms(0, documents, every_ms), "every_ms": 2 * every_ms}
+        begins |= {"candidate": encode(b.a_candidate(series=entity_series("C7")))}
         for statement in _FINDINGS:
             link.execute(statement, begins)
     end_ms = published_ms(documents, documents, every_ms) // HOUR_MS * HOUR_MS

@@ -66,7 +66,7 @@ def test_every_page_opens_with_whether_it_can_be_trusted(board: Served, path: st
 
 
 def test_a_sighting_counts_stories_and_has_no_share(tmp_path: Path) -> None:
-    sighting = an_opened_alert(id="b1b2c3d4e5f60718", incident="b0b0b0b0b0b0b0b0", kind="sighting", negative_share_ppm=0)
+    sighting = an_opened_alert(id="b1b2c3d4e5f60718", incident="b0b0b0b0b0b0b0b0", kind="sighting", series="flag:litigation:LINLAN")
     with a_board(tmp_path, alerts=[an_opened_alert(), sighting]) as board:
         assert "<dt>Negative share</dt>" in board.get(f"/alerts/{an_opened_alert().id}").text
         assert "<dt>Negative share</dt>" not in board.get(f"/alerts/{sighting.id}").text

@@ -98,7 +98,11 @@ def test_the_panels_come_in_their_order_each_with_json_csv_and_a_link_that_stays
             ["SVB surge 1h 9 / 10 0.5 hold: not improbable enough to open 2 times why not", "11 / 10 0.5 budget: 3 alerts today"],
         ),
         ("/board/2", "arrivals", ["Harbour Wire English 24 48.0 60 s 10 min", "Silent Chinese 0 1.0 – –"]),
-        ("/board/2", "quality", ["precision of rule surge 1h count 67 % 43 % – 84 % 12 – 8 of 12", "lead time"]),
+        (
+            "/board/2",
+            "quality",
+            ["precision of rule surge 1h count 67 % 43 % – 84 % 12 – 8 of 12", "minutes from public to first ping, median"],
+        ),
     ],
 )
 def test_a_panel_says_what_was_counted(board: Served, path: str, name: str, said: list[str]) -> None:

@@ -27,15 +27,22 @@ EVERY_MS: Final = 20 * 60_000
 IN: Final = {"/alerts/{id}": {"id": ALERT}, "/api/alerts/{id}.json": {"id": ALERT}}
 """What stands for the parameters of an address."""
 
-ASKS_FOR: Final = {"/series": "?key=entity:C7", "/api/v1/series": "?key=entity:C7", "/api/v1/series.csv": "?key=entity:C7&window=1d"}
+_COMPANY: Final = "?series=entity:C7"
+ASKS_FOR: Final = {
+    "/series": "?key=entity:C7", "/api/v1/series": "?key=entity:C7", "/api/v1/series.csv": "?key=entity:C7&window=1d",
+    "/why-not": f"{_COMPANY}&at=2026-01-02T10:00Z",
+    **{f"/api/v1/panels/{name}": _COMPANY for name in ("echo", "echo.csv", "peers", "peers.csv")},
+}  # fmt: skip
 MORE: Final = (
     "/?span=24h", "/api/board.json?span=90d", "/api/v1/series?key=entity:C7*&window=1d", "/api/v1/documents?q=company:C7",
     "/api/v1/documents?q=w3&from=2026-01-01&to=2026-01-03", "/api/v1/alerts?from=2026-01-01", "/inbox?state=open",
     f"/alerts/{ALERT}?known=then",
 )  # fmt: skip
-UNASKED: Final = ("/live", "/l/{token}", "/login", "/api/v1/{rest:path}")
-"""What reads nothing of a run, or never ends."""
-
+UNASKED: Final = (
+    "/live", "/l/{token}", "/u/{token}", "/welcome/{token}", "/login", "/api/v1/{rest:path}", "/rules/versions/{version}",
+    "/rules/rehearsals/{name}",
+)  # fmt: skip
+"""What reads nothing that a document led to, or never ends."""
 
 SOLID_STATE: Final = """DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET random_page_cost = 1.1', current_database()); END $$"""
 """What is usual for such disks. With the default for spinning ones, 500 rows by their keys cost more than all 50,000 in a row."""
