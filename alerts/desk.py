@@ -288,8 +288,9 @@ class DeskState:
     def _join(self, incident: Incident, candidate: Candidate, tick: int) -> None:
         if candidate.series not in incident.series:
             incident.series = [*incident.series, candidate.series]
-        merged = dict.fromkeys([*incident.documents, *(str(row[0]) for row in candidate.evidence)])
-        incident.documents = list(merged)[-DOCUMENTS_MAX:]
+        if not _is_search(candidate.series) or all(map(_is_search, incident.series)):  # a theme's documents are of other companies too
+            merged = dict.fromkeys([*incident.documents, *(str(row[0]) for row in candidate.evidence)])
+            incident.documents = list(merged)[-DOCUMENTS_MAX:]
         incident.last_tick = tick
         self.changed[incident.incident] = incident
 

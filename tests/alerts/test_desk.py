@@ -112,6 +112,16 @@ def test_a_search_belongs_to_the_company_that_its_negative_documents_tell_of() -
     assert (decision.verdict, openings) == ("joined", [])
 
 
+def test_a_search_that_joins_a_company_draws_no_other_company_into_its_incident() -> None:
+    shared, later = [f"d{n}" for n in range(5)], b.T0_TICK + 1
+    desk = DeskState(RULES)
+    desk.decide(b.T0_TICK, [company("a", b.T0_TICK, documents=shared)])
+    desk.decide(later, [company("a", later, documents=[*shared, *(f"e{n}" for n in range(5))], series="watch:queues")])
+    (decision,), (opening,) = desk.decide(later + 1, [company("b", later + 1, documents=[f"e{n}" for n in range(5)])])
+
+    assert (decision.verdict, opening.incident.series) == ("alert", ["entity:b"])
+
+
 def test_a_search_that_was_told_swallows_no_company_that_it_comes_to() -> None:
     documents, later = [f"d{n}" for n in range(5)], b.T0_TICK + 40
     desk = DeskState(RULES)
