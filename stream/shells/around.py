@@ -25,6 +25,7 @@ from groundswell.records import Candidate, Peers
 from groundswell.schedule import MODEL, PAST_OF
 from groundswell.store.facts import counted_documents, first_tick
 from groundswell.store.history import history_of
+from groundswell.store.panels.usual import last_day
 from groundswell.store.shares import sums_of
 from stream.operators.exposure import HORIZON_HOURS
 from stream.shells.versions import VersionsInForce
@@ -103,22 +104,25 @@ class Looker:
         return shift_of(Language(language, moved_of(now, kept[key]), hours, since_model_ms), self.tick, rules.model_shift)
 
     def peers(self, series: str, sector: Callable[[str], Sequence[str]]) -> Peers | None:
-        """What those did that a company or a topic is compared with; None where too few of them were spoken of."""
+        """What those did that a company or a topic is compared with; None where too few of them were spoken of.
+
+        The recent hours are counted from what was written: a baseline clips the hours of a surge, and peers that surge too would look calm.
+        """
         recent, before = self._spans(series)
         kind, _, rest = series.partition(":")
         if kind == "topic":
             topic, language = rest.rsplit(":", 1)
             others = [topic_series(other, language) for other in TOPICS if other != topic]
-            return median_of("topics", moved_of(self._sums(recent, others), self._sums(before, others)))
+            return median_of("topics", moved_of(self._written(recent, others), self._sums(before, others)))
         if kind != "entity":
             return None
         rivals = [entity_series(other) for other in sector(rest)]
-        same = median_of("sector", moved_of(self._sums(recent, rivals), self._sums(before, rivals)))
+        same = median_of("sector", moved_of(self._written(recent, rivals), self._sums(before, rivals)))
         if same is not None:
             return same
         now = self._sums(recent, prefix=entity_series(""))
         most = [name for name in sorted(now, key=lambda name: (-now[name][1], name)) if name != series][:PEERS_MAX]
-        return median_of("companies", moved_of({name: now[name] for name in most}, self._sums(before, most)))
+        return median_of("companies", moved_of(self._written(recent, most), self._sums(before, most)))
 
     # --- the rows ------------------------------------------------------------------------------------------------------
     @property
@@ -171,6 +175,12 @@ class Looker:
                 known = found.get(name, (0, 0))
                 found[name] = known[0] + negative, known[1] + stories
         return found
+
+    def _written(self, spans: list[_Span], series: Sequence[str]) -> Sums:
+        """The same of the recent hours, without clipping; a story that goes on for hours is one."""
+        (span,) = spans
+        found = last_day(self.connection, span.run, series, known_ms=span.until * HOUR_MS, since_ms=span.since * HOUR_MS)
+        return {name: (sums.negative, sums.stories) for name, sums in found.items()}
 
     def _only_readers(self, candidate: Candidate, rules: Rules) -> bool:
         """Whether too few of those that passed a story on are publishers."""

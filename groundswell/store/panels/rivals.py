@@ -1,7 +1,7 @@
 """Panel 9, us and peers: the negative share of a company or topic beside that of those that it is compared with.
 
 The last 24 hours are counted from what was written, days before them from closed baselines. An alert's line about peers is frozen at its
-moment, and counts closed hours.
+moment, and its 24 hours end with the last full one.
 """
 
 from collections.abc import Callable, Mapping, Sequence

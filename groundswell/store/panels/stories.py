@@ -35,6 +35,8 @@ class NewStoryRow(PanelRow, frozen=True):
     title: str  # of that document; empty where its text was removed
     source: str
     kind: str
+    tier: int | None  # of the source: 1 official or primary to 4; None: unknown
+    role: str | None  # of the source; None: unknown
     language: str | None
     url: str | None
     published_ms: int
@@ -91,6 +93,8 @@ def read_stories(connection: Connection, run: str, *, known_ms: int, limit: int)
                 title=document.title,
                 source=document.source,
                 kind=document.kind,
+                tier=document.tier,
+                role=document.role,
                 language=document.language,
                 url=document.url,
                 published_ms=document.published_ms,

@@ -67,13 +67,22 @@ def _days(run: str, series: Sequence[str], since_day: int, until_day: int) -> Co
     return (b.run == run) & b.series.in_(series) & (b.period_s == DAY_S) & (b.period >= since_day) & (b.period < until_day)
 
 
-def last_day(connection: Connection, run: str, series: Iterable[str], *, known_ms: int) -> dict[str, DaySums]:
-    """{series: the 24 hours of known time before a moment}, counted from what was written: nothing of it is clipped."""
+def last_day(connection: Connection, run: str, series: Iterable[str], *, known_ms: int, since_ms: int = 0) -> dict[str, DaySums]:
+    """{series: the 24 hours of known time before a moment}, counted from what was written: nothing of it is clipped.
+
+    Args:
+        connection: a reading transaction.
+        run: whose.
+        series: of which.
+        known_ms: the moment.
+        since_ms: what was known before counts neither.
+    """
     row, until = t.increments.c, known_ms // TICK_MS
+    since = max(until - DAY_TICKS, since_ms // TICK_MS)
     stories: dict[str, set[str]] = defaultdict(set)
     negative: dict[str, set[str]] = defaultdict(set)
     for chunk in in_chunks(series):
-        wanted = (row.run == run, row.series.in_(chunk), row.tick >= until - DAY_TICKS, row.tick < until)
+        wanted = (row.run == run, row.series.in_(chunk), row.tick >= since, row.tick < until)
         for name, raw in connection.execute(select(row.series, row.body).where(*wanted)):
             body = msgspec.json.decode(raw, type=IncrementBody)
             stories[name].update(story for story, owners in body.members.items() if any(counts[FRESH] for counts in owners.values()))
