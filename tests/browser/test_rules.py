@@ -31,13 +31,11 @@ async def a_sitting(folder: Path) -> AsyncIterator[Sitting]:
 
 
 async def rehearsed(sitting: Sitting) -> None:
-    """Wait on the page of a rehearsal until its result is there; each look loads it again."""
-    for _ in range(600):
-        if await sitting.tab.value("document.readyState === 'complete' && !!document.getElementById('goes')"):
-            return
-        await sitting.tab.value("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
-    message = "no result came"
-    raise AssertionError(message)
+    """Wait on the page of a rehearsal until its result is there: it loads itself again then."""
+    sitting.tab.expect_load()
+    while not await sitting.tab.value("!!document.getElementById('goes')"):
+        await sitting.tab.loaded()
+        sitting.tab.expect_load()
 
 
 async def test_rules_are_mistyped_mended_rehearsed_and_saved(tmp_path: Path) -> None:

@@ -379,8 +379,11 @@ def test_without_accounts_everything_can_be_read_and_nothing_done(tmp_path: Path
         for path in ("/", "/inbox", "/alerts", f"/alerts/{ALERT.id}", "/sources"):
             assert browser.get(path).status == 200
         assert "read-only" in browser.get("/").text
-        for path in (ACT, "/missed", "/me/save"):
+        for path in (ACT, "/missed", "/me/token", "/rules/rehearse"):
             assert browser.post(path, {"what": "acknowledge", "language": "zh"}).status == 403
+        assert browser.post("/me/save", {"language": "zh"}).status == 303  # kept by the browser alone
+        with office.store.read() as connection:
+            assert connection.execute(select(t.readers)).all() == []
         browser.sign_in("mei")
         assert browser.post(ACT, {"what": "acknowledge"}).status == 403
         assert acted(office) == 0
