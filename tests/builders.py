@@ -300,8 +300,12 @@ def fill(log: LocalLog, archive: Iterable[tuple[int, str, str, bytes]]) -> Local
 
 # --- what a run has led to --------------------------------------------------------------------------------------------------
 def export(store: Store, run: str, *, without: Iterable[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
-    """Every derived row of a run, by table, sorted; progress is left out (it counts restarts), and the run's name."""
-    tables = [table for table in t.DERIVED if table.name not in {"progress", "runs", *without}]
+    """Every derived row of a run, by table, sorted.
+
+    Left out is the run's name, and what depends on who looked when: progress counts restarts, sums of the balance go as far as somebody
+    has summed.
+    """
+    tables = [table for table in t.DERIVED if table.name not in {"progress", "runs", "tallied", "tallies", "reach", *without}]
     with store.read() as connection:
         return {
             table.name: sorted(

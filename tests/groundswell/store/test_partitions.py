@@ -195,8 +195,8 @@ def test_only_the_owner_makes_and_drops_months_and_a_worker_writes_into_them(pos
 
 
 # --- the upgrade ----------------------------------------------------------------------------------------------------------------
-def test_a_store_of_the_release_before_is_divided_without_losing_a_row(postgres_store_url: str, tmp_path: Path) -> None:
-    engine = create_engine(postgres_store_url.replace("postgresql:", "postgresql+psycopg:"))
+def test_a_store_of_the_release_before_is_divided_without_losing_a_row(postgres_empty_url: str, tmp_path: Path) -> None:
+    engine = create_engine(postgres_empty_url.replace("postgresql:", "postgresql+psycopg:"))
     with (
         closing(Store(str(tmp_path / "reference.db"))) as reference,
         b.fill(LocalLog(tmp_path / "log"), b.an_archive(5, records=120)) as log,
@@ -214,7 +214,7 @@ def test_a_store_of_the_release_before_is_divided_without_losing_a_row(postgres_
         for name, rows in kept.items():
             connection.execute(insert(t.metadata.tables[name]), rows)
     engine.dispose()
-    with closing(Store(postgres_store_url)) as store:
+    with closing(Store(postgres_empty_url)) as store:
         for name, rows in kept.items():
             with store.read() as connection:
                 found = [dict(row) for row in connection.execute(select(t.metadata.tables[name])).mappings()]

@@ -62,6 +62,7 @@ def test_an_rss_item_gives_every_field_as_the_feed_has_it() -> None:
         published_ms=1_772_440_200_000,
         published_precision="second",
         fetched_ms=5,
+        role="press",
     )
 
 

@@ -31,6 +31,7 @@ def test_records_are_stamped_by_the_broker_and_folded_without_another_word_from_
     kafka: str, store: Store, tmp_path: Path
 ) -> None:
     prepare_run(store, kafka, LIVE_RUN, kind="live", instruments=instruments())
+    # Three series: its topic, its company, and the shipped search that "default" is found by.
     raw = RawDocument(source="s", id="1", title="Aldora default debt talk", language="en", known_ms=LONG_AGO_MS, published_ms=LONG_AGO_MS)
     partition = raw_partition(raw, known_ms=LONG_AGO_MS)
     with kafka_run(kafka, store.url, LIVE_RUN, tmp_path / "work") as run:
@@ -41,7 +42,7 @@ def test_records_are_stamped_by_the_broker_and_folded_without_another_word_from_
             producer.send(partition, encode(Envelope(records=[msgspec.Raw(encode(raw)), msgspec.Raw(b'{"type":"document"}')])))
             producer.send(partition, b"\xff no envelope")
             producer.confirm()
-        run.wait(lambda: run.folded() == 2, what="closing a tick by punctuations of the workers", within_s=60)
+        run.wait(lambda: run.folded() == 3, what="closing a tick by punctuations of the workers", within_s=60)
         codes = [run.stop("score", 0), run.stop("fold", 0)]
     with store.read() as connection:
         (admission,) = connection.execute(select(t.admissions)).all()
