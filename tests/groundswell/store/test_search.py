@@ -292,7 +292,7 @@ def test_no_search_reads_a_table_from_end_to_end(large: Store, text: str, number
 def test_a_store_from_before_is_indexed_by_its_upgrade_without_what_was_removed(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'old.db'}")
     upgrade(engine, to="0005")
-    columns = [name for name in t.documents.columns.keys() if name not in ("tier", "role")]  # these came later
+    columns = [column.name for column in t.documents.columns if column.name not in ("tier", "role")]  # these came later
     made = [b.a_document(document_id=f"{n:016x}", title=f"old {n}", text="") for n in range(1_203)]
     with engine.begin() as connection:
         for one in made:
