@@ -228,6 +228,15 @@ def plain(number: float) -> str:
     return f"{number:,.3f}".rstrip("0").rstrip(".")
 
 
+def exact(number: float) -> str:
+    """A number as somebody wrote it, such as an exposure: none of its digits are rounded away.
+
+    >>> exact(900_000.0), exact(0.0004), exact(0.123456789)
+    ('900,000', '0.0004', '0.123456789')
+    """
+    return f"{number:,.15g}"
+
+
 def points(share: float) -> str:
     """A change of a share in percentage points, with its sign.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.board.app import create_app
+from dashboards.board.door import LANGUAGE_COOKIE
 from groundswell.store.store import Store
 from tests.browser.test_board import CHROMIUM, a_tab
 from tests.browser.test_people import AXE_MISSING, violations
@@ -17,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("axe_core_python") is None, reason=AXE_MISSING),
 ]
 PATHS = ("/?company=SVB", "/board/2?company=SVB", "/?as_of=2026-03-10T10:00Z", "/why-not?series=entity:SVB&at=2026-03-10T11:00Z")
+TALLEST_HEAD = "Math.max(...[...document.querySelectorAll('.list thead th')].map((head) => head.offsetHeight))"
 
 
 async def test_axe_finds_nothing_a_phone_scrolls_nothing_and_a_company_is_selected_without_a_script(tmp_path: Path) -> None:
@@ -35,6 +37,12 @@ async def test_axe_finds_nothing_a_phone_scrolls_nothing_and_a_company_is_select
             for path in PATHS:
                 await tab.open(f"{board.url}{path}")
                 assert await tab.value("document.documentElement.scrollWidth") <= 375, path
+            await tab.ask("Network.setCookie", name=LANGUAGE_COOKIE, value="zh", url=board.url)
+            for path in PATHS[:2]:
+                await tab.open(f"{board.url}{path}")
+                assert await tab.value("document.documentElement.lang") == "zh-Hans"
+                assert await tab.value(TALLEST_HEAD) < 50, "two lines at most: Chinese words of a narrow column are not stood on end"
+            await tab.ask("Network.deleteCookies", name=LANGUAGE_COOKIE, url=board.url)
             await tab.ask("Emulation.setScriptExecutionDisabled", value=True)
             await tab.open(f"{board.url}/")
             assert await tab.value("document.querySelector('.choose b').textContent") == "Acme"

@@ -175,6 +175,7 @@ def test_a_table_is_first_shown_as_what_would_change_with_the_nearest_names_and_
         assert "Added 1, changed 1, removed 0, as before 0, lines not taken 1." in page
         assert "line 4: company 'Linlam': the catalogue does not know it, did you mean 'LinlanBank'?" in page
         assert "0.08 → 0.1" in page
+        assert ("<bdi>Linlan Bank</bdi>" in page, "<bdi>Harbour Trust</bdi>" in page) == (True, True)
         assert watched(office) == before
 
 
