@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(find_spec("axe_core_python") is None, reason=AXE_MISSING),
 ]
 WRITE: Final = "document.querySelector('textarea').value = document.querySelector('textarea').value.replace(/budget_per_day = \\d+/, '{}')"
+SHOWN: Final = "performance.getEntriesByType('navigation')[0].loadEventEnd > 0 && !!document.getElementById('goes')"
 SEND: Final = "document.querySelector('[action=\"/rules/rehearse\"] button').click()"
 
 
@@ -31,13 +32,13 @@ async def a_sitting(folder: Path) -> AsyncIterator[Sitting]:
 
 
 async def rehearsed(sitting: Sitting) -> None:
-    """Wait on the page of a rehearsal until its result is there; each look loads it again."""
-    for _ in range(600):
-        if await sitting.tab.value("document.readyState === 'complete' && !!document.getElementById('goes')"):
+    """Wait on the page of a rehearsal until its result is there: the page then loads itself again, once."""
+    for _ in range(2):
+        sitting.tab.expect_load()
+        if await sitting.tab.value(SHOWN):
             return
-        await sitting.tab.value("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
-    message = "no result came"
-    raise AssertionError(message)
+        await sitting.tab.loaded()
+    assert await sitting.tab.value(SHOWN)
 
 
 async def test_rules_are_mistyped_mended_rehearsed_and_saved(tmp_path: Path) -> None:
