@@ -50,7 +50,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "full": clock.full, "minute": clock.minute, "iso": iso, "ago": clock.ago, "percent": words.percent, "count": words.count,
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: clock.series(series, display), "duration": words.duration,
-        "tenth": words.tenth, "plain": words.plain, "points": words.points,
+        "tenth": words.tenth, "plain": words.plain, "exact": words.exact, "points": words.points,
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}

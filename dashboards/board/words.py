@@ -21,12 +21,12 @@ TOPIC_TITLES: Final = {
     "debt_credit": "Debt & credit",
     "central_bank_macro": "Central banks & macro",
     "legal_regulatory": "Legal & regulatory",
-    "deals_capital": "Deals & capital",
+    "deals_capital": "Deals & capital raising",
     "management": "Management",
-    "company_product": "Company & product",
+    "company_product": "Companies & products",
     "financial_institutions": "Financial institutions",
     "commodities_energy": "Commodities & energy",
-    "fx_crypto": "FX & crypto",
+    "fx_crypto": "Currencies & crypto",
     "politics_geopolitics": "Politics & geopolitics",
     "market_moves": "Market moves",
     "general_other": "General & other",
@@ -226,6 +226,15 @@ def plain(number: float) -> str:
     ('0.08', '3', '1,234.568')
     """
     return f"{number:,.3f}".rstrip("0").rstrip(".")
+
+
+def exact(number: float) -> str:
+    """A number as somebody wrote it, such as an exposure: none of its digits are rounded away.
+
+    >>> exact(900_000.0), exact(0.0004), exact(0.123456789)
+    ('900,000', '0.0004', '0.123456789')
+    """
+    return f"{number:,.15g}"
 
 
 def points(share: float) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dashboards.board.app import create_app
+from dashboards.board.door import LANGUAGE_COOKIE
 from groundswell.store.store import Store
 from tests.browser.test_board import CHROMIUM, a_tab
 from tests.browser.test_people import AXE_MISSING, violations
@@ -17,6 +18,13 @@ pytestmark = [
     pytest.mark.skipif(find_spec("axe_core_python") is None, reason=AXE_MISSING),
 ]
 PATHS = ("/?company=SVB", "/board/2?company=SVB", "/?as_of=2026-03-10T10:00Z", "/why-not?series=entity:SVB&at=2026-03-10T11:00Z")
+BROKEN_WORDS = r"""(() => {
+  const lines = (cell) => { const all = document.createRange(); all.selectNodeContents(cell);
+    return new Set([...all.getClientRects()].map((box) => Math.round(box.top))).size; };
+  const cells = [...document.querySelectorAll('.list th, .list td')].filter((cell) => !cell.querySelector('.sr'));
+  const words = cells.filter((cell) => /^\s*[\u4e00-\u9fff]{2,6}\s*$/.test(cell.textContent));
+  return [words.length > 10, words.filter((cell) => lines(cell) > 1).map((cell) => cell.textContent)];
+})()"""
 
 
 async def test_axe_finds_nothing_a_phone_scrolls_nothing_and_a_company_is_selected_without_a_script(tmp_path: Path) -> None:
@@ -35,6 +43,12 @@ async def test_axe_finds_nothing_a_phone_scrolls_nothing_and_a_company_is_select
             for path in PATHS:
                 await tab.open(f"{board.url}{path}")
                 assert await tab.value("document.documentElement.scrollWidth") <= 375, path
+            await tab.ask("Network.setCookie", name=LANGUAGE_COOKIE, value="zh", url=board.url)
+            for path in PATHS[:2]:
+                await tab.open(f"{board.url}{path}")
+                assert await tab.value("document.documentElement.lang") == "zh-Hans"
+                assert await tab.value(BROKEN_WORDS) == [True, []], "words of a narrow column stay whole"
+            await tab.ask("Network.deleteCookies", name=LANGUAGE_COOKIE, url=board.url)
             await tab.ask("Emulation.setScriptExecutionDisabled", value=True)
             await tab.open(f"{board.url}/")
             assert await tab.value("document.querySelector('.choose b').textContent") == "Acme"

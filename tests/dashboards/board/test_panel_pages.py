@@ -75,6 +75,7 @@ def test_the_panels_come_in_their_order_each_with_json_csv_and_a_link_that_stays
         links = re.findall(r'<a href="([^"]+)" aria-label="(JSON|CSV|Link)', section(page, name))
         assert [kind for _, kind in links] == ["JSON", "CSV", "Link"]
         assert [board.get(href.replace("&amp;", "&").partition("#")[0]).status for href, _ in links] == [200] * 3, name
+    assert re.search(r'<a href="/" aria-current="(page|true)">Board<', page), "both pages are the board"
     trust = page.index('id="trust"')
     assert trust < page.index(f'id="{names[0]}"')
 
@@ -286,5 +287,6 @@ def test_both_pages_say_everything_in_chinese_too(store: Store, path: str) -> No
     chosen: dict[str, Any] = {"language": "zh", "sector": sector, "companies": companies}
     with served(create_app(store, run=RUN, log=None, now_ms=lambda: END_MS, **chosen)) as opened:
         page = opened.get(path).text
+    assert "可见度" not in page.partition('id="topics"')[0], "the exposure to a company, not what the sources see"
     left = {word for said in Texts(page).found for word in ENGLISH_TEXT.findall(said) if word.lower() not in KEPT}
     assert left <= {"SVB", "Acme", "Calm", "NAME", "people", "add"}, "names, and a command in the header"

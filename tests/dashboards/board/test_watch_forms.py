@@ -175,6 +175,7 @@ def test_a_table_is_first_shown_as_what_would_change_with_the_nearest_names_and_
         assert "Added 1, changed 1, removed 0, as before 0, lines not taken 1." in page
         assert "line 4: company 'Linlam': the catalogue does not know it, did you mean 'LinlanBank'?" in page
         assert "0.08 → 0.1" in page
+        assert ("<bdi>Linlan Bank</bdi>" in page, "<bdi>Harbour Trust</bdi>" in page) == (True, True)
         assert watched(office) == before
 
 
@@ -220,11 +221,11 @@ def test_a_search_says_how_many_documents_of_the_last_days_it_would_have_found_w
     page = unescape(mei.get("/watchlist/try?q=headline&name=queues").text)
     first = mei.get("/api/v1/documents?q=headline&limit=500").json()
     number = 500 + len(mei.get(f"/api/v1/documents?q=headline&limit=500&after={first['next']}").json()["rows"])
-    assert f"It would have found {number} documents, {number / 30:.1f} a day." in page
+    assert f"Documents that it would have found: {number}, {number / 30:.1f} a day." in page
     assert page.count('<p class="title">') == 10
     mei.post("/watchlist/save", {"name": "queues", "query": "queue"})
     assert "saving replaces it: <code>queue</code>" in mei.get("/watchlist/try?q=headline&name=queues").text
-    assert "It would have found 0 documents" in mei.get("/watchlist/try?q=nowhere").text
+    assert "Documents that it would have found: 0, 0.00 a day." in mei.get("/watchlist/try?q=nowhere").text
 
 
 @pytest.mark.parametrize("query", ["q=(headline", "q=from:2026", "q=headline&name=a%20name"])
