@@ -96,7 +96,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
     """
     import uvicorn
 
-    from dashboards.board.app import config, create_app, hosts_of
+    from dashboards.board.app import config, create_app, hosts_of, keep_what_is_made
     from groundswell.clock import SystemClock
     from groundswell.links import links_of
     from groundswell.local_log import LocalLog
@@ -126,6 +126,7 @@ def serve_board(settings: "Settings", *, port: int | None, store: Any, run: str 
         near=o.near_companies(),
         rules=TryRules(store, display=display, sector=o.catalogue().peers),
     )
+    keep_what_is_made()
     server = uvicorn.Server(config(app, host=b.host, port=number))
     threading.Thread(target=server.run, name="board", daemon=True).start()
     return url

@@ -51,7 +51,8 @@ _FINDINGS: Final = (
     """INSERT INTO drops SELECT %(run)s, n %% 16, n, 1, %(first_ms)s + n * %(every_ms)s::bigint, 'source ' || n %% 40,
        'language: ' || n %% 7, ''::bytea FROM generate_series(0, %(rows)s) AS n""",
     """INSERT INTO candidates SELECT %(run)s, lpad(to_hex(n), 16, '0'), 'entity:C' || n %% 900, 3600,
-       (%(first_ms)s + n * %(every_ms)s::bigint) / 15000, %(candidate)s FROM generate_series(0, %(rows)s) AS n""",
+       (%(first_ms)s + n * %(every_ms)s::bigint * %(rows)s / %(findings)s) / 15000, %(candidate)s
+       FROM generate_series(0, %(findings)s) AS n""",
     """INSERT INTO decisions SELECT run, candidate_id, tick, NULL, 'held', 'cooldown' FROM candidates WHERE run = %(run)s""",
     """INSERT INTO stories SELECT %(run)s, 'entity:C' || n %% 900, lpad(to_hex(n), 16, '0'), %(first_ms)s + n * %(every_ms)s::bigint,
        (%(first_ms)s + n * %(every_ms)s::bigint) / 15000, ''::bytea FROM generate_series(0, %(rows)s) AS n""",
@@ -62,7 +63,10 @@ _FINDINGS: Final = (
     """INSERT INTO baselines SELECT %(run)s, 'entity:C' || n %% 900, 86400, %(first_ms)s / 86400000 + n / 900, 3, 12
        FROM generate_series(0, %(rows)s) AS n""",
 )
-"""What else a run leaves behind: half as many rows of each as there are documents."""
+"""What else a run leaves behind: half as many rows of each as there are documents; of findings and decisions FINDINGS."""
+
+FINDINGS: Final = 25_000
+"""Enough for a plan that reads them all to be seen. Real news lead to one in eighty documents (`make replays`), most of them joined."""
 
 
 def fill_many(store: Store, url: str, *, documents: int, every_ms: int = 60_000) -> int:
@@ -74,7 +78,13 @@ def fill_many(store: Store, url: str, *, documents: int, every_ms: int = 60_000)
     with psycopg.connect(plain_url(url), autocommit=True) as link:
         load(link, RUN, documents=documents, every_ms=every_ms)
         _copy_increments(link, documents, every_ms)
-        begins = {"run": RUN, "rows": documents // 2, "first_ms": published_ms(0, documents, every_ms), "every_ms": 2 * every_ms}
+        begins = {
+            "run": RUN,
+            "rows": documents // 2,
+            "findings": FINDINGS,
+            "first_ms": published_ms(0, documents, every_ms),
+            "every_ms": 2 * every_ms,
+        }
         begins |= {"candidate": encode(b.a_candidate(series=entity_series("C7")))}
         for statement in _FINDINGS:
             link.execute(statement, begins)
