@@ -366,16 +366,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return 2 * (self.peers.now_ppm - self.peers.before_ppm) < self.negative_share_ppm - self.baseline_share_ppm
 
 
-class OutboxItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is due: alert x target. Attempt stored before the call, result after."""
-
-    alert_id: str
-    target: str  # name of a configured target: "console", "mail:anna", "slack:risk"; names.ROUTES_TARGET: its readers are still to be found
-    state: Literal["due", "attempted", "sent", "failed", "held", "digested", "routed", "withdrawn", "stopped"] = "due"
-    attempts: int = 0
-    reason: str | None = None
-
-
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """What a notifier says of one attempt."""
 

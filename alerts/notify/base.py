@@ -1,6 +1,6 @@
 """What a notifier is: it hands one message to one target and says what became of it.
 
-A target is a configured destination with a stored name (`console`, `mail:desk`, `slack:risk`); OutboxItem.target and
+A target is a configured destination with a stored name (`console`, `mail:desk`, `slack:risk`); the outbox and
 Delivery.target carry that name. Add a channel: one file here that declares its `limits`, explains its set-up in a comment
 at the top, and joins the table in tests/contract/test_notifier.py.
 """

@@ -196,12 +196,6 @@ def hosts_of(base_url: str, host: str) -> tuple[str, ...]:
     return LOOPBACK + tuple(name for name in named if name and name not in (*LOOPBACK, "0.0.0.0", "::", "::1"))
 
 
-def serve(app: Starlette, host: str = "127.0.0.1", port: int = 8350) -> None:
-    """Serve until interrupted. Give `allowed_hosts` to `create_app` when `host` is not this machine alone."""
-    keep_what_is_made()
-    uvicorn.Server(config(app, host=host, port=port)).run()
-
-
 def keep_what_is_made() -> None:
     """Take what was made to start (modules, templates, the catalogue) out of the collector's sight: it stays for good.
 
@@ -212,7 +206,10 @@ def keep_what_is_made() -> None:
 
 
 def config(app: Starlette, *, host: str, port: int) -> uvicorn.Config:
-    """How the board is served: quietly, and without saying what serves it."""
+    """How the board is served: quietly, and without saying what serves it.
+
+    Give `allowed_hosts` to `create_app` where `host` is not this machine alone.
+    """
     return uvicorn.Config(
         app, host=host, port=port, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=1,  # a reader who listens never ends by himself

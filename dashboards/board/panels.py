@@ -11,7 +11,7 @@ from dashboards.board.pages import Board, board_json, read_board
 from dashboards.board.view import LONG, View
 from dashboards.board.words import Clock
 from groundswell.exports import iso
-from groundswell.names import DAY_MS
+from groundswell.names import DAY_MS, LIVE_RUN
 from groundswell.store.accounts import Reader
 from groundswell.store.inbox import IncidentRow, inbox
 from groundswell.store.panels.arrivals import ArrivalRow, read_arrivals
@@ -76,7 +76,7 @@ def read_first(connection: Connection, run: str, view: View, *, clock: Clock, re
     heat = read_heat(connection, run, who, known_ms=known_ms)
     series = view.series or (heat[0].series if heat else None)
     # What people did is known by the wall clock; of a live run that is the clock of what was known, too.
-    done_ms = min(now_ms, known_ms) if view.is_then and run == "live" else now_ms
+    done_ms = min(now_ms, known_ms) if view.is_then and run == LIVE_RUN else now_ms
     waiting = [one for one in inbox(connection, run, now_ms=done_ms, known_ms=known_ms if view.is_then else None) if not one.life.is_over]
     return First(
         view=view,
