@@ -73,14 +73,14 @@ def test_a_desk_that_was_killed_is_told_of_and_one_that_came_back_ends_it(scene:
     try:
         wait_until_decided(scene, b.T0_MS)
         scene.watchdog.look()
-        assert scene.holding() == []
+        assert "desk" not in scene.holding()
 
         process.send_signal(signal.SIGKILL)
         process.wait(WITHIN_S)
         scene.fold(b.T0_MS + STOPPED_MS + TICK_MS)
         scene.watchdog.look()
         scene.watchdog.look()
-        assert scene.holding() == ["desk"]
+        assert "desk" in scene.holding()
         assert scene.mail.subjects == ["[operations] the desk has stopped: live"]
 
         process = desk(scene)
