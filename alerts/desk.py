@@ -1,7 +1,7 @@
 """The desk: candidates of all series of one closed tick in, incidents and decisions out. One owner, one place.
 
     candidates of a tick, least likely first
-        shares documents (or its company) with a live incident?  -> joined
+        of a live incident's company, or shares documents with one?  -> joined
         only holding?                                           -> held: "hold"
         its series alerted within the cooldown?                 -> held: "cooldown"
         three alerts today already?                             -> held: "budget" (the incident lives on, and may alert later)
@@ -16,8 +16,9 @@ rows say, and what is handed in with a tick (`Around`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -81,6 +82,7 @@ class Around(NamedTuple):
 
     moved: frozenset[str] = frozenset()  # languages whose figures have moved with the model
     echoes: frozenset[str] = frozenset()  # amplifications (candidate ids) that only readers passed on
+    named: Mapping[str, frozenset[str]] = MappingProxyType({})  # companies in the documents of what is wider than one
 
 
 NOTHING: Final = Around()
@@ -258,23 +260,32 @@ class DeskState:
         return Opening(incident, candidates, update, news, quiet_from_ms)
 
     def _home_of(self, candidate: Candidate, tick: int) -> Incident | None:
-        """The live incident that the candidate belongs to: by shared documents first, else by its company or series."""
+        """The live incident that the candidate belongs to: its company's own first, else the one that it shares most with."""
         quiet_ticks = self.rules.incident_quiet_s * 1_000 // TICK_MS
         documents = _recognised_by(candidate)
-        best: tuple[float, Incident] | None = None
+        best: tuple[bool, float, Incident] | None = None
         for incident in self.incidents:
             if tick - incident.last_tick > quiet_ticks or incident.family != family_of(candidate.kind):
                 continue
             if not _is_search(candidate.series) and all(map(_is_search, incident.series)) and incident.series:
                 continue  # a theme that was told says nothing yet of the company that it comes to
             shared = self._shared(candidate, documents, incident)
-            if shared >= self.rules.overlap_min and (best is None or shared > best[0]):
-                best = shared, incident
-        return best[1] if best else None
+            own = _subject(candidate.series) in _companies_of(incident)
+            if shared >= self.rules.overlap_min and (best is None or (own, shared) > best[:2]):
+                best = own, shared, incident
+        return best[2] if best else None
 
     def _shared(self, candidate: Candidate, documents: set[str], incident: Incident) -> float:
-        """How much of the smaller one's documents both have; at least enough to belong together where they are about the same."""
+        """How much both have in common; at least enough to belong together where they are about the same.
+
+        That is the part of the smaller one's documents that both have, and of what is wider than a company also the part that names the
+        incident's companies: an incident knows the documents of its findings alone, and those come after the documents do.
+        """
         shared = len(documents.intersection(incident.documents)) / max(1, min(len(documents), len(incident.documents)))
+        if series_kind(candidate.series) in WIDE:
+            companies, named = _companies_of(incident), self.around.named
+            about = sum(not companies.isdisjoint(named.get(document, ())) for document in documents)
+            shared = max(shared, about / max(1, len(documents)))
         same = _subject(candidate.series) in map(_subject, incident.series)
         return max(shared, self.rules.overlap_min) if same else shared
 
@@ -386,6 +397,11 @@ def _recognised_by(candidate: Candidate) -> set[str]:
         return every
     negative = {str(row[0]) for row in candidate.evidence if int(row[4]) >= NEGATIVE_PPM}
     return negative if len(negative) >= RECOGNISED_MIN else every
+
+
+def _companies_of(incident: Incident) -> set[str]:
+    """The companies that an incident's series are about."""
+    return {_subject(series) for series in incident.series if series_kind(series) not in WIDE}
 
 
 def _is_search(series: str) -> bool:

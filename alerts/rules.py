@@ -46,8 +46,9 @@ class SurgeRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     def p_open(self, window_s: int, series: str = "") -> float:
         """The p-value that opens in a window of an hour or a day (seconds), of a series."""
-        p = self.p_open_hour if window_s < 86_400 else self.p_open_day
-        return min(p * self.search_p_factor, self.p_hold) if series_kind(series) == "watch" else p
+        if window_s < 86_400:
+            return self.p_open_hour
+        return min(self.p_open_day * self.search_p_factor, self.p_hold) if series_kind(series) == "watch" else self.p_open_day
 
 
 class SightingRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """What a search shows: hits with their documents, and what the run's model says of each. Page, command, API and pandas read it here."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,14 +55,8 @@ def search_page(connection: Connection, run: str, query: Query, *, limit: int = 
 def results_of(connection: Connection, run: str, hits: Sequence[Hit]) -> list[Result]:
     """The documents of hits in their order; one whose text was removed meanwhile is left out."""
     keys = [(hit.document_id, hit.content_hash) for hit in hits]
-    documents, admitted = documents_of(connection, keys), _admitted(connection, run, keys)
-    scores: dict[Key, Score] = {}
-    by_model: dict[str, list[Key]] = defaultdict(list)
-    for key, (outcome, _, model) in admitted.items():
-        if outcome == "scored":
-            by_model[model].append(key)
-    for model, mine in by_model.items():
-        scores |= stored_scores(connection, mine, model_id=model)
+    documents, admitted = documents_of(connection, keys), _admitted(connection, run, [name for name, _ in keys])
+    scores = counted_scores(connection, run, {key: model for key, (outcome, _, model) in admitted.items() if outcome == "scored"})
     return [
         Result(hit.place, replace(documents[key], known_ms=admitted[key][1]), scores.get(key), admitted[key][0])
         for hit, key in zip(hits, keys, strict=True)
@@ -70,14 +64,32 @@ def results_of(connection: Connection, run: str, hits: Sequence[Hit]) -> list[Re
     ]
 
 
-def _admitted(connection: Connection, run: str, keys: Sequence[Key]) -> dict[Key, tuple[Outcome, int, str]]:
-    """{content: (outcome, known time, whose score counted)} of its first admission in the run."""
-    a = t.admissions.c
+def counted_scores(connection: Connection, run: str, models: Mapping[Key, str | None]) -> dict[Key, Score]:
+    """The score that counted of each content: by the model that its admission names, else by the one that the run began with."""
     began = read_schedule(connection, run).of(MODEL)
     first = began[0].hash if began else connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one_or_none()
+    by_model: dict[str, list[Key]] = defaultdict(list)
+    for key, model in models.items():
+        by_model[model or first or ""].append(key)
+    scores: dict[Key, Score] = {}
+    for model, keys in by_model.items():
+        scores |= stored_scores(connection, keys, model_id=model)
+    return scores
+
+
+def named_in(connection: Connection, run: str, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """{document id: companies that are named in it}, by the score that counted in the run."""
+    admitted = _admitted(connection, run, document_ids)
+    scores = counted_scores(connection, run, {key: model for key, (outcome, _, model) in admitted.items() if outcome == "scored"})
+    return {name: frozenset(mention.entity_id for mention in score.mentions) for (name, _), score in scores.items()}
+
+
+def _admitted(connection: Connection, run: str, document_ids: Sequence[str]) -> dict[Key, tuple[Outcome, int, str | None]]:
+    """{content: (outcome, known time, whose score counted where it was not the first model)} of its first admission in the run."""
+    a = t.admissions.c
     rows = connection.execute(
         select(a.document_id, a.content_hash, a.outcome, a.known_ms, a.model_id)
-        .where(a.run == run, a.document_id.in_([name for name, _ in keys]), a.outcome.in_(("scored", "edited")))
+        .where(a.run == run, a.document_id.in_(document_ids), a.outcome.in_(("scored", "edited")))
         .order_by(a.known_ms.desc())
     )
-    return {(row.document_id, row.content_hash): (row.outcome, row.known_ms, row.model_id or first or "") for row in rows}
+    return {(row.document_id, row.content_hash): (row.outcome, row.known_ms, row.model_id) for row in rows}

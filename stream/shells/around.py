@@ -2,6 +2,7 @@
 
 moved     languages whose figures have moved with the model     alerts/detectors/model_shift.py
 echoes    amplifications that only readers passed on
+named     the companies in the evidence of what is wider than a company
 peers     what those that an alert is compared with did
 
     hours   |---- before: up to eight weeks, whole days ----|  ...  |---- recent: the last 24 that are closed ----| open
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from alerts.desk import Around
+from alerts.desk import WIDE, Around
 from alerts.detectors.model_shift import Language, shift_of
 from alerts.kinds import HELD_BY_SHIFT
 from alerts.rules import Rules
@@ -26,6 +27,7 @@ from groundswell.schedule import MODEL, PAST_OF
 from groundswell.store.facts import counted_documents, first_tick
 from groundswell.store.history import history_of
 from groundswell.store.panels.usual import last_day
+from groundswell.store.results import named_in
 from groundswell.store.shares import sums_of
 from stream.operators.exposure import HORIZON_HOURS
 from stream.shells.versions import VersionsInForce
@@ -86,7 +88,8 @@ class Looker:
         shifts = {language: found for language in _languages(asked) if (found := self.shift(language, rules))}
         amplified = [candidate for candidate in asked if candidate.kind == "amplification"]
         echoes = {candidate.candidate_id for candidate in amplified if self._only_readers(candidate, rules)}
-        return Around(frozenset(shifts), frozenset(echoes)), list(shifts.values())
+        wide = {str(row[0]) for candidate in asked if series_kind(candidate.series) in WIDE for row in candidate.evidence}
+        return Around(frozenset(shifts), frozenset(echoes), named_in(self.connection, self.run, sorted(wide))), list(shifts.values())
 
     def shift(self, language: str, rules: Rules) -> Candidate | None:
         """The finding that a language's figures have moved with the model; None where they have not."""

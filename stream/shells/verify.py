@@ -15,15 +15,15 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, PANE_MS, ROLE_FOLD, TICK_MS, series_kind
-from groundswell.records import Admission, Document, Score
-from groundswell.schedule import MODEL
+from groundswell.records import Document
 from groundswell.store import schema as t
 from groundswell.store.derived import load_increments
-from groundswell.store.facts import counted_between, heard_of, stored_scores
+from groundswell.store.facts import counted_between, heard_of
 from groundswell.store.history import history_of
 from groundswell.store.months import dropped_months
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.query import alerts_of, settled_balance
+from groundswell.store.results import counted_scores
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
 from groundswell.store.tallies import fates
@@ -180,7 +180,7 @@ def _made_again(connection: Connection, run: str, *, since_tick: int, through_ti
     negative: Counter[Cell] = Counter()
     for whose, through in spans:
         admitted = counted_between(connection, whose, since_tick=since_tick, through_tick=through)
-        scores = _scores(connection, whose, admitted)
+        scores = counted_scores(connection, whose, {_key(document): admission.model_id for admission, document in admitted})
         watches = WatchesInForce()
         watches.renew(connection, read_schedule(connection, whose))
         for admission, document in admitted:
@@ -195,19 +195,6 @@ def _made_again(connection: Connection, run: str, *, since_tick: int, through_ti
 
 def _key(document: Document) -> tuple[str, str]:
     return document.document_id, document.content_hash
-
-
-def _scores(connection: Connection, run: str, admitted: list[tuple[Admission, Document]]) -> dict[tuple[str, str], Score]:
-    """The score that counted of each: by the model that its admission names, else by the one that the run began with."""
-    began = read_schedule(connection, run).of(MODEL)
-    made_with = began[0].hash if began else connection.execute(select(t.runs.c.model_id).where(t.runs.c.run == run)).scalar_one()
-    by_model: dict[str, set[tuple[str, str]]] = {}
-    for admission, document in admitted:
-        by_model.setdefault(admission.model_id or made_with, set()).add(_key(document))
-    scores: dict[tuple[str, str], Score] = {}
-    for model, keys in by_model.items():
-        scores |= stored_scores(connection, keys, model_id=model)
-    return scores
 
 
 def _stored(connection: Connection, run: str, *, since_tick: int, through_tick: int, check: Check) -> dict[Cell, tuple[int, int]]:

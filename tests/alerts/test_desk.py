@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.desk import DOCUMENTS_MAX, DeskState, Incident, main_first
+from alerts.desk import DOCUMENTS_MAX, Around, DeskState, Incident, main_first
 from alerts.rules import DeskRules, load_rules
 from groundswell.codec import canonical, decode
 from groundswell.names import TICK_MS
@@ -131,6 +131,29 @@ def test_a_search_that_was_told_swallows_no_company_that_it_comes_to() -> None:
 
     assert (decision.verdict, opening.incident.series) == ("alert", ["entity:a"])
     assert (joined.verdict, openings) == ("joined", [])
+
+
+def test_a_topic_belongs_to_the_company_that_most_of_its_documents_name_although_none_of_them_is_known_of_it() -> None:
+    later = [f"later{n}" for n in range(6)]
+    topic = b.a_candidate(series="topic:debt_credit:en", tick=b.T0_TICK + 1, documents=later)
+    for naming, expected in ((3, "joined"), (2, "alert")):
+        desk = DeskState(RULES)
+        desk.decide(b.T0_TICK, [company("a", b.T0_TICK)])
+        named = {name: frozenset({"a", "z"}) for name in later[:naming]} | {name: frozenset({"z"}) for name in later[naming:]}
+        (decision,), _ = desk.decide(b.T0_TICK + 1, [topic], Around(named=named))
+
+        assert decision.verdict == expected, naming
+
+
+def test_a_company_goes_on_in_its_own_incident_although_a_topics_has_more_of_its_documents() -> None:
+    bank, later = company("a", b.T0_TICK), b.T0_TICK + 40
+    new = [f"new{n}" for n in range(6)]
+    desk = DeskState(RULES)
+    _, (own,) = desk.decide(b.T0_TICK, [bank])
+    desk.decide(later, [b.a_candidate(series="topic:debt_credit:en", tick=later, documents=new)])
+    (decision,), _ = desk.decide(later + 1, [company("a", later + 1, documents=new)])
+
+    assert decision.incident == own.incident.incident
 
 
 def test_the_same_series_goes_on_with_its_incident_while_that_is_alive() -> None:

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from alerts.rules import Rules
 from groundswell.codec import encode
 from groundswell.local_log import LocalLog
-from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN
+from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, TICK_MS
 from groundswell.records import Alert, RawDocument
+from groundswell.store import schema as t
+from groundswell.store.facts import counted_documents
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
+from stream.shells.around import Looker
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import Instruments, open_run
+from stream.shells.versions import VersionsInForce
 from stream.shells.why_not import why_not
 from tests import builders as b
 
@@ -116,3 +121,17 @@ def test_one_company_that_turns_alone_is_a_surge_and_its_peers_say_so(tmp_path: 
 
 def test_before_the_turn_nothing_is_told(moved: tuple[Store, list[Alert]]) -> None:
     assert min(alert.opened_ms for alert in moved[1]) > TURN_MS + HOUR_MS
+
+
+def test_the_desk_knows_which_companies_the_documents_of_a_topic_name(moved: tuple[Store, list[Alert]]) -> None:
+    store, _ = moved
+    tick = TURN_MS // TICK_MS + 60
+    with store.read() as connection:
+        documents = [row[0] for row in connection.execute(select(t.admissions.c.document_id).limit(40))]
+        titles = {name: document.title for name, document in counted_documents(connection, LIVE_RUN, documents).items()}
+        candidates = [b.a_candidate(series=series, tick=tick, documents=documents) for series in ("topic:debt:en", "entity:aldora")]
+        look = Looker(connection, LIVE_RUN, tick, VersionsInForce(LIVE_RUN, an_instrument().rules))
+        of_topic, of_company = (look.around([candidate], an_instrument().rules)[0].named for candidate in candidates)
+
+    assert of_topic == {name: {title.split()[0].lower()} for name, title in titles.items()}
+    assert of_company == {}, "a company is recognised by itself: nothing is read for it"

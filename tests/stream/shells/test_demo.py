@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from alerts.detectors.surge import Seeing, SurgeDetector
 from alerts.rules import Rules
 from groundswell.records import Alert
 from groundswell.store.query import alerts_of
-from ingest.demo_archive import SMALL_DEMO, DemoSpec
+from ingest.demo_archive import DEMO_END, SMALL_DEMO, DemoSpec
 from stream.operators.exposure import Exposure
 from stream.pipeline import Fold
 from stream.shells.demo import RUN, Demo, set_up
@@ -34,8 +35,8 @@ class FirstWeekForEver(SurgeDetector):
         return row
 
 
-def play(folder: Path, spec: DemoSpec, fold: Callable[[Rules], Fold] = Fold) -> tuple[Demo, list[Alert]]:
-    demo = set_up(folder / "demo", spec=spec, fold=fold, use="linear")
+def play(folder: Path, spec: DemoSpec, fold: Callable[[Rules], Fold] = Fold, *, end: datetime = DEMO_END) -> tuple[Demo, list[Alert]]:
+    demo = set_up(folder / "demo", spec=spec, end=end, fold=fold, use="linear")
     demo.play_at_speed()
     demo.pipeline.finish()
     with demo.store.read() as connection:
@@ -54,6 +55,14 @@ def test_the_bank_run_is_one_incident_and_nothing_else_alerts(tmp_path: Path) ->
     assert summary["duplicate"] == summary["edited"] == 6
     assert summary["dropped"] == 2
     assert summary["fetched"] == summary["scored"] + 14
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=10, minutes=14), timedelta(days=3, hours=17, minutes=49)], ids=["1 am", "8 am"])
+def test_at_another_hour_too_the_bank_run_is_one_incident(later: timedelta, tmp_path: Path) -> None:
+    """The archive ends when the demo is started, and the hours of the day and of the week fall elsewhere in it."""
+    alerts = play(tmp_path, SMALL_DEMO, end=DEMO_END + later)[1]
+    assert len({alert.incident for alert in alerts}) == 1
+    assert {alert.series.rsplit(":", 1)[1] for alert in alerts} == {"LinlanBank"}
 
 
 @pytest.mark.parametrize("spec", [QUIET, LONGER], ids=["30 days", "38 days"])
