@@ -140,7 +140,7 @@ def _doubts(main: Candidate, *, without_fires: bool) -> list[str]:
     doubts: list[str] = []
     if main.kind in ("blind", "model_shift"):
         return doubts
-    if not main.owners_known:
+    if main.evidence and not main.owners_known:  # a week whose last day brought nothing rests on no unknown author
         doubts.append("one platform, authors unknown")
     if not without_fires:
         doubts.append("without the largest story it would not have fired")

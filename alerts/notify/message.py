@@ -26,6 +26,7 @@ from groundswell.exports import alert_row
 from groundswell.moments import spoken
 from groundswell.names import OFFICIAL_ROLES, word_of
 from groundswell.records import Alert, Part, Quote
+from groundswell.windows import wilson
 
 __all__ = [
     "ACTS", "COLOURS", "LANGUAGES", "QUOTE_CHARS", "RESENT", "SUBJECT_MAX", "Message", "as_resent", "clean", "environment", "offset",
@@ -111,6 +112,8 @@ class _Facts(msgspec.Struct, frozen=True, kw_only=True):
     owners: int
     owners_known: bool
     share: str
+    share_low: str  # its 90 % interval
+    share_high: str
     baseline: str
     seeing: str
     unseen: str
@@ -226,6 +229,7 @@ def clean(text: str, *, limit: int = 300) -> str:
 def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_name: Callable[[str], str]) -> _Facts:
     others = [s for s in dict.fromkeys(alert.all_series) if s != alert.series]
     opened = _local(alert.opened_ms, zone)
+    low, high = wilson(min(alert.statistic, alert.stories), alert.stories) if alert.stories else (0.0, 1.0)
     return _Facts(
         kind=alert.kind,
         severity=alert.severity,
@@ -250,6 +254,8 @@ def _facts(alert: Alert, *, zone: tzinfo, phrases: Any, language: str, entity_na
         owners=alert.owners,
         owners_known=alert.owners_known,
         share=_percent(alert.negative_share_ppm),
+        share_low=_percent(round(1_000_000 * low)),
+        share_high=_percent(round(1_000_000 * high)),
         baseline=_percent(alert.baseline_share_ppm),
         seeing=_percent(alert.exposure_ppm),
         unseen=_percent(1_000_000 - alert.exposure_ppm),

@@ -142,6 +142,12 @@ def test_doubts_are_said() -> None:
     assert told(b.a_candidate(documents=[f"d{n}" for n in range(30)])).doubts == []
 
 
+def test_a_week_whose_last_day_brought_nothing_is_not_said_to_rest_on_unknown_authors() -> None:
+    burning = b.a_candidate(kind="slow_burn", documents=[], statistic=60, limit=41, owners=0, owners_known=False)
+
+    assert told(burning).doubts == []
+
+
 def test_without_its_largest_story_it_is_tested_again() -> None:
     strong, weak = told(b.a_candidate(documents=[f"d{n}" for n in range(20)])), told(b.a_candidate(documents=["a"]))
 
