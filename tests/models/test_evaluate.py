@@ -15,7 +15,7 @@ from groundswell.names import SENTIMENTS
 from groundswell.records import Mention
 from models.answers import Answers, Task, answers_at, answers_of, groups_of
 from models.datasets import TAUGHT_FLAGS
-from models.evaluate import HEADLINE, Measured, agreement, compare, measure, measure_scorer, sign_test
+from models.evaluate import HEADLINE, Measured, agreement, compare, measure, sign_test
 from models.examples import Example, Target
 from models.scorer import LinearScorer, default_scorer, find_name
 from models.taxonomy import NATIVE_TOPICS, RISK_FLAGS
@@ -258,7 +258,7 @@ def test_names_are_shown_for_their_sentiment_and_held_back_for_their_places(scor
 
 def test_measuring_a_scorer_gives_the_same_bytes_again(scorer: LinearScorer) -> None:
     examples = [example(headline(i), topic=i % 20, sentiment=i % 3) for i in range(30)]
-    first, again = (msgspec.json.encode(measure_scorer(scorer, examples, detect=detect_language)) for _ in range(2))
+    first, again = (msgspec.json.encode(measure(examples, answers_of(scorer, examples, detect=detect_language))) for _ in range(2))
     assert first == again
     read = msgspec.json.decode(first, type=list[Measured])
     assert [one.task for one in read] == ["topic", "sentiment"]
