@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+EVERY_S = 0.5
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -58,15 +59,14 @@ def pin(pid: int, chosen: Iterable[int]) -> None:
 
 
 class MemoryWatch:
-    """Samples the memory of processes until the block ends.
+    """Samples the memory of processes every EVERY_S seconds until the block ends.
 
     Args:
         pids: by name.
-        every_s: how often.
     """
 
-    def __init__(self, pids: dict[str, int], *, every_s: float = 0.5) -> None:
-        self._pids, self._every_s = pids, every_s
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._pids = pids
         self.samples: dict[str, list[int]] = {name: [] for name in pids}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -81,7 +81,7 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(self._every_s):
+        while not self._over.wait(EVERY_S):
             for name, pid in self._pids.items():
                 self.samples[name].append(rss_bytes(pid))
 
