@@ -25,7 +25,7 @@ from groundswell.names import SENTIMENTS
 from models import features, linear
 from models.calibrate import Calibration, power_calibration, sigmoid_calibration, softmax_calibration
 from models.features import FeatureSpec
-from models.linear import Card, LinearModel, Source, Tensors
+from models.linear import NO_LICENCE, Card, LinearModel, Source, Tensors
 from models.scorer import clause_of, find_name
 from models.taxonomy import NATIVE_TOPICS, PPM, taxonomy_hash
 
@@ -36,7 +36,6 @@ SEED: Final = 0
 LEXICON_REPEATS: Final = 3  # short phrases weigh little beside 19,000 rows
 PHRASE: Final = 12  # characters; what is shorter may be a phrase of the lexicon
 AROUND: Final = 20  # characters before and after a name that say what happened to it
-NO_LICENCE: Final = "none stated"
 SPECS: Final = {
     "en": FeatureSpec(style="latin", words=(1, 2), characters=(2, 5), buckets_log2=17),
     "zh": FeatureSpec(style="han", words=(0, 0), characters=(1, 3), buckets_log2=17),
