@@ -9,13 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
 from bench.pipeline import Ratio
-from bench.processes import MemoryWatch, cpu_s, rss_bytes
+from bench.processes import MemoryWatch, cpu_s, highest_in_quarter, with_children
 from bench.replays import ROOT
 from bench.rival_runs import install
 from bench.rivals.feeds import addresses
@@ -56,7 +57,7 @@ def crawl(folder: Path) -> list[Ratio]:
         single = _own(port, items, folder / "own-single", parsers=1)
         long = _own(port, long_items, folder / "own-long", parsers=parsers)
     own, other = median(run.per_s for run in ours), median(run.per_s for run in theirs)
-    middle, end = _quarter(long.memory, 2), _quarter(long.memory, 4)
+    middle, end = highest_in_quarter(long.memory, 2), highest_in_quarter(long.memory, 4)
     work = f"{HOSTS} sources, {ITEMS_PER_FEED} new items an answer, robots.txt obeyed, one request at a time per host"
     return [
         Ratio(
@@ -97,42 +98,16 @@ def _scrapy(port: int, items: int, log: Path, *, python: Path) -> Run:
 def _measured(command: Sequence[str]) -> Run:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environ) as process:
-        family = _Family(process.pid)
-        with family:
+        family = partial(with_children, process.pid)
+        with MemoryWatch({"all": family}) as watch:
             assert process.stdout is not None
             said = process.stdout.readline()
-            used_s = family.cpu_s()
+            used_s = sum(map(cpu_s, family()))
     if not said or process.returncode:
         message = f"{' '.join(command[:3])} ended with {process.returncode} and said {said!r}"
         raise RuntimeError(message)
     found = json.loads(said)
-    return Run(found["items"] / found["seconds"], used_s, family.samples["all"])
-
-
-class _Family(MemoryWatch):
-    """The memory of a process with its children, whoever they are at a moment."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__({"all": pid})
-        self._pid = pid
-
-    def _members(self) -> list[int]:
-        with suppress(OSError):
-            return [self._pid, *map(int, Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split())]
-        return []
-
-    def _watch(self) -> None:
-        while not self._over.wait(self._every_s):
-            self.samples["all"].append(sum(map(rss_bytes, self._members())))
-
-    def cpu_s(self) -> float:
-        """Processor seconds of all of them so far."""
-        return sum(map(cpu_s, self._members()))
-
-
-def _quarter(samples: Sequence[int], number: int) -> int:
-    """The highest within a quarter, 1 to 4."""
-    return max(samples[(number - 1) * len(samples) // 4 : max(number * len(samples) // 4, 1)])
+    return Run(found["items"] / found["seconds"], used_s, watch.samples["all"])
 
 
 def _lend_packages(environment: Path) -> None:

@@ -42,8 +42,8 @@ def first_impressions(folder: Path) -> Ratio:
     )
 
 
-def _wait_for_page(url: str, *, within_s: float = 60.0) -> None:
-    deadline = time.monotonic() + within_s
+def _wait_for_page(url: str) -> None:
+    deadline = time.monotonic() + ALERT_S
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5) as page:

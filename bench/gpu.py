@@ -28,6 +28,7 @@ from models.encoder.tokens import Tokenizer
 from models.encoder.weights import Floats, GraphSpec, Layer, Norm, Product, Weights
 from models.registry import PREFERRED, SHIPPED
 
+DEVICE = "cuda"
 WIDTH, MIDDLE, LAYERS, HEADS = 768, 3_072, 12, 12
 TEXTS = 65_536
 PEAK_SIDE = 8_192  # of the square product that the peak is taken from
@@ -50,7 +51,7 @@ def on_a_gpu(folder: Path) -> list[Ratio]:
     return list(measured(torch.cuda.get_device_name(), TEXTS))
 
 
-def measured(device_name: str, count: int, *, device: str = "cuda", layers: int = LAYERS) -> Iterator[Ratio]:
+def measured(device_name: str, count: int) -> Iterator[Ratio]:
     """Everything, on `count` texts; each figure as soon as it is known, since time on a lent GPU may end at any moment."""
     from models.encoder.torch_engine import TorchEngine
 
@@ -60,21 +61,21 @@ def measured(device_name: str, count: int, *, device: str = "cuda", layers: int 
     assert encoder is not None  # PREFERRED names encoders
     tokenizer_json, shipped = encoder.data[bundle.TOKENIZER_FILE], encoder.data[bundle.MODEL_FILE]
     tokenizer = Tokenizer(tokenizer_json, max_tokens=96)
-    weights, spec = base_sized(tokenizer.size, layers)
+    weights, spec = base_sized(tokenizer.size)
     model = graph.build(weights, spec).SerializeToString()
     encodings = tokenizer.encode(texts)
     tokens = len(encodings.ids) / count
-    work = operations(encodings.lengths, layers)
-    peak = peak_of(device)
+    work = operations(encodings.lengths, LAYERS)
+    peak = peak_of()
     said = f"{count:,} {where}, {tokens:.0f} tokens a text, {device_name}"
-    ours, theirs = TorchEngine(shipped, tokenizer, device=device), OnnxEngine(shipped, tokenizer)
+    ours, theirs = TorchEngine(shipped, tokenizer, device=DEVICE), OnnxEngine(shipped, tokenizer)
     fast, slow = seconds_of(partial(ours.run, texts)), seconds_of(partial(theirs.run, distinct), rounds=1)
     same = (ours.run(distinct).text[:, :TOPICS].argmax(1) == theirs.run(distinct).text[:, :TOPICS].argmax(1)).mean()
     detail = f"{count / fast:,.0f} against {len(distinct) / slow:,.0f} documents/s; the same topic for {100 * same:.1f} %; {said}"
     on_a_cpu = "the same machine's CPU, int8"
     yield Ratio("the shipped English encoder on a GPU: documents per second", on_a_cpu, slow / len(distinct) * count / fast, "-", detail)
     for compiled in (False, True):
-        engine, way = TorchEngine(model, tokenizer, device=device, compiled=compiled), "compiled" if compiled else "kernel by kernel"
+        engine, way = TorchEngine(model, tokenizer, device=DEVICE, compiled=compiled), "compiled" if compiled else "kernel by kernel"
         whole, alone = seconds_of(partial(engine.run, texts)), seconds_of(partial(engine.answer, encodings))
         detail = f"{count / whole:,.0f} documents/s with reading and sorting, {count / alone:,.0f} without; peak {peak / 1e12:,.0f} TFLOP/s"
         wanted = f"at least {SHARE}" if compiled else "-"
@@ -86,7 +87,7 @@ def measured(device_name: str, count: int, *, device: str = "cuda", layers: int 
     yield Ratio("turning texts into tokens, beside that network", "the network alone, compiled", alone / reading, "at least 1", detail)
 
 
-def base_sized(vocabulary: int, layers: int) -> tuple[Weights, GraphSpec]:
+def base_sized(vocabulary: int) -> tuple[Weights, GraphSpec]:
     """Random weights of BERT-base's shape."""
     drawn = _drawn(np.random.default_rng(0))
 
@@ -101,12 +102,12 @@ def base_sized(vocabulary: int, layers: int) -> tuple[Weights, GraphSpec]:
         return Layer(query, key, value, output, norm(), product(WIDTH, MIDDLE), product(MIDDLE, WIDTH), norm())
 
     heads = {"topic": 20, "post": 3, "news": 3, "gate": 1}
-    spec = GraphSpec(layers=layers, heads=HEADS, text_heads=tuple(heads), token_heads=("target", "spans"), max_tokens=96)
+    spec = GraphSpec(layers=LAYERS, heads=HEADS, text_heads=tuple(heads), token_heads=("target", "spans"), max_tokens=96)
     weights = Weights(
         words=next(drawn)(vocabulary, WIDTH),
         positions=next(drawn)(96, WIDTH),
         norm=norm(),
-        layers=tuple(layer() for _ in range(layers)),
+        layers=tuple(layer() for _ in range(LAYERS)),
         text=tuple((product(WIDTH, columns),) for columns in heads.values()),
         token=(product(WIDTH, 2 * TOKEN_HIDDEN), product(2 * TOKEN_HIDDEN, 6)),
     )
@@ -128,18 +129,17 @@ def operations(lengths: np.ndarray, layers: int) -> float:
     return layers * (2 * (4 * WIDTH * WIDTH + 2 * WIDTH * MIDDLE) * tokens + 4 * WIDTH * pairs)
 
 
-def peak_of(device: str) -> float:
+def peak_of() -> float:
     """Operations per second of one large bf16 product, the best of ROUNDS."""
     import torch
 
-    side = PEAK_SIDE if device != "cpu" else 512
-    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    left, right = (torch.randn(PEAK_SIDE, PEAK_SIDE, device=DEVICE, dtype=torch.bfloat16) for _ in range(2))
 
     def ten() -> None:
         for _ in range(10):
             left @ right
 
-    return 10 * 2 * side**3 / seconds_of(ten, best=True)
+    return 10 * 2 * PEAK_SIDE**3 / seconds_of(ten, best=True)
 
 
 def seconds_of(job: Callable[[], object], *, rounds: int = ROUNDS, best: bool = False) -> float:
@@ -150,7 +150,6 @@ def seconds_of(job: Callable[[], object], *, rounds: int = ROUNDS, best: bool = 
     for _ in range(rounds + 1):
         began = time.perf_counter()
         job()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        torch.cuda.synchronize()
         found.append(time.perf_counter() - began)
     return min(found[1:]) if best else median(found[1:])

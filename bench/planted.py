@@ -25,6 +25,7 @@ EACH: Final = 8
 DISPERSION: Final = 0.15
 SURGES_A_WEEK: Final = 2.6
 APART: Final = 72
+FALSE_A_WEEK: Final = 1.0
 FACTORS: Final = (2, 3, 5)
 LENGTHS: Final = (6, 12, 36, 72)
 GRACE, AFTER, QUIET = 3, 24, 24
@@ -139,12 +140,12 @@ def _events(crosses: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(crosses & (before == 0))
 
 
-def threshold_for(made: World, statistic: Floats, *, false_a_week: float = 1.0) -> float:
-    """The least threshold with at most so many false alerts per series-week."""
+def threshold_for(made: World, statistic: Floats) -> float:
+    """The least threshold with at most FALSE_A_WEEK false alerts per series-week."""
     low, high = float(np.quantile(statistic[WARM_UP:], 0.9)), float(statistic[WARM_UP:].max())
     for _ in range(22):
         middle = (low + high) / 2
-        if judge(made, statistic, middle).false_a_week > false_a_week:
+        if judge(made, statistic, middle).false_a_week > FALSE_A_WEEK:
             low = middle
         else:
             high = middle

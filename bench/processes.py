@@ -2,12 +2,13 @@
 
 import os
 import threading
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+EVERY_S = 0.5
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -24,6 +25,13 @@ def rss_bytes(pid: int) -> int:
     with suppress(OSError):
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
     return 0
+
+
+def with_children(pid: int) -> list[int]:
+    """A process and those that its main thread has started; none once it is gone."""
+    with suppress(OSError):
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    return []
 
 
 def family(word: str) -> list[int]:
@@ -58,21 +66,19 @@ def pin(pid: int, chosen: Iterable[int]) -> None:
 
 
 class MemoryWatch:
-    """Samples the memory of processes until the block ends.
+    """Samples the memory of processes every EVERY_S seconds until the block ends.
 
     Args:
-        pids: by name.
-        every_s: how often.
+        members: by name, the processes that are counted together under it; asked anew for each sample.
     """
 
-    def __init__(self, pids: dict[str, int], *, every_s: float = 0.5) -> None:
-        self._pids, self._every_s = pids, every_s
-        self.samples: dict[str, list[int]] = {name: [] for name in pids}
+    def __init__(self, members: Mapping[str, Callable[[], Iterable[int]]]) -> None:
+        self._members = members
+        self.samples: dict[str, list[int]] = {name: [] for name in members}  # bytes
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "MemoryWatch":
-        self._began_s = time.monotonic()
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -81,11 +87,11 @@ class MemoryWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(self._every_s):
-            for name, pid in self._pids.items():
-                self.samples[name].append(rss_bytes(pid))
+        while not self._over.wait(EVERY_S):
+            for name, pids in self._members.items():
+                self.samples[name].append(sum(map(rss_bytes, pids())))
 
-    def quarter(self, name: str, number: int) -> int:
-        """The highest memory within a quarter of the time, 1 to 4."""
-        found = self.samples[name]
-        return max(found[(number - 1) * len(found) // 4 : max(number * len(found) // 4, 1)])
+
+def highest_in_quarter(samples: Sequence[int], number: int) -> int:
+    """The highest sample of one quarter of the time, 1 to 4."""
+    return max(samples[(number - 1) * len(samples) // 4 : max(number * len(samples) // 4, 1)])

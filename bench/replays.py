@@ -36,6 +36,7 @@ CUTS = (  # begin, length: a Monday morning, a weekday, a long weekend
     ("2023-04-12T00:00:00", timedelta(days=1)),
     ("2023-05-19T00:00:00", timedelta(days=3)),
 )
+RUN = "replay"
 GROUNDSWELL = (sys.executable, "-m", "groundswell")
 Line = dict[str, Any]
 
@@ -69,11 +70,11 @@ def call(*arguments: str, folder: Path) -> tuple[str, str, float, int]:
     return output, errors, seconds, usage.ru_maxrss // 1024
 
 
-def backfill(archive: Path, folder: Path, *, run: str = "replay") -> Run:
+def backfill(archive: Path, folder: Path) -> Run:
     """Backfill one archive into a store of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "replay.db"
-    output, errors, seconds, peak_mb = call("backfill", str(archive), "--store", str(store), "--run", run, folder=folder)
+    output, errors, seconds, peak_mb = call("backfill", str(archive), "--store", str(store), "--run", RUN, folder=folder)
     terms = dict(part.rsplit(" ", 1) for part in output.strip().split(": ", 1)[1].split(", "))
     return Run(store, {k: int(v) for k, v in terms.items()}, errors.count("bad line:"), seconds, peak_mb, alerts_of(store, folder))
 
@@ -116,7 +117,7 @@ def replay(name: str, folder: Path, say: Callable[[str], None]) -> Run:
     archive = SHARED / "data" / "replay" / f"{name}.jsonl.gz"
     run = backfill(archive, folder)
     before = exports(run.store, folder)
-    output, *_ = call("backfill", str(archive), "--store", str(run.store), "--run", "replay", folder=folder)
+    output, *_ = call("backfill", str(archive), "--store", str(run.store), "--run", RUN, folder=folder)
     unchanged = "nothing changed" in output and exports(run.store, folder) == before
     found = evaluated(run.alerts, name, folder)
     events = (
@@ -134,11 +135,10 @@ def replay(name: str, folder: Path, say: Callable[[str], None]) -> Run:
     return run
 
 
-def exports(store: Path, folder: Path, *, run: str | None = None) -> tuple[str, str]:
+def exports(store: Path, folder: Path) -> tuple[str, str]:
     """The two exports that parity is about."""
-    chosen = ["--run", run] if run else []
-    series, *_ = call("series", "*", "--window", "1d", "--format", "csv", "--store", str(store), *chosen, folder=folder)
-    alerts, *_ = call("alerts", "--format", "jsonl", "--store", str(store), *chosen, folder=folder)
+    series, *_ = call("series", "*", "--window", "1d", "--format", "csv", "--store", str(store), folder=folder)
+    alerts, *_ = call("alerts", "--format", "jsonl", "--store", str(store), folder=folder)
     return series, alerts
 
 

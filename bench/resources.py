@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from bench.material import BEGIN_MS, ENVELOPE_RECORDS, SERIES, CheapScorer, documents, end_ms, instruments, publish, serve_cheap
 from bench.pipeline import Ratio
-from bench.processes import MemoryWatch, cores, cpu_s, family, pin, rss_bytes
+from bench.processes import MemoryWatch, cores, cpu_s, family, highest_in_quarter, pin, rss_bytes
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, partition_of
 from groundswell.records import Arrival, Document
 from groundswell.store.store import Store
@@ -77,7 +77,7 @@ class Burst:
                 pids = self._start(workers)
                 workers.wait(partial(_has_begun, store), what="the first documents", within_s=120)
                 before, began_s = self._used(pids), time.monotonic()
-                with MemoryWatch(pids) as self.watch:
+                with MemoryWatch({name: partial(list, [pid]) for name, pid in pids.items()}) as self.watch:
                     last_ms = end_ms(self.count, per_s=PER_S)
                     workers.wait(lambda: workers.folded_through(last_ms), what="folding", within_s=600)
                 self.seconds = time.monotonic() - began_s
@@ -116,7 +116,7 @@ class Burst:
             for name, micros in per_document.items()
         ]
         for role in ROLES:
-            second, last = self.watch.quarter(role, 2), self.watch.quarter(role, 4)
+            second, last = (highest_in_quarter(self.watch.samples[role], number) for number in (2, 4))
             detail = f"{last / 2**20:,.0f} against {second / 2**20:,.0f} MiB; {what}"
             if role == "fold":
                 grown, hours = 2 * (last - second) / self.count, self.count / PER_S / 3_600

@@ -95,7 +95,7 @@ def seconds(rival: Rival, environment: Path, folder: Path, *, bootstrap: str, to
         while not _is_done(link, counts=counts, facts=facts):
             failed = [p.returncode for p in processes if p.poll() not in (None, 0)]
             if failed or time.monotonic() > deadline:
-                words = "\n".join(path.read_text(errors="replace")[-1_500:] for path in folder.glob("said-*.log"))
+                words = "\n".join(path.read_text(encoding="utf-8", errors="replace")[-1_500:] for path in folder.glob("said-*.log"))
                 message = f"{rival.name}: {f'ended with {failed}' if failed else f'not done within {WITHIN_S:.0f} s'}; it said:\n{words}"
                 raise RuntimeError(message)
             time.sleep(POLL_S)

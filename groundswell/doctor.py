@@ -63,18 +63,17 @@ class Probe(NamedTuple):
     repair: str  # said when it raises; empty: the error itself says it, after its last semicolon
 
 
-def checks(settings: Settings, *, rooms: Sequence[Probe] = (), clock: Clock | None = None) -> list[Check]:
+def checks(settings: Settings, *, rooms: Sequence[Probe] = ()) -> list[Check]:
     """Try everything, in the order in which things depend on each other; a part that is not configured is not tried.
 
     Args:
         settings: what is configured.
         rooms: what only the command line can try, because the hall imports no room.
-        clock: this machine's unless given.
 
     Returns:
         One check per part; never raises for a part that is broken, whatever it raises.
     """
-    return [_tried(probe) for probe in [*_probes(settings, clock or SystemClock()), *rooms]]
+    return [_tried(probe) for probe in [*_probes(settings), *rooms]]
 
 
 def _tried(probe: Probe) -> Check:
@@ -86,12 +85,12 @@ def _tried(probe: Probe) -> Check:
         return Check(probe.name, False, said, probe.repair) if probe.repair or not found else Check(probe.name, False, found, step)
 
 
-def _probes(settings: Settings, clock: Clock) -> Iterator[Probe]:
+def _probes(settings: Settings) -> Iterator[Probe]:
     data, board, metrics = Path(settings.data.dir), settings.board, settings.metrics
     yield Probe("python", _python, f"install Python {PYTHON[0][0]}.{PYTHON[0][1]} or 3.12 and make the environment with it")
     yield Probe("packages", _packages, "install again: pip install groundswell")
     yield Probe("data folder", partial(_data, data), f"make {data} writable and free a gibibyte, or set data.dir to another disk")
-    yield Probe("clock", partial(_clock, data, clock), "set the machine's clock by NTP; known times are stamped with it")
+    yield Probe("clock", partial(_clock, data, SystemClock()), "set the machine's clock by NTP; known times are stamped with it")
     yield Probe("store", partial(_store, settings.store.url), _store_repair(settings.store.url))
     if settings.kafka.bootstrap:
         yield Probe("kafka", partial(_kafka, KafkaAccess.from_settings(settings.kafka)), "")

@@ -4,10 +4,8 @@ A log is written in one of two ways: `append` stamps records as they come (a liv
 bring their own known time and `seal` sorts them once (an archive). Reading is the same.
 """
 
-import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +14,10 @@ from typing import Final, NamedTuple, Self
 from groundswell.codec import decode_raw
 from groundswell.errors import DependencyError, RecordError, UsageError
 from groundswell.records import Heartbeat, Position, Stamped
+from groundswell.sqlite_file import SqliteFile
 
 SCHEMA_VERSION: Final = "1"
+_IF_DAMAGED: Final = "the file is damaged: restore it and the store from one backup (docs/backup.md), or start a new log and a new run"
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (position INTEGER PRIMARY KEY, known_ms INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -52,21 +52,17 @@ class LocalLog:
     """One log file; one writer, any number of readers.
 
     Raises:
-        DependencyError: the file cannot be opened or written (disk full, no permission).
+        DependencyError: the file cannot be opened, read or written (disk full, no permission, damage); any call may meet that.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768;" + _TABLES)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?), ('schema', ?)", (uuid.uuid4().hex, SCHEMA_VERSION))
-        except (sqlite3.Error, OSError) as error:
-            reason = f"log {path}: {error}; check the folder's permissions and free space"
-            raise DependencyError(reason) from error
+        self._file = SqliteFile(path, what="log", script=f"PRAGMA cache_size=-32768; {_TABLES}", if_damaged=_IF_DAMAGED)
+        with self._file.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?), ('schema', ?)", (uuid.uuid4().hex, SCHEMA_VERSION))
         if self._meta("schema") != SCHEMA_VERSION:
             reason = f"log {path}: its schema is {self._meta('schema')}, this release reads {SCHEMA_VERSION}; start a new log"
+            self.close()
             raise DependencyError(reason)
         self.log_id = self._meta("id") or ""
 
@@ -78,10 +74,10 @@ class LocalLog:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def _meta(self, key: str) -> str | None:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._file.row("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
     # --- a live log --------------------------------------------------------------------------------------------------
@@ -97,28 +93,11 @@ class LocalLog:
             DependencyError: the disk is full or the file is gone; nothing was appended.
         """
         given = [("document" if kind == "heartbeat" and not _is_heartbeat(body) else kind, source, body) for kind, source, body in records]
-        with self._transaction():
-            last = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()
-            stamp = max(now_ms, last[0]) if last else now_ms
-            self._db.executemany(
-                "INSERT INTO records (known_ms, kind, source, body) VALUES (?, ?, ?, ?)", [(stamp, *record) for record in given]
-            )
+        with self._file.transaction() as db:
+            last_ms = self.last_known_ms()
+            stamp = now_ms if last_ms is None else max(now_ms, last_ms)
+            db.executemany("INSERT INTO records (known_ms, kind, source, body) VALUES (?, ?, ?, ?)", [(stamp, *record) for record in given])
         return stamp
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All of it or nothing."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
-        except BaseException as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if not isinstance(error, sqlite3.Error):
-                raise
-            reason = f"log {self.path}: {error}; nothing was written: free space on the disk, then go on"
-            raise DependencyError(reason) from error
 
     def punctuate(self, *, now_ms: int) -> None:
         """Say in the log itself that time goes on: a record without a body. Only what is in the log can be replayed."""
@@ -126,7 +105,7 @@ class LocalLog:
 
     def read(self, position: int, *, limit: int, until_ms: int | None = None) -> list[Stamped]:
         """Records from a position on, in order; with `until_ms`, only those known before it."""
-        rows = self._db.execute(
+        rows = self._file.rows(
             "SELECT position, known_ms, source, body FROM records WHERE position >= ? AND known_ms < ? ORDER BY position LIMIT ?",
             (position, 2**62 if until_ms is None else until_ms, limit),
         )
@@ -134,29 +113,29 @@ class LocalLog:
 
     def documents_by_source(self, *, since: int = 0) -> dict[str, tuple[int, int]]:
         """{source: (documents, those of them at or after a position)}, of one moment; heartbeats are not documents."""
-        rows = self._db.execute(
+        rows = self._file.rows(
             "SELECT source, count(*), sum(position >= ?) FROM records WHERE kind = 'document' GROUP BY source ORDER BY source", (since,)
         )
         return {source: (documents, after) for source, documents, after in rows}
 
     def records(self) -> int:
         """How many records the log holds."""
-        return int(self._db.execute("SELECT count(*) FROM records").fetchone()[0])
+        return int(self._file.rows("SELECT count(*) FROM records")[0][0])
 
     def end_position(self) -> int:
         """Where the next record will be, or would be if none were taken away; 0 of an empty log."""
-        row = self._db.execute("SELECT max(position) FROM records").fetchone()
-        return 0 if row[0] is None else int(row[0]) + 1
+        ((last,),) = self._file.rows("SELECT max(position) FROM records")
+        return 0 if last is None else int(last) + 1
 
     def last_known_ms(self) -> int | None:
         """Stamp of the last record."""
-        row = self._db.execute("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1").fetchone()
+        row = self._file.row("SELECT known_ms FROM records ORDER BY position DESC LIMIT 1")
         return row[0] if row else None
 
     # --- an archive's log ----------------------------------------------------------------------------------------------
     def lines_staged(self, file: str) -> tuple[int, bool]:
         """How many lines of a file have been staged, and whether that was all of it."""
-        row = self._db.execute("SELECT lines, done FROM files WHERE file = ?", (file,)).fetchone()
+        row = self._file.row("SELECT lines, done FROM files WHERE file = ?", (file,))
         return (row[0], bool(row[1])) if row else (0, False)
 
     def stage(self, file: str, records: Sequence[StagedRecord], bad: Sequence[BadLine] = (), *, lines: int, done: bool) -> None:
@@ -169,16 +148,16 @@ class LocalLog:
         if self.sealed:
             reason = f"log {self.path}: it is sorted already; new files belong to a new run"
             raise UsageError(reason)
-        with self._transaction():
-            self._db.executemany(
+        with self._file.transaction() as db:
+            db.executemany(
                 "INSERT INTO staged VALUES (?, ?, ?, ?, ?)",
                 [
                     (r.known_ms, blake2b(r.identity.encode("utf-8", "replace"), digest_size=8).digest(), _digest(r.body), r.source, r.body)
                     for r in records
                 ],
             )
-            self._db.executemany("INSERT OR IGNORE INTO bad_lines VALUES (?, ?, ?, ?)", bad)
-            self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (file, lines, done))
+            db.executemany("INSERT OR IGNORE INTO bad_lines VALUES (?, ?, ?, ?)", bad)
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (file, lines, done))
 
     @property
     def sealed(self) -> bool:
@@ -193,17 +172,17 @@ class LocalLog:
         """
         if self.sealed:
             return
-        with self._transaction():
-            self._db.execute(
+        with self._file.transaction() as db:
+            db.execute(
                 "INSERT INTO records (known_ms, kind, source, body)"
                 " SELECT known_ms, 'document', source, body FROM staged ORDER BY known_ms, identity, content, body"
             )
-            self._db.execute("DELETE FROM staged")
-            self._db.execute("INSERT INTO meta VALUES ('sealed', '1')")
+            db.execute("DELETE FROM staged")
+            db.execute("INSERT INTO meta VALUES ('sealed', '1')")
 
     def bad_lines(self) -> list[BadLine]:
         """Every line that could not be read, in order."""
-        return [BadLine(*row) for row in self._db.execute("SELECT file, line, reason, body FROM bad_lines ORDER BY file, line")]
+        return [BadLine(*row) for row in self._file.rows("SELECT file, line, reason, body FROM bad_lines ORDER BY file, line")]
 
 
 def _is_heartbeat(body: bytes) -> bool:

@@ -1,8 +1,7 @@
 """Logs: one line per event, JSON in a service and readable in a terminal; no text of a document and no secret, ever.
 
     log = logger(__name__)
-    with about(run="live", document_id="1f0c..."):
-        log.info("document scored", topic="debt_credit")
+    log.info("document scored", document_id="1f0c...", topic="debt_credit")
 
 `set_up_logs` is called once, by the command line. Until then (a library in somebody's notebook) only warnings are shown, by
 Python's own rule, on standard error. Standard output belongs to results and is never written to.
@@ -11,12 +10,10 @@ Python's own rule, on standard error. Standard output belongs to results and is 
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterable, MutableMapping
 from typing import Any, Final, Literal, TextIO
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import BoundLogger, PositionalArgumentsFormatter, ProcessorFormatter
@@ -24,7 +21,7 @@ from structlog.typing import EventDict, Processor
 
 from groundswell.masking import MASK, mask_secrets, mask_url, spellings
 
-__all__ = ["about", "logger", "set_up_logs"]
+__all__ = ["logger", "set_up_logs"]
 
 VALUE_CHARACTERS_MAX: Final = 500
 FIELDS_OF_TEXT: Final = frozenset({"text", "title", "body", "quote", "summary", "content", "records"})
@@ -40,7 +37,6 @@ def logger(name: str) -> BoundLogger:
     """The logger of a module: `logger(__name__)`. Cheap; independent of what else in the process uses structlog."""
     processors: list[Processor] = [
         structlog.stdlib.filter_by_level,
-        merge_contextvars,
         PositionalArgumentsFormatter(),
         ProcessorFormatter.wrap_for_formatter,
     ]
@@ -48,14 +44,6 @@ def logger(name: str) -> BoundLogger:
         logging.getLogger(name), processors=processors, wrapper_class=BoundLogger, cache_logger_on_first_use=False
     )
     return wrapped
-
-
-@contextmanager
-def about(*, run: str | None = None, document_id: str | None = None) -> Iterator[None]:
-    """Every line within the block, from any library, says which run and which document it is about."""
-    given = {key: value for key, value in (("run", run), ("document_id", document_id)) if value is not None}
-    with bound_contextvars(**given):
-        yield
 
 
 def set_up_logs(
@@ -84,7 +72,6 @@ def set_up_logs(
         ConsoleRenderer(colors=out.isatty(), exception_formatter=plain_traceback) if console else JSONRenderer(ensure_ascii=False)
     )
     chain: list[Processor] = [
-        merge_contextvars,
         _of_record,
         TimeStamper(fmt="iso", utc=True),
         format_exc_info,

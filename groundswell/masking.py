@@ -1,7 +1,7 @@
 """What must not be shown: passwords inside URLs by their form, known secrets by their value."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote
 
@@ -11,18 +11,27 @@ MASK: Final = "***"
 SECRET_CHARACTERS_MIN: Final = 4
 """Shorter ones are not looked for: hiding every "a" would hide what a line says, and guards nothing."""
 
-_IN_ACCOUNT: Final = re.compile(r"://[^:/?#@]*:(\S*)@")  # some drivers take a raw / or @ in a password
-_IN_QUERY: Final = re.compile(r"[?&][^=&#]*(?:password|secret|token)[^=&#]*=([^&#]*)", re.IGNORECASE)
+_ACCOUNT: Final = re.compile(r"://(?=([^:/?#@]*+:))")  # looked ahead of, since the : may be that of the next ://
+_WORD: Final = re.compile(r"\S*")
+_KEY: Final = re.compile(r"[?&]([^=&#]*+)=?")  # without its "=" it is no key, but what was looked at once is not looked at again
+_SECRET_KEY: Final = re.compile(r"password|secret|token", re.IGNORECASE)
+_VALUE: Final = re.compile(r"[^&#]*")
 
 
 def mask_url(url: str) -> str:
     """The text without the passwords that a URL in it may hold.
 
+    Whatever the text, it takes time in proportion to its length: log lines hold what strangers sent.
+
     >>> mask_url("postgresql://desk:pa@ss@db/groundswell?sslpassword=x&a=1")
     'postgresql://desk:***@db/groundswell?sslpassword=***&a=1'
     """
-    for form in (_IN_ACCOUNT, _IN_QUERY):
-        url = form.sub(lambda found: found[0][: found.start(1) - found.start()] + MASK + found[0][found.end(1) - found.start() :], url)
+    for spans in (_in_accounts, _in_queries):
+        parts, done = [], 0
+        for start, end in spans(url):
+            parts += [url[done:start], MASK]
+            done = end
+        url = "".join([*parts, url[done:]])
     return url
 
 
@@ -32,7 +41,33 @@ def passwords_of_url(url: str) -> tuple[str, ...]:
     >>> passwords_of_url("postgresql://desk:pa%40ss@db/groundswell?sslpassword=x"), passwords_of_url("var/desk.db")
     (('pa@ss', 'x'), ())
     """
-    return tuple(unquote(found[1]) for form in (_IN_ACCOUNT, _IN_QUERY) for found in form.finditer(url) if found[1])
+    return tuple(unquote(url[start:end]) for spans in (_in_accounts, _in_queries) for start, end in spans(url) if start < end)
+
+
+def _in_accounts(text: str) -> Iterator[tuple[int, int]]:
+    """Where passwords of accounts stand, `[start, end)`: up to the last @ of the word, since some drivers take a raw / or @ in one."""
+    looked_at = 0
+    for found in _ACCOUNT.finditer(text):
+        start = found.end(1)
+        if start >= looked_at:
+            looked_at = _end(_WORD, text, start)
+            end = text.rfind("@", start, looked_at)
+            if end >= 0:
+                yield start, end
+
+
+def _in_queries(text: str) -> Iterator[tuple[int, int]]:
+    """Where values of keys that speak of a secret stand, `[start, end)`."""
+    looked_at = 0
+    for key in _KEY.finditer(text):
+        if key.start() >= looked_at and key[0].endswith("=") and _SECRET_KEY.search(key[1]):
+            looked_at = _end(_VALUE, text, key.end())
+            yield key.end(), looked_at
+
+
+def _end(run: re.Pattern[str], text: str, start: int) -> int:
+    found = run.match(text, start)
+    return found.end() if found else start
 
 
 def spellings(secrets: Iterable[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Times and spans as people write them: for the command line, the API and pandas alike."""
 
 import re
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from groundswell.errors import UsageError
@@ -31,12 +31,22 @@ def time_ms(text: str, *, name: str, end: bool = False, zone: tzinfo = UTC) -> i
     """
     try:
         moment = datetime.fromisoformat(text)
+        if end and _is_bare_day(text):
+            moment += timedelta(days=1)  # by the calendar, before the zone is known: a day is not always 24 hours long
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        ms = round(moment.timestamp() * 1000)
+        return round(moment.timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         reason = f"{name} {text[:40]!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
         raise UsageError(reason) from error
-    return ms + (DAY_MS if end and len(text) == len("2026-11-23") else 0)
+
+
+def _is_bare_day(text: str) -> bool:
+    """Whether a moment was written without a time of day: 2026-11-23, 20261123, 2026-W48-1."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def duration_ms(text: str, *, name: str) -> int:

@@ -23,17 +23,17 @@ def raw_topic(run: str = LIVE_RUN) -> str:
     return _of_run("groundswell.raw", run)
 
 
-def contribution_topic(run: str = LIVE_RUN) -> str:
+def contribution_topic(run: str) -> str:
     """The topic between the score and the fold agent."""
     return _of_run("groundswell.contributions", run)
 
 
-def score_group(run: str = LIVE_RUN) -> str:
+def score_group(run: str) -> str:
     """Consumer group of the score workers."""
     return _of_run("groundswell-score", run)
 
 
-def fold_group(run: str = LIVE_RUN) -> str:
+def fold_group(run: str) -> str:
     """Consumer group of the fold workers."""
     return _of_run("groundswell-fold", run)
 

@@ -4,7 +4,7 @@
     pane 10:00        [2]          [1]                     a row is written once and never updated;
     pane 10:05                     [3]         [1]         window 10:00-10:10 as of tick 8 = merge of 2, 1, 3
 
-`merge` is associative and commutative on bytes: members are counted after the merge, so a story or an owner that
+`absorb` is associative and commutative on bytes: members are counted after the merge, so a story or an owner that
 appears in two rows is one story, one owner.
 """
 
@@ -24,19 +24,13 @@ TIER: Final = 5
 Z_90: Final = 1.6448536269514722
 
 
-def merge(left: Members, right: Members) -> Members:
-    """The members of both; inputs are not changed.
+def absorb(into: Members, members: Members) -> Members:
+    """Merge `members` into `into`, which is returned; `members` stay as they are, and no list of theirs is shared.
 
     >>> a, b = {"s": {"o": [1, 1, 0, 0, 900_000, 1, 1]}}, {"s": {"o": [1, 0, 1, 0, 100_000, 1, 0]}}
-    >>> merge(a, b)
+    >>> absorb(a, b)
     {'s': {'o': [2, 1, 1, 0, 1000000, 2, 1]}}
     """
-    merged = {story: {owner: list(counts) for owner, counts in owners.items()} for story, owners in left.items()}
-    return absorb(merged, right)
-
-
-def absorb(into: Members, members: Members) -> Members:
-    """`merge` in place, for long runs of rows: returns `into`."""
     for story, owners in members.items():
         mine = into.setdefault(story, {})
         for owner, counts in owners.items():

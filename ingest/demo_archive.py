@@ -38,7 +38,7 @@ from groundswell.errors import UsageError
 from ingest import demo_texts as texts
 from ingest.demo_writer import CATALOGUE, Source, Writer, companies
 
-__all__ = ["CATALOGUE", "DEMO_END", "SMALL_DEMO", "DemoSpec", "demo_lines", "main", "spec_lines", "write_demo"]
+__all__ = ["CATALOGUE", "DEMO_END", "SMALL_DEMO", "DemoSpec", "main", "spec_lines", "write_demo"]
 
 DEMO_END: Final = datetime(2026, 6, 30, 15, tzinfo=UTC)
 DAYS_MIN: Final = 28
@@ -104,11 +104,6 @@ class _Doc(NamedTuple):
     text: str = ""
     author: str = ""
     language: str = ""  # where it is not the source's own
-
-
-def demo_lines(*, seed: int = 7, days: int = 60, per_day: int = 460, end: datetime) -> Iterator[dict[str, str]]:
-    """Archive lines with every plant, in the order in which they became known."""
-    return spec_lines(DemoSpec(seed=seed, days=days, per_day=per_day), end=end)
 
 
 def spec_lines(spec: DemoSpec, *, end: datetime) -> Iterator[dict[str, str]]:

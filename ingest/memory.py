@@ -3,9 +3,8 @@
 Each source's state, which items it has seen, which requests still wait, and for what is not asked over HTTP, how far it was read.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -13,9 +12,10 @@ from typing import Final, Self
 import msgspec
 
 from groundswell.codec import decode, encode
-from groundswell.errors import DependencyError, RecordError, reason_of
+from groundswell.errors import RecordError
 from groundswell.names import content_id
 from groundswell.records import RawDocument
+from groundswell.sqlite_file import SqliteFile
 from ingest.catalogue import Source
 from ingest.polite import SourceState
 from ingest.schedule import Rest
@@ -24,6 +24,7 @@ from ingest.types.base import Request
 __all__ = ["Memory", "Waiting", "item_id"]
 
 SEEN_MAX: Final = 20_000  # per source; more than any answer may hold, so that a feed's own items are never forgotten
+_IF_DAMAGED: Final = "the file is damaged: remove it and start again; what publishers still list is fetched once more, and recognised"
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS states (source TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (source TEXT NOT NULL, item TEXT NOT NULL, seen_ms INTEGER NOT NULL,
@@ -50,19 +51,12 @@ class Memory:
     """One file; one crawler. Losing it costs duplicates, which the pipeline recognises, and one unconditional poll per source.
 
     Raises:
-        DependencyError: the file cannot be opened or written.
+        DependencyError: the file cannot be opened, read or written; any call may meet that.
     """
 
     def __init__(self, path: Path, *, seen_max: int = SEEN_MAX) -> None:
-        self.path = path
         self._seen_max = seen_max
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
-        except (sqlite3.Error, OSError) as error:
-            reason = f"crawler memory {path}: {error}; check the folder's permissions and free space"
-            raise DependencyError(reason) from error
+        self._file = SqliteFile(path, what="crawler memory", script=_TABLES, if_damaged=_IF_DAMAGED)
 
     def __enter__(self) -> Self:
         return self
@@ -72,11 +66,11 @@ class Memory:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def state(self, source: Source) -> SourceState:
         """What is remembered of a source; nothing where its address in the catalogue has changed."""
-        row = self._db.execute("SELECT body FROM states WHERE source = ?", (source.name,)).fetchone()
+        row = self._file.row("SELECT body FROM states WHERE source = ?", (source.name,))
         try:
             state = decode(row[0], SourceState) if row else None
         except RecordError:
@@ -85,15 +79,11 @@ class Memory:
 
     def unseen(self, source: Source, items: Sequence[str]) -> set[str]:
         """Those of the items that were not there before."""
-        return {
-            item
-            for item in items
-            if self._db.execute("SELECT 1 FROM seen WHERE source = ? AND item = ?", (source.name, item)).fetchone() is None
-        }
+        return {item for item in items if self._file.row("SELECT 1 FROM seen WHERE source = ? AND item = ?", (source.name, item)) is None}
 
     def waiting(self, source: Source) -> list[Waiting]:
         """The requests that wait, those that wait longest first."""
-        row = self._db.execute("SELECT body FROM waiting WHERE source = ?", (source.name,)).fetchone()
+        row = self._file.row("SELECT body FROM waiting WHERE source = ?", (source.name,))
         try:
             return decode(row[0], list[Waiting]) if row else []
         except RecordError:  # of another release: what is still listed will be found again
@@ -101,7 +91,7 @@ class Memory:
 
     def mark(self, source: Source) -> str:
         """How far a source was read that is not asked over HTTP, in its type's own words; empty at first."""
-        row = self._db.execute("SELECT mark FROM marks WHERE source = ?", (source.name,)).fetchone()
+        row = self._file.row("SELECT mark FROM marks WHERE source = ?", (source.name,))
         return str(row[0]) if row else ""
 
     def keep(
@@ -127,16 +117,16 @@ class Memory:
         Raises:
             DependencyError: the disk is full or the file is gone; nothing was remembered.
         """
-        with self._transaction():
+        with self._file.transaction() as db:
             if waiting is not None:
-                self._db.execute("DELETE FROM waiting WHERE source = ?", (source.name,))
+                db.execute("DELETE FROM waiting WHERE source = ?", (source.name,))
             if waiting:
-                self._db.execute("INSERT INTO waiting VALUES (?, ?)", (source.name, encode(list(waiting))))
+                db.execute("INSERT INTO waiting VALUES (?, ?)", (source.name, encode(list(waiting))))
             if mark is not None:
-                self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (source.name, mark))
-            self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (source.name, encode(state)))
-            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", [(source.name, item, now_ms) for item in items])
-            self._db.execute(
+                db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (source.name, mark))
+            db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (source.name, encode(state)))
+            db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", [(source.name, item, now_ms) for item in items])
+            db.execute(
                 "DELETE FROM seen WHERE source = ? AND item IN"
                 " (SELECT item FROM seen WHERE source = ? ORDER BY seen_ms DESC, item LIMIT -1 OFFSET ?)",
                 (source.name, source.name, self._seen_max),
@@ -148,14 +138,14 @@ class Memory:
         Raises:
             DependencyError: the file cannot be written.
         """
-        rows = self._db.execute("SELECT host, body FROM rests").fetchall()
+        rows = self._file.rows("SELECT host, body FROM rests")
         found: dict[str, Rest] = {}
         for host, body in rows:
             with suppress(RecordError):
                 found[host] = decode(body, Rest)
         asked = {host: rest for host, rest in found.items() if rest.until_ms > now_ms}
-        with self._transaction():
-            self._db.executemany("DELETE FROM rests WHERE host = ?", [(host,) for host, _ in rows if host not in asked])
+        with self._file.transaction() as db:
+            db.executemany("DELETE FROM rests WHERE host = ?", [(host,) for host, _ in rows if host not in asked])
         return asked
 
     def keep_rest(self, host: str, rest: Rest) -> None:
@@ -164,17 +154,5 @@ class Memory:
         Raises:
             DependencyError: the disk is full or the file is gone.
         """
-        with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO rests VALUES (?, ?)", (host, encode(rest)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            reason = f"crawler memory {self.path}: {reason_of(error)}; free space on the disk"
-            raise DependencyError(reason) from error
+        with self._file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO rests VALUES (?, ?)", (host, encode(rest)))

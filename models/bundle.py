@@ -32,6 +32,7 @@ import msgspec
 from groundswell.errors import BundleError, reason_of
 from groundswell.names import LANGUAGES, SENTIMENTS, content_id
 from models.linear import Source
+from models.spans import TAGS
 from models.taxonomy import LABEL_TO_TOPIC, NATIVE_TOPICS, RISK_FLAGS, taxonomy_hash
 
 FORMAT: Final = "groundswell-encoder-1"
@@ -50,7 +51,6 @@ FILE_BYTES_MAX: Final = 1 << 30  # a BERT-large in fp32 is 1.3 GB: larger than a
 FILES_MAX: Final = 32
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_SPANS: Final = ("outside", "begin", "inside")
 
 # What each head's columns may be called; those of the second group may also be some of the names, in any order.
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -59,7 +59,7 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "news": SENTIMENTS,
     "gate": ("news",),
     "target": SENTIMENTS,
-    "spans": _SPANS,
+    "spans": TAGS,
 }
 _SOME_COLUMNS: Final[Mapping[str, Sequence[str]]] = {"labels": tuple(LABEL_TO_TOPIC), "flags": RISK_FLAGS}
 _REQUIRED_HEADS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -84,7 +84,7 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slopes: list[float]  # one per column, as the intercepts
     intercepts: list[float]
     powers: list[float] = []  # one per column of "sigmoid" links; none means 1
-    extra: dict[str, list[float]] = {}  # further numbers that this head's scorer knows by name
+    extra: dict[str, list[float]] = {}  # further numbers by name, of which no scorer of this version knows any
 
 
 class CompanionCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -346,6 +346,9 @@ def _check_calibration(path: Path, card: EncoderCard) -> None:
             if len(numbers) != len(names) and (numbers or field != "powers"):
                 given = f"{len(numbers)} for {len(names)}"
                 _refuse(path, f"calibration.{head}.{field} has one number per column", given, "make the bundle again")
+        if found.extra:
+            names_given = ", ".join(sorted(found.extra))
+            _refuse(path, f"calibration.{head}.extra is empty in this version", names_given, "use the version that made the bundle")
     for head, rows in card.error_matrix.items():
         if len({len(row) for row in rows}) > 1 or any(number < 0 for row in rows for number in row):
             _refuse(path, f"error_matrix.{head} is a rectangle of shares or counts", "rows that are not", "make the bundle again")

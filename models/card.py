@@ -11,7 +11,7 @@ import msgspec
 
 from models.bundle import Base, CompanionCard, EncoderCard, Metric
 from models.evaluate import HEADLINE, Measured
-from models.linear import Source
+from models.linear import NO_LICENCE, Source
 from models.metrics import Figure
 from models.report import (
     LANGUAGE_NAMES,
@@ -27,7 +27,6 @@ from models.report import (
 )
 from models.training_log import FIGURE_NAMES, set_name
 
-NO_LICENCE: Final = "none stated"
 PRECISION_SHOWN: Final = 0.85  # a flag below it is not shown to readers
 ROWS_FEW: Final = 20  # below, a class's figures say little
 CLASSES_NAMED: Final = 3

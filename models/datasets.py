@@ -16,6 +16,7 @@ from groundswell.errors import UsageError
 from groundswell.names import SENTIMENTS, content_id
 from models import near_duplicates
 from models.examples import Example, Part, Target, decode_line, lines_of, places_of, refuse
+from models.linear import NO_LICENCE
 from models.taxonomy import LABEL_TO_TOPIC, RISK_FLAGS
 from models.user_files import UserFile, read_user_file, user_entries
 
@@ -52,7 +53,6 @@ class Corpus(msgspec.Struct, frozen=True):
 
 
 _CARD: Final = "MIT (card); none at its mirror"
-_NONE: Final = "none stated"
 _OWN: Final = "own bundle"
 _RESEARCH: Final = "research only"
 # fmt: off
@@ -61,13 +61,13 @@ _LISTED: Final = (
     Corpus("tfns", "Twitter Financial News, sentiment", "en", "post", _CARD, "yes", "en_sentiment_tfns", 9_413, 1_100, ("sentiment",)),
     Corpus("sentfin", "SEntFiN", "en", "news", "MIT", "yes", "en_entity_sentfin", 8_013, 1_045, ("entities", "spans")),
     Corpus("finentity", "FinEntity", "en", "news", "ODC-BY 1.0", "yes", "en_entity_finentity", 496, 0, ("entities", "spans")),
-    Corpus("finfe", "FinFE", "zh", "post", _NONE, _OWN, "zh_comments_finfe", 8_584, 1_127, ("sentiment",)),
-    Corpus("wwwxmu", "dated news titles (wwwxmu)", "zh", "news", _NONE, _OWN, "zh_news_wwwxmu", 5_726, 0, ("sentiment",)),
-    Corpus("finnl", "FinNL", "zh", "news", _NONE, _OWN, "zh_topic_finnl", 6_934, 853, ("labels",)),
-    Corpus("finese", "FinESE", "zh", "news", _NONE, _OWN, "zh_event_finese", 14_252, 1_516, ("flags", "entities")),
-    Corpus("finnsp", "FinNSP", "zh", "news", _NONE, _OWN, "zh_risk_finnsp", 3_963, 310, ("negative", "entities")),
+    Corpus("finfe", "FinFE", "zh", "post", NO_LICENCE, _OWN, "zh_comments_finfe", 8_584, 1_127, ("sentiment",)),
+    Corpus("wwwxmu", "dated news titles (wwwxmu)", "zh", "news", NO_LICENCE, _OWN, "zh_news_wwwxmu", 5_726, 0, ("sentiment",)),
+    Corpus("finnl", "FinNL", "zh", "news", NO_LICENCE, _OWN, "zh_topic_finnl", 6_934, 853, ("labels",)),
+    Corpus("finese", "FinESE", "zh", "news", NO_LICENCE, _OWN, "zh_event_finese", 14_252, 1_516, ("flags", "entities")),
+    Corpus("finnsp", "FinNSP", "zh", "news", NO_LICENCE, _OWN, "zh_risk_finnsp", 3_963, 310, ("negative", "entities")),
     Corpus("fiqa", "FiQA", "en", "post", "not by the authors", _RESEARCH, "en_entity_fiqa", 907, 0, ("entities",)),
-    Corpus("stockemotions", "StockEmotions", "en", "post", _NONE, _RESEARCH, "en_comments_stockemotions", 7_998, 998, ("sentiment",)),
+    Corpus("stockemotions", "StockEmotions", "en", "post", NO_LICENCE, _RESEARCH, "en_comments_stockemotions", 7_998, 998, ("sentiment",)),
     Corpus("thucnews", "THUCNews titles", "zh", "news", "not checked", _RESEARCH, "zh_relevance_thucnews", 9_993, 0, ()),
 )
 # fmt: on

@@ -7,7 +7,6 @@ without a text. The phrases were narrowed once more with those texts in sight: t
 """
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,11 +15,13 @@ from typing import Final
 from groundswell.denial import CHARACTERS_MAX, denies
 from groundswell.errors import UsageError, reason_of
 from models.entities import Catalogue
-from models.flag_check import JUDGEMENTS, ROOT, Read, is_reported, read_texts, share
+from models.flag_check import Read, is_reported, read_texts
+from models.verdict_files import DATA, JUDGEMENTS, rows_of, share
 
 SAMPLE: Final = 50
 BEGINNING: Final = {"en": 40, "zh": 12}  # characters: headlines that begin alike are one
 VERDICTS: Final = JUDGEMENTS / "denials.csv"
+COLUMNS: Final = ("language", "hash", "denial")
 
 
 def headline(text: str) -> str:
@@ -43,9 +44,20 @@ def found(read: Read, language: str, catalogue: Catalogue) -> Iterator[str]:
 
 
 def verdicts(path: Path = VERDICTS) -> dict[tuple[str, str], bool]:
-    """{(language, hash): whether it reports a denial}."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {(row["language"], row["hash"]): row["denial"] == "yes" for row in csv.DictReader(file)}
+    """{(language, hash): whether it reports a denial}.
+
+    Raises:
+        UsageError: the file is missing, or a row is not a language, a hash that is new in it, and yes or no.
+    """
+    found: dict[tuple[str, str], bool] = {}
+    for place, (language, name, denial) in rows_of(path, COLUMNS):
+        if language not in BEGINNING or denial not in ("yes", "no") or (language, name) in found:
+            message = (
+                f"{place}: a row is one of {', '.join(BEGINNING)}, a new hash, and yes or no; got {[language, name, denial]}; correct it"
+            )
+            raise UsageError(message)
+        found[language, name] = denial == "yes"
+    return found
 
 
 def lines(read: Read, language: str, judged: dict[tuple[str, str], bool], catalogue: Catalogue) -> Iterator[str]:
@@ -61,18 +73,19 @@ def lines(read: Read, language: str, judged: dict[tuple[str, str], bool], catalo
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; 2 where the archives cannot be read."""
+    """Measure and print; 2 where archives or verdicts cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m models.denial_check", description="How often a denial is one.")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder with the archives")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with the archives")
     parser.add_argument("--show", action="store_true", help="print the texts of the sample")
     chosen = parser.parse_args(arguments)
-    catalogue, judged = Catalogue.load(), verdicts()
-    for language in ("en", "zh"):
-        try:
-            read = read_texts(chosen.data, language)
-        except (UsageError, OSError) as error:
-            sys.stderr.write(f"denial_check: {reason_of(error)}\n")
-            return 2
+    catalogue = Catalogue.load()
+    try:
+        judged = verdicts()
+        texts = {language: read_texts(chosen.data, language) for language in BEGINNING}
+    except (UsageError, OSError) as error:
+        sys.stderr.write(f"denial_check: {reason_of(error)}\n")
+        return 2
+    for language, read in texts.items():
         for line in lines(read, language, judged, catalogue):
             sys.stdout.write(line + "\n")
         if chosen.show:

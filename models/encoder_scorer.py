@@ -7,7 +7,7 @@ language's linear model reads along (models/companion.py).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from groundswell.errors import BundleError
 from groundswell.names import SENTIMENTS
-from groundswell.records import Document, Mention, Score
+from groundswell.records import Document, Score
 from models import bundle as bundles
 from models import flags, linear
 from models.bundle import EncoderBundle, EncoderCard
@@ -23,7 +23,7 @@ from models.companion import Companion, Heads, Opinion
 from models.encoder.engine import Engine, OnnxEngine, Readout
 from models.encoder.tokens import Tokenizer
 from models.flags import FlagFinder, parse_lexicon
-from models.scorer import LINEAR_BUNDLES, Question, scored_text, sentiment_of
+from models.scorer import LINEAR_BUNDLES, Digest, Finder, Question, scored_text, sentiment_of
 from models.spans import spans_of, whole_words
 from models.taxonomy import PPM, RISK_FLAGS, highest, topics_of_labels, topics_of_native
 
@@ -41,8 +41,8 @@ class EncoderScorer:
         engine: Engine,
         *,
         lexicon: bytes,
-        finder: Callable[[str], list[Mention]],
-        digest: Callable[[str], bytes],
+        finder: Finder,
+        digest: Digest,
         companion: Companion | None = None,
         engine_name: str | None = None,
     ) -> None:
@@ -233,8 +233,8 @@ class _Calibrated:
 def load(
     bundle: EncoderBundle,
     *,
-    finder: Callable[[str], list[Mention]],
-    digest: Callable[[str], bytes],
+    finder: Finder,
+    digest: Digest,
     lexicon: bytes | None = None,
     threads: int = 0,
     device: str = "cpu",
@@ -243,21 +243,22 @@ def load(
 
     Args:
         bundle: as models.bundle.load returns it.
-        finder: companies in a text (models.entities.Catalogue.find).
-        digest: MinHash of a text (stream.operators.stories.digest).
+        finder: as its type says.
+        digest: as its type says.
         lexicon: bytes of lexicon.json; None = the one that ships.
         threads: texts worked on at the same time; 0 = one per core that this process may use.
         device: "cpu", or a GPU by torch's name for it ("cuda"), which is run by torch in bf16.
 
     Raises:
-        BundleError: the network or the tokens cannot be loaded, the network has other heads than the card says, or the linear model
-            beside it is not the one that it was calibrated with.
+        BundleError: the network or the tokens cannot be loaded, the card does not say where texts are cut, the network has other
+            heads than the card says, or the linear model beside it is not the one that it was calibrated with.
     """
-    tokenizer = Tokenizer(
-        bundle.data[bundles.TOKENIZER_FILE],
-        max_tokens=int(bundle.card.options.get("max_tokens", 96)),
-        place=str(bundle.directory / bundles.TOKENIZER_FILE),
-    )
+    longest = bundle.card.options.get("max_tokens")
+    if not isinstance(longest, int):  # guessed, it would cut texts elsewhere than the network was trained and calibrated on
+        message = f"bundle {bundle.directory}: options.max_tokens is the longest text in tokens; got {longest!r}; make the bundle again"
+        raise BundleError(message)
+    place = str(bundle.directory / bundles.TOKENIZER_FILE)
+    tokenizer = Tokenizer(bundle.data[bundles.TOKENIZER_FILE], max_tokens=longest, place=place)
     engine = _engine(bundle, tokenizer, threads=threads, device=device)
     answered = {*engine.spec.text_heads, *engine.spec.token_heads}
     if answered != set(bundle.card.heads):

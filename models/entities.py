@@ -169,7 +169,7 @@ class Catalogue:
     def find(self, text: str) -> list[Mention]:
         """Every mention in the order of the text, without overlaps; offsets are in characters of `text`."""
         folded = fold(text)
-        hits = self.kept([hit for hit, refusal in self.seen(text, folded) if not refusal] + self.tickers_in(text))
+        hits = without_overlaps([hit for hit, refusal in self.seen(text, folded) if not refusal] + self.tickers_in(text))
         sure = {hit.entity_id for hit in hits if hit.rule not in ("context", "never")}
         return [
             Mention(hit.entity_id, hit.start, hit.end, authority=self.entities[hit.entity_id].sector == AUTHORITY)
@@ -229,10 +229,6 @@ class Catalogue:
             found.append((Hit(start, end, name.entity_id, name.rule), refusal))
         return found
 
-    def kept(self, hits: list[Hit]) -> list[Hit]:
-        """Those that no longer one overlaps, in the order of the text."""
-        return _longest(hits) if len(hits) > 1 else hits
-
     def tickers_in(self, text: str) -> list[Hit]:
         """Tickers of the catalogue that a mark shows to be tickers."""
         # Each pattern runs only over texts that hold its mark: most titles hold none.
@@ -259,8 +255,10 @@ def _names(entity: Entity) -> dict[str, _Name]:
     return names
 
 
-def _longest(hits: list[Hit]) -> list[Hit]:
-    """Without overlaps: the longest first, a ticker before a name, then the leftmost; in the order of the text."""
+def without_overlaps(hits: list[Hit]) -> list[Hit]:
+    """Those that no better one overlaps, in the order of the text: the longest is best, then a ticker, then the leftmost."""
+    if len(hits) < 2:
+        return hits
     kept: list[Hit] = []
     taken = bytearray(max(hit.end for hit in hits))
     for hit in sorted(hits, key=lambda h: (h.start - h.end, h.rule != "ticker", h.start)):

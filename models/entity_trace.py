@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from models.entities import Catalogue, Hit, fold
+from models.entities import Catalogue, Hit, fold, without_overlaps
 
 NEEDS_CONTEXT: Final = "needs a business word beside it, or the company's surer name in the text"
 NOT_ALONE: Final = "within a web address, or straight after a currency sign"
@@ -39,7 +39,7 @@ def trace(catalogue: Catalogue, text: str) -> list[Traced]:
     folded = fold(text)
     named = catalogue.seen(text, folded)
     met = [hit for hit, refusal in named if not refusal] + catalogue.tickers_in(text)
-    kept = catalogue.kept(met)
+    kept = without_overlaps(met)
     found = {(mention.start, mention.end, mention.entity_id) for mention in catalogue.find(text)}
     refused = [(hit, refusal) for hit, refusal in named if refusal and hit.rule != "never"]
     rows = [_row(catalogue, text, hit, _refused(catalogue, text, hit, refusal)) for hit, refusal in refused]

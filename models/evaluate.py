@@ -8,11 +8,9 @@ import msgspec
 import numpy as np
 
 from models import metrics as m
-from models.answers import Answers, Group, Scope, Task, answers_of, classes_of, groups_of, sheet_of_group
-from models.by_language import JudgingScorer
+from models.answers import Answers, Group, Scope, Task, classes_of, groups_of, sheet_of_group
 from models.examples import Example
 from models.metrics import Bin, Figure, Floats, Sheet
-from models.score_file import DetectLanguage
 
 HEADLINE: Final[Mapping[Task, tuple[str, ...]]] = {
     "topic": ("accuracy", "macro_f1"),
@@ -99,16 +97,11 @@ class Agreement(msgspec.Struct, frozen=True):
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------
-def measure_scorer(scorer: JudgingScorer, examples: Sequence[Example], *, detect: DetectLanguage) -> list[Measured]:
+def measure(examples: Sequence[Example], answers: Answers) -> list[Measured]:
     """Every task that the examples are labelled for: per corpus, per language, and per language and kind.
 
-    A pool that holds the same rows as a group before it is left out. See `answers_of` for the arguments.
+    A pool that holds the same rows as a group before it is left out. `answers` are a scorer's (`answers_of`), example by example.
     """
-    return measure(examples, answers_of(scorer, examples, detect=detect))
-
-
-def measure(examples: Sequence[Example], answers: Answers) -> list[Measured]:
-    """`measure_scorer` for answers that are at hand."""
     return [_measured(group, examples, answers) for group in groups_of(examples)]
 
 

@@ -13,7 +13,6 @@ The judgements hold hashes and no text; --show prints the texts of wrong and mis
 """
 
 import argparse
-import csv
 import gzip
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,16 +21,12 @@ from typing import Final, Literal, NamedTuple, cast
 
 import msgspec
 
-from groundswell.errors import UsageError, reason_of
+from groundswell.errors import UsageError
 from groundswell.names import content_id
-from groundswell.windows import wilson
 from models.flags import FLAG_CHARACTERS, FlagFinder, Lexicon, shipped_lexicon
 from models.near_duplicates import SIMILARITY_MIN, jaccard
 from models.taxonomy import RISK_FLAGS
-
-ROOT: Final = Path(__file__).resolve().parent.parent
-JUDGEMENTS: Final = Path(__file__).resolve().parent / "judgements"
-Z_95: Final = 1.959964
+from models.verdict_files import DATA, JUDGEMENTS, rows_of, share
 
 Verdict = Literal["yes", "no", "seen"]
 Texts = Mapping[str, str]  # content hash -> title, line feed, text
@@ -165,7 +160,7 @@ def read_verdicts(path: Path) -> dict[str, dict[str, Verdict]]:
         UsageError: the file is missing or a row is not content_hash, flag, verdict.
     """
     verdicts: dict[str, dict[str, Verdict]] = {flag: {} for flag in RISK_FLAGS}
-    for place, row in _rows(path, ("content_hash", "flag", "verdict")):
+    for place, row in rows_of(path, ("content_hash", "flag", "verdict")):
         content_hash, flag, verdict = row
         if flag not in verdicts or verdict not in ("yes", "no", "seen") or content_hash in verdicts[flag]:
             message = f"{place}: a row is a new hash, a flag of taxonomy.RISK_FLAGS, and yes, no or seen; got {row}; correct it"
@@ -181,32 +176,13 @@ def read_events(path: Path) -> dict[str, frozenset[str]]:
         UsageError: the file is missing or a row is not content_hash, flags.
     """
     events: dict[str, frozenset[str]] = {}
-    for place, row in _rows(path, ("content_hash", "flags")):
+    for place, row in rows_of(path, ("content_hash", "flags")):
         flags = frozenset(row[1].split("|")) - {""}
         if row[0] in events or not flags <= set(RISK_FLAGS):
             message = f"{place}: a row is a new hash and flags of taxonomy.RISK_FLAGS, separated by |; got {row}; correct it"
             raise UsageError(message)
         events[row[0]] = flags
     return events
-
-
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Rows of a file of judgements with their places."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            if next(reader, []) != list(columns):
-                message = f"{path}, line 1: the columns are {', '.join(columns)}; restore the file"
-                raise UsageError(message)
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                if len(row) != len(columns):
-                    message = f"{place}: a row has {len(columns)} cells; got {len(row)}; correct it"
-                    raise UsageError(message)
-                yield place, row
-    except OSError as error:
-        message = f"{path}: the judgements cannot be read ({reason_of(error)}); restore the file"
-        raise UsageError(message) from error
 
 
 # --- measuring -------------------------------------------------------------------------------------------------
@@ -279,19 +255,6 @@ def recall(hashes: Mapping[str, Sequence[str]], sample: Iterable[str], events: M
 
 
 # --- saying ----------------------------------------------------------------------------------------------------
-def share(hits: int, trials: int) -> str:
-    """A share with its 95 % interval (Wilson 1927).
-
-    >>> share(9, 10), share(0, 0)
-    ('.900 (.596-.982)', '-')
-    """
-    if not trials:
-        return "-"
-    values = (hits / trials, *wilson(hits, trials, z=Z_95))
-    middle, low, high = (f"{value:.3f}".removeprefix("0") for value in values)
-    return f"{middle} ({low}-{high})"
-
-
 def table(rows: Sequence[Precision], shown: frozenset[str]) -> str:
     """The precision of every flag as a table in Markdown."""
     lines = ["| flag | fires on | in the reported half | judged | precision (95 % interval) | shown |", "|---|---|---|---|---|---|"]
@@ -330,7 +293,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and print; 1 where lexicon.json says something else, 2 where archives or judgements cannot be read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--language", choices=sorted(CORPORA), default="en", help="of the texts and rules")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder with replay/ and train/")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with replay/ and train/")
     parser.add_argument("--judgements", type=Path, default=JUDGEMENTS, help="folder of the verdicts")
     parser.add_argument("--show", action="store_true", help="print the texts of wrong and missed flags")
     chosen = parser.parse_args(arguments)

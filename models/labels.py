@@ -47,7 +47,7 @@ class Exported:
     left_out: Mapping[str, int]  # {reason: documents}
 
 
-def export_labels(connection: Connection, run: str, folder: Path, *, verdicts: bool = False) -> Exported:
+def export_labels(connection: Connection, run: str, folder: Path, *, verdicts: bool) -> Exported:
     """Write what people said as files that a training recipe can name.
 
     Args:

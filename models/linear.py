@@ -37,12 +37,16 @@ ON_THEIR_OWN: Final = ("labels", "gate")  # heads whose columns do not share one
 LOGIT_LIMIT: Final = 60.0  # beyond, a probability differs from 0 or 1 by less than anyone can count
 
 
+NO_LICENCE: Final = "none stated"
+"""What stands in place of a licence where the makers of a set state none."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """A data set that weights were trained on."""
 
     name: str
     rows: int
-    licence: str
+    licence: str  # word for word as its makers state it, or NO_LICENCE
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

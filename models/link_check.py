@@ -15,7 +15,6 @@ verdicts `outside` wrong: read those texts again (--show prints them) and write 
 """
 
 import argparse
-import csv
 import gzip
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,7 @@ from groundswell.errors import UsageError, reason_of
 from groundswell.names import content_id
 from groundswell.records import Mention
 from models.entities import Catalogue
-from models.flag_check import JUDGEMENTS, ROOT, share
+from models.verdict_files import DATA, JUDGEMENTS, rows_of, share
 
 SAMPLE: Final = {
     "en": {"en_entity_sentfin": 100, "en_topic_tfnt": 70, "en_sentiment_tfns": 30},
@@ -109,17 +108,8 @@ def read_verdicts(path: Path) -> dict[str, tuple[Verdict, ...]]:
     """
     verdicts: dict[str, list[Verdict]] = {}
     empty: set[str] = set()
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.reader(file)
-            if next(reader, []) != list(COLUMNS):
-                message = f"{path}, line 1: the columns are {', '.join(COLUMNS)}; restore the file"
-                raise UsageError(message)
-            for row in reader:
-                _add_verdict(verdicts, empty, f"{path}, line {reader.line_num}", row)
-    except OSError as error:
-        message = f"{path}: the judgements cannot be read ({reason_of(error)}); restore the file"
-        raise UsageError(message) from error
+    for place, row in rows_of(path, COLUMNS):
+        _add_verdict(verdicts, empty, place, row)
     return {key: tuple(sorted(seen)) for key, seen in verdicts.items()}
 
 
@@ -129,7 +119,7 @@ def _add_verdict(verdicts: dict[str, list[Verdict]], empty: set[str], place: str
     Raises:
         UsageError: it is malformed, overlaps an earlier mention, or stands beside `none`.
     """
-    if len(row) != len(COLUMNS) or not row[0] or not row[3]:
+    if not row[0] or not row[3]:
         message = f"{place}: a row is a hash, start, end and an entity_id, {OUTSIDE} or {NONE}; got {list(row)}; correct it"
         raise UsageError(message)
     key, start, end, verdict = row
@@ -221,7 +211,7 @@ def problems(sample: Mapping[str, str], verdicts: Mapping[str, Sequence[Verdict]
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; 1 where judgements and sample or catalogue do not fit, 2 where they cannot be read."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder with dev/")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with dev/")
     parser.add_argument("--judgements", type=Path, default=JUDGEMENTS, help="folder of the verdicts")
     parser.add_argument("--show", action="store_true", help="print the texts of wrong and missed mentions")
     chosen = parser.parse_args(arguments)

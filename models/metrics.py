@@ -85,16 +85,16 @@ class Entries:
         return sums  # without entries numpy counts in integers
 
 
-def redraws(texts: int, *, draws: int = DRAWS, seed: int = SEED) -> Iterator[Floats]:
+def redraws(texts: int, *, draws: int) -> Iterator[Floats]:
     """How often each text is drawn, `draws` times over; equal arguments give equal draws, so two models can be paired."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     for _ in range(draws):
         yield np.bincount(generator.integers(0, texts, texts), minlength=texts).astype(np.float64)
 
 
-def drawn_sums(entries: Entries, texts: int, *, draws: int = DRAWS, seed: int = SEED) -> Floats:
+def drawn_sums(entries: Entries, texts: int, *, draws: int = DRAWS) -> Floats:
     """[1 + draws, columns]: the sums of all texts, then those of each draw."""
-    return np.stack([entries.sums(np.ones(texts)), *(entries.sums(weights) for weights in redraws(texts, draws=draws, seed=seed))])
+    return np.stack([entries.sums(np.ones(texts)), *(entries.sums(weights) for weights in redraws(texts, draws=draws))])
 
 
 def figure(values: Floats) -> Figure:

@@ -29,12 +29,11 @@ from groundswell.clock import Clock, SystemClock
 from groundswell.errors import BundleError, NotFoundError, SettingsError, UsageError, reason_of
 from groundswell.logs import logger
 from groundswell.names import LANGUAGES
-from groundswell.records import Mention
 from models import bundle
 from models.bundle import EncoderBundle, Metric
 from models.by_language import ByLanguage, JudgingScorer
 from models.formats import LEXICON_FILE, Found, copy_bundle, has_same_files, names_in, open_bundle
-from models.scorer import LINEAR_BUNDLES, LinearScorer
+from models.scorer import LINEAR_BUNDLES, Digest, Finder, LinearScorer
 
 FORMAT: Final = "groundswell-registry-1"
 LINEAR: Final = "linear"
@@ -49,9 +48,6 @@ Use = Literal["auto", "linear"]
 """auto: what is in force; linear: the shipped linear models."""
 
 _log = logger("groundswell.models")
-
-Finder = Callable[[str], list[Mention]]
-Digest = Callable[[str], bytes]
 
 
 # --- what is written -------------------------------------------------------------------------------------------------------
@@ -409,8 +405,8 @@ def load_scorer(
 
     Args:
         name_or_path: as in `Registry.place`; `linear` always is a name.
-        finder: companies in a text (models.entities.Catalogue.find).
-        digest: MinHash of a text (stream.operators.stories.digest).
+        finder: as its type says.
+        digest: as its type says.
         registry: where names are looked up.
         languages: of a bundle with several, these only.
         device: that encoders run on: "cpu", or "cuda" by way of torch.

@@ -61,7 +61,7 @@ class Scale:
         return [f"{tick:,.{digits}f}" for tick in self.ticks]
 
 
-def scale(low: float, high: float, *, ticks: int = TICKS) -> Scale:
+def scale(low: float, high: float) -> Scale:
     """The shortest scale of 1, 2 or 5 times a power of ten per tick that holds `[low, high]`.
 
     >>> scale(0.78, 0.913).labels, scale(0, 2.9).labels, scale(0, 0).labels
@@ -71,16 +71,16 @@ def scale(low: float, high: float, *, ticks: int = TICKS) -> Scale:
         high = 1.0
     if high <= low:
         low, high = low - abs(low) * 0.1 - 1e-9, high + abs(high) * 0.1 + 1e-9
-    rough = (high - low) / ticks
+    rough = (high - low) / TICKS
     power = 10.0 ** floor(log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     return Scale(tuple(round(i * step, 12) for i in range(first, max(last, first + 1) + 1)))
 
 
-def bucketed(name: str, steps: Sequence[float], values: Sequence[float], *, buckets: int = BUCKETS) -> Curve:
-    """A curve of at most `buckets` points: means of neighbours, with their least and largest as bounds."""
-    size = max(1, ceil(len(values) / buckets))
+def bucketed(name: str, steps: Sequence[float], values: Sequence[float]) -> Curve:
+    """A curve of at most BUCKETS points: means of neighbours, with their least and largest as bounds."""
+    size = max(1, ceil(len(values) / BUCKETS))
     parts = [range(first, min(first + size, len(values))) for first in range(0, len(values), size)]
     return Curve(
         name,
@@ -92,7 +92,7 @@ def bucketed(name: str, steps: Sequence[float], values: Sequence[float], *, buck
 
 
 # --- curves over steps -----------------------------------------------------------------------------------------------
-def curves(lines: Sequence[Curve], *, label: str, steps: Scale, values: Scale, epochs: Sequence[float] = ()) -> Markup:
+def curves(lines: Sequence[Curve], *, label: str, steps: Scale, values: Scale, epochs: Sequence[float]) -> Markup:
     """One or two curves over training steps: the first solid, the second dashed; each one's best point is marked by the page.
 
     Args:

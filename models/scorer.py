@@ -7,12 +7,17 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from groundswell.errors import BundleError
-from groundswell.names import LANGUAGES, SENTIMENTS
+from groundswell.names import SENTIMENTS
 from groundswell.records import Document, Mention, Score, Sentiment
 from models.flags import FlagFinder, parse_lexicon
-from models.linear import LinearModel, load_bundle, model_id
+from models.linear import LinearModel, model_id
 from models.taxonomy import PPM, highest, topics_of_labels, topics_of_native
+
+Finder = Callable[[str], list[Mention]]
+"""Companies in a text (models.entities.Catalogue.find)."""
+
+Digest = Callable[[str], bytes]
+"""MinHash of a text, names.DIGEST_WORDS little-endian uint32 (stream.operators.stories.digest)."""
 
 LINEAR_BUNDLES: Final = Path(__file__).resolve().parent / "bundles" / "linear"
 BATCH: Final = 256  # documents hashed at a time: larger arrays fall out of the processor's cache
@@ -125,16 +130,16 @@ class LinearScorer:
         models: Mapping[str, LinearModel],
         lexicon: bytes,
         *,
-        finder: Callable[[str], list[Mention]],
-        digest: Callable[[str], bytes],
+        finder: Finder,
+        digest: Digest,
     ) -> None:
         """Put a scorer together.
 
         Args:
             models: language -> its model.
             lexicon: bytes of lexicon.json.
-            finder: companies in a text (models.entities.Catalogue.find).
-            digest: MinHash of a text, names.DIGEST_WORDS little-endian uint32.
+            finder: as its type says.
+            digest: as its type says.
 
         Raises:
             BundleError: the lexicon cannot be read or names a flag that taxonomy.RISK_FLAGS does not.
@@ -229,19 +234,3 @@ def _mixed(whole: Sequence[int], clause: Sequence[int]) -> tuple[int, int, int]:
     """Integers throughout; what rounding leaves over goes to neutral."""
     negative, positive = (((100 - CLAUSE_PERCENT) * whole[i] + CLAUSE_PERCENT * clause[i]) // 100 for i in (0, 2))
     return negative, PPM - negative - positive, positive
-
-
-def default_scorer(
-    finder: Callable[[str], list[Mention]], digest: Callable[[str], bytes], *, directory: Path = LINEAR_BUNDLES
-) -> LinearScorer:
-    """The scorer of the bundles that ship with the package.
-
-    Raises:
-        BundleError: a bundle or the lexicon is missing, altered or of another version.
-    """
-    try:
-        lexicon = (directory / "lexicon.json").read_bytes()
-    except OSError as error:
-        message = f"bundle {directory / 'lexicon.json'}: cannot be read ({error}); restore the file"
-        raise BundleError(message) from error
-    return LinearScorer({language: load_bundle(directory, language) for language in LANGUAGES}, lexicon, finder=finder, digest=digest)

@@ -25,7 +25,7 @@ from groundswell.names import SENTIMENTS
 from models import features, linear
 from models.calibrate import Calibration, power_calibration, sigmoid_calibration, softmax_calibration
 from models.features import FeatureSpec
-from models.linear import Card, LinearModel, Source, Tensors
+from models.linear import NO_LICENCE, Card, LinearModel, Source, Tensors
 from models.scorer import clause_of, find_name
 from models.taxonomy import NATIVE_TOPICS, PPM, taxonomy_hash
 
@@ -35,7 +35,7 @@ FOLDS: Final = 3
 SEED: Final = 0
 LEXICON_REPEATS: Final = 3  # short phrases weigh little beside 19,000 rows
 PHRASE: Final = 12  # characters; what is shorter may be a phrase of the lexicon
-NO_LICENCE: Final = "none stated"
+AROUND: Final = 20  # characters before and after a name that say what happened to it
 SPECS: Final = {
     "en": FeatureSpec(style="latin", words=(1, 2), characters=(2, 5), buckets_log2=17),
     "zh": FeatureSpec(style="han", words=(0, 0), characters=(1, 3), buckets_log2=17),
@@ -307,10 +307,10 @@ def chinese(train: Path) -> tuple[list[Head], list[Source]]:
     return heads, sources
 
 
-def _around(text: str, name: str, reach: int = 20) -> str:
+def _around(text: str, name: str) -> str:
     """The characters around a name: these lines string several headlines together."""
     at = text.find(name)
-    return text[max(0, at - reach) : at + len(name) + reach] if at >= 0 else text[:60]
+    return text[max(0, at - AROUND) : at + len(name) + AROUND] if at >= 0 else text[:60]
 
 
 def build(language: str, heads: Sequence[Head], *, sources: Sequence[Source], spec: FeatureSpec) -> tuple[Card, Tensors]:

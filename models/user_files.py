@@ -27,6 +27,7 @@ import msgspec
 from groundswell.errors import RecordError, SettingsError, UsageError, reason_of
 from groundswell.names import SENTIMENTS
 from models.examples import Example, Part, Target, decode_line, lines_of, places_of, refuse
+from models.linear import NO_LICENCE
 from models.taxonomy import LABEL_TO_TOPIC, NATIVE_TOPICS, RISK_FLAGS
 
 Field = Literal["topic", "sentiment", "labels", "flags", "negative", "date", "entity", "entity_sentiment", "targets"]
@@ -44,7 +45,7 @@ class UserFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     text: str  # column, as all below
     name: str = ""  # Example.corpus; else the file's name without its suffixes
     part: Part = "train"
-    licence: str = "none stated"  # for the model card
+    licence: str = NO_LICENCE  # for the model card
     topic: str | None = None
     sentiment: str | None = None
     labels: str | None = None

@@ -53,7 +53,7 @@ class Secure:
 
     def password(self, user: str) -> str:
         """The password of a user."""
-        return (self.folder / f"{user}.password").read_text().strip()
+        return (self.folder / f"{user}.password").read_text(encoding="utf-8").strip()
 
     def properties(self, *, host: str, sasl_port: int, tls_port: int, controller_port: int) -> dict[str, object]:
         """The settings of one node that differ from those of an open one."""
@@ -105,12 +105,12 @@ class Secure:
             shown = [f'tls_cert_file = "{self.certificate(user)}"']
             for name, bootstrap, protocol, more in ((user, sasl, "SASL_SSL", login), (f"{user}-tls", tls, "SSL", shown)):
                 lines = ["[kafka]", f'bootstrap = "{bootstrap}"', f'security_protocol = "{protocol}"', *common, *more]
-                (self.folder / f"{name}.toml").write_text("\n".join(lines) + "\n")
+                (self.folder / f"{name}.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner may read, from its first moment on."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -124,15 +124,15 @@ def make_authority(folder: Path) -> Path:
     return made
 
 
-def make_certificate(folder: Path, name: str, *, hosts: Sequence[str] = ("IP:127.0.0.1",)) -> Path:
+def make_certificate(folder: Path, name: str) -> Path:
     """A key and a certificate for CN=NAME, signed by the authority in `folder`, in one file NAME.pem."""
     key, request, signed, made = (folder / f"{name}.{end}" for end in ("key", "csr", "crt", "pem"))
     openssl(["req", "-new", *_NEW_KEY, "-keyout", str(key), "-out", str(request), "-subj", f"/CN={name}"])
     extensions = folder / f"{name}.extensions"
-    extensions.write_text(f"subjectAltName={','.join(hosts)}\nextendedKeyUsage=serverAuth,clientAuth\n")
+    extensions.write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n", encoding="utf-8")
     by = ["-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial"]
     openssl(["x509", "-req", "-in", str(request), *by, "-days", DAYS, "-extfile", str(extensions), "-out", str(signed)])
-    write_secret(made, key.read_text() + signed.read_text())
+    write_secret(made, key.read_text(encoding="utf-8") + signed.read_text(encoding="utf-8"))
     for path in (key, request, signed, extensions):
         path.unlink()
     return made

@@ -306,7 +306,7 @@ def known_brokers(node: Node, secure: Secure | None) -> int:
 
 def tail(path: Path, lines: int = 15) -> str:
     """The last lines of a log, or of its errors if it has any."""
-    text = path.read_text(errors="replace").splitlines()
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line for line in text if " ERROR " in line or "Exception" in line]
     return "\n".join((errors or text)[-lines:])
 

@@ -1,20 +1,20 @@
 """Commands over what people said: the report of a month, and labels for the next model."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from groundswell.cli import options as o
-from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from alerts.tally import Event
-    from groundswell.quality import Figure, Month
+    from groundswell.quality import Figure
+    from groundswell.quality import Month as Counted
+    from groundswell.store.months import Month
 
 COLUMNS: Final = ["figure", "group", "value", "low", "high", "cases", "before", "note"]
 
@@ -43,35 +43,35 @@ def report(month: str | None, incidents: Path | None, form: str, output: str | N
     """
     from groundswell.cli.rehearse import listed_events
     from groundswell.quality import figures_of
+    from groundswell.store.months import Month
     from groundswell.store.quality import read_month
     from groundswell.store.query import run_named, span_of
 
     with o.open_store(store_url).read() as connection:
         chosen = run_named(connection, run)
-        start_ms, end_ms = _month_ms(month or _month_of(span_of(connection, chosen)[1] - 1))
-        earlier_ms, _ = _month_ms(_month_of(start_ms - 1))
+        asked = Month.named(month, place="--month") if month else Month.at(max(span_of(connection, chosen)[1] - 1, 0))
         log, events = o.live_log(chosen), listed_events(incidents) if incidents else None
         now, earlier = (
             figures_of(
-                _led(connection, chosen, read_month(connection, chosen, start_ms=first, end_ms=after, log=log), events, first, after)
+                _led(connection, chosen, read_month(connection, chosen, start_ms=of.begin_ms, end_ms=of.end_ms, log=log), events, of)
             )
-            for first, after in ((start_ms, end_ms), (earlier_ms, start_ms))
+            for of in (asked, asked.after(-1))
         )
     before = {(figure.name, figure.group): figure.value for figure in earlier}
     o.print_rows((_row(figure, before) for figure in now), form=form, output=output, columns=COLUMNS)
 
 
-def _led(connection: "Connection", run: str, month: "Month", events: "list[Event] | None", start_ms: int, end_ms: int) -> "Month":
-    """The month with what became of the listed events that began in it; one that was told in the next month was told."""
+def _led(connection: "Connection", run: str, counted: "Counted", events: "list[Event] | None", month: "Month") -> "Counted":
+    """The counts of a month with what became of the listed events that began in it; one that was told in the next month was told."""
     from alerts.tally import Ping, leads_ms
     from groundswell.store.query import alerts_of
 
     if events is None:
-        return month
-    mine = [event for event in events if start_ms <= event.start_ms < end_ms]
-    until_ms = max((event.end_ms for event in mine), default=end_ms)
-    pings = [Ping(a.opened_ms, frozenset(a.all_series)) for a in alerts_of(connection, run, start_ms=start_ms, end_ms=until_ms)]
-    return replace(month, listed=len(mine), leads_ms=leads_ms(mine, pings))
+        return counted
+    mine = [event for event in events if month.begin_ms <= event.start_ms < month.end_ms]
+    until_ms = max((event.end_ms for event in mine), default=month.end_ms)
+    pings = [Ping(a.opened_ms, frozenset(a.all_series)) for a in alerts_of(connection, run, start_ms=month.begin_ms, end_ms=until_ms)]
+    return replace(counted, listed=len(mine), leads_ms=leads_ms(mine, pings))
 
 
 def _row(figure: "Figure", before: dict[tuple[str, str], float | None]) -> dict[str, Any]:
@@ -85,21 +85,6 @@ def _row(figure: "Figure", before: dict[tuple[str, str], float | None]) -> dict[
         "before": before.get((figure.name, figure.group)),
         "note": figure.note,
     }
-
-
-def _month_of(ms: int) -> str:
-    return f"{datetime.fromtimestamp(max(ms, 0) / 1000, UTC):%Y-%m}"
-
-
-def _month_ms(text: str) -> tuple[int, int]:
-    """[start, end) of a month in UTC."""
-    try:
-        start = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-    except ValueError as error:
-        reason = f"--month {text!r}: not a month; write 2026-11"
-        raise UsageError(reason) from error
-    return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
 
 
 @click.group()

@@ -274,7 +274,7 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _metrics(settings: "Settings", probes: "Probes | None" = None) -> "Metrics":
+def _metrics(settings: "Settings", probes: "Probes") -> "Metrics":
     from prometheus_client import CollectorRegistry
 
     from groundswell.metrics import Metrics, serve_metrics

@@ -5,7 +5,7 @@ calibrated too. Figures are measured on the dev parts through `groundswell score
 """
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
-from groundswell.records import Mention
+from groundswell.names import SENTIMENTS
 from models import bundle as bundles
 from models import encoder_scorer, linear
 from models.answers import answers_of
@@ -35,9 +35,10 @@ from models.encoder.tokens import Tokenizer
 from models.encoder.weights import GraphSpec
 from models.evaluate import Measured, compare, measure
 from models.examples import Example
+from models.registry import LINEAR, load_scorer
 from models.report import Beside
 from models.score_file import DetectLanguage
-from models.scorer import LINEAR_BUNDLES, default_scorer
+from models.scorer import LINEAR_BUNDLES, Finder
 from models.spans import TAGS
 from models.taxonomy import PPM, taxonomy_hash
 
@@ -47,8 +48,6 @@ CALIBRATION_TEXTS: Final = 768  # that the ranges of the int8 products are taken
 STEPS: Final = np.arange(0.2, 0.71, 0.01)  # thresholds that are tried
 
 COMPANION_WEIGHTS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # that are tried
-
-Finder = Callable[[str], list[Mention]]
 
 
 def finish(
@@ -85,7 +84,7 @@ def finish(
     scorer = encoder_scorer.load(bundles.load(out), finder=finder, digest=lambda _: b"")  # digests are part of no figure
     examples = dev_examples(recipe, data)
     answers = answers_of(scorer, examples, detect=detect)
-    control = answers_of(default_scorer(finder, lambda _: b""), examples, detect=detect)
+    control = answers_of(load_scorer(LINEAR, finder=finder, digest=lambda _: b""), examples, detect=detect)
     measured = measure(examples, answers)
     beside = [Beside("linear", measure(examples, control), compare(examples, answers, control))]
     card = msgspec.structs.replace(kept, metrics=bundle_metrics(measured), error_matrix=error_matrix(measured))
@@ -143,7 +142,7 @@ def assembled(
 
 
 def _token_heads(prepared: Prepared) -> dict[str, list[str]]:
-    columns = {"target": ["negative", "neutral", "positive"], "spans": list(TAGS)}
+    columns = {"target": list(SENTIMENTS), "spans": list(TAGS)}
     return {head: columns[head] for head in prepared.heads.token}
 
 

@@ -17,7 +17,6 @@ from transformers import AutoConfig, AutoModel
 
 from groundswell.errors import SettingsError
 
-TOKEN_HEADS: Final[Mapping[str, int]] = {"target": 3, "spans": 3}  # sentiment of a token's name; outside, begin, inside
 TOKEN_HIDDEN: Final = 128
 READABLE: Final = ("bert", "roberta", "xlm-roberta")  # architectures whose blocks are called with states and a mask alone
 ADAPTED: Final = ("query", "key", "value", "dense")  # linear layers of a Hugging Face BERT block that adapters go into

@@ -129,7 +129,7 @@ def hold_out(examples: Sequence[Example], share: float, seed: int) -> tuple[list
     return held, learned + [example for example in examples if example.corpus == synthetic.CORPUS]
 
 
-def sources_of(examples: Sequence[Example], user: Sequence[UserFile] = ()) -> list[Source]:
+def sources_of(examples: Sequence[Example], user: Sequence[UserFile]) -> list[Source]:
     """Data sets with rows and licence, as the card states them."""
     licences = {synthetic.CORPUS: OWN} | {entry.key: entry.licence for entry in user}
     rows: dict[str, int] = {}

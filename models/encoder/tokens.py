@@ -21,7 +21,6 @@ from tokenizers import Tokenizer as RustTokenizer
 from groundswell.errors import BundleError
 from models.features import LEAD_CHARACTERS
 
-MAX_TOKENS: Final = {"en": 96, "zh": 128}  # [CLS] and [SEP] included; more than 99 of 100 titles with their lead are shorter
 SPECIAL: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")  # every vocabulary needs them; [MASK] is kept where there is one
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -23,7 +23,7 @@ from models.encoder.readers import Readers
 from models.encoder.tokens import Encodings, Tokenizer
 from models.encoder.weights import GraphSpec, Layer, Norm, Product
 
-TOKENS_PER_RUN: Final = 32_768  # enough rows to fill a large GPU with one product
+TOKENS_PER_RUN: Final = 32_768  # most that share a run: enough rows to fill a large GPU with one product; a longer text runs alone
 READERS_FROM: Final = 4_096  # texts of a call; fewer are read sooner than they are sent to another process
 
 Precision = Literal["bf16", "fp32"]
@@ -40,7 +40,6 @@ class TorchEngine:
         *,
         device: str = "cuda",
         precision: Precision = "bf16",
-        tokens_per_run: int = TOKENS_PER_RUN,
         compiled: bool = False,
         readers: int | None = None,
     ) -> None:
@@ -51,7 +50,6 @@ class TorchEngine:
             tokenizer: the tokenizer that belongs to it.
             device: of torch: "cuda", "cuda:1", "cpu".
             precision: of the blocks; norms, means and heads are float32 always.
-            tokens_per_run: most tokens that share a run; a longer text has a run of its own.
             compiled: whether torch's compiler makes one kernel of steps that follow each other; it takes a while at the first call.
             readers: processes that turn the texts of large calls into tokens; None = one per core on a GPU, none elsewhere; 0 = none.
 
@@ -70,7 +68,7 @@ class TorchEngine:
         except (RuntimeError, AssertionError) as error:  # torch has no narrower class for a device that is not there
             message = f"device {device}: cannot hold the network ({str(error).splitlines()[0][:200]}); set models.device to cpu"
             raise BundleError(message) from error
-        self._tokenizer, self._budget, self._precision, self._spec = tokenizer, tokens_per_run, precision, read.spec
+        self._tokenizer, self._precision, self._spec = tokenizer, precision, read.spec
         processes = readers if readers is not None else len(os.sched_getaffinity(0)) * device.startswith("cuda")
         self._readers = Readers(tokenizer, processes) if processes else None
 
@@ -108,7 +106,7 @@ class TorchEngine:
         """Text and token logits of texts, on the device; it may still be at work on them."""
         text = self._network.empty(len(encodings), self._network.columns)
         tokens = self._network.empty(len(encodings.ids), 3 * len(self._spec.token_heads))
-        for rows in runs_of(encodings.lengths, self._budget):
+        for rows in runs_of(encodings.lengths, TOKENS_PER_RUN):
             taken = encodings.starts[rows][:, None] + np.arange(encodings.lengths[rows[0]])
             said, marked = self._network.answer(encodings.ids[taken])
             text[self._network.send(rows)] = said

@@ -1,13 +1,11 @@
 """From a recipe to a bundle in one call: prepare, train (teachers first, where the recipe asks for them), finish, report."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from groundswell.records import Mention
 from models.bundle import EncoderBundle
 from models.encoder.finish import finish
 from models.encoder.prepare import network_of, prepare
@@ -16,6 +14,7 @@ from models.encoder.teachers import begin_as, numbers_of, taught, trained_teache
 from models.encoder.train import LOG, Progress, Run
 from models.report import report_html
 from models.score_file import DetectLanguage
+from models.scorer import Finder
 from models.training_log import read_log
 
 RECIPE_FILE = "recipe.toml"
@@ -35,7 +34,7 @@ def make(
     data: Path,
     run: Path,
     out: Path,
-    finder: Callable[[str], list[Mention]],
+    finder: Finder,
     detect: DetectLanguage,
     device: str = "auto",
     threads: int | None = None,

@@ -217,7 +217,7 @@ def test_the_months_report_says_what_is_known_and_where_there_is_too_little(ask:
     assert notes["minutes from public to first ping, median"] == "not enough data: 1, 10 are needed"
     assert "figure" in ask("quality", "report", who=None).stdout
     refused = ask("quality", "report", "--month", "november", who=None, fails=GroundswellError)
-    assert "write 2026-11" in str(refused.exception)
+    assert "--month 'november': not a month; write it as 2025-11" in str(refused.exception)
 
 
 def test_labels_are_written_with_a_recipe_that_data_check_reads(ask: Ask, store: Store, tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ from groundswell.names import LANGUAGES, SENTIMENTS, TOPICS
 from groundswell.records import Document
 from models import encoder_scorer
 from models.bundle import load
-from models.registry import SHIPPED
-from models.scorer import Scorer, default_scorer
+from models.registry import LINEAR, SHIPPED, load_scorer
+from models.scorer import Scorer
 from models.taxonomy import PPM, RISK_FLAGS, measured_topics
 
 
 def linear() -> Scorer:
-    return default_scorer(lambda _: [], lambda text: hashlib.blake2b(text.encode()).digest())
+    return load_scorer(LINEAR, finder=lambda _: [], digest=lambda text: hashlib.blake2b(text.encode()).digest())
 
 
 def encoder() -> Scorer:

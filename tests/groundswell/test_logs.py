@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from groundswell.logs import about, logger, set_up_logs
+from groundswell.logs import logger, set_up_logs
 
 
 class Terminal(io.StringIO):
@@ -37,19 +37,6 @@ def test_a_line_says_when_who_how_grave_and_what() -> None:
     [line] = lines(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {"event": "poll of ecb failed", "level": "warning", "logger": "groundswell.x", "wait_s": 60}
-
-
-def test_run_and_document_are_on_every_line_of_their_block_libraries_included_and_on_none_after_it() -> None:
-    set_up_logs(stream=(stream := io.StringIO()))
-    with about(run="live", document_id="d1"):
-        logger("a").info("one")
-        logging.getLogger("library").info("two")
-    logger("a").info("three")
-    assert [(line["event"], line.get("run"), line.get("document_id")) for line in lines(stream)] == [
-        ("one", "live", "d1"),
-        ("two", "live", "d1"),
-        ("three", None, None),
-    ]
 
 
 def test_neither_text_nor_a_secret_reaches_a_line() -> None:

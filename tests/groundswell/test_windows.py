@@ -8,10 +8,17 @@ from hypothesis import strategies as st
 
 from groundswell import windows
 from groundswell.codec import canonical
-from groundswell.windows import COUNTS, Members, absorb, merge, view, wilson
+from groundswell.windows import COUNTS, Members, absorb, view, wilson
 
 counts = st.lists(st.integers(0, 10**6), min_size=len(COUNTS), max_size=len(COUNTS))
 members = st.dictionaries(st.sampled_from("stu"), st.dictionaries(st.sampled_from("opq"), counts, max_size=3), max_size=3)
+
+
+def merge(*rows: Members) -> Members:
+    into: Members = {}
+    for row in rows:
+        absorb(into, row)
+    return into
 
 
 @given(members, members)
@@ -30,19 +37,8 @@ def test_nothing_merged_in_changes_nothing(some: Members) -> None:
 
 
 @given(members, members)
-def test_inputs_are_not_changed_and_not_shared(left: Members, right: Members) -> None:
-    before = deepcopy((left, right))
-    merged = merge(left, right)
-    for owners in merged.values():
-        for numbers in owners.values():
-            numbers[0] += 1
-
-    assert (left, right) == before
-
-
-@given(members, members)
-def test_absorb_is_merge_in_place_and_leaves_what_it_takes_alone(into: Members, taken: Members) -> None:
-    before, expected = deepcopy(taken), merge(into, taken)
+def test_what_was_absorbed_is_neither_changed_nor_shared(into: Members, taken: Members) -> None:
+    before = deepcopy(taken)
     absorbed = absorb(into, taken)
     for owners in absorbed.values():
         for numbers in owners.values():
@@ -50,7 +46,6 @@ def test_absorb_is_merge_in_place_and_leaves_what_it_takes_alone(into: Members, 
 
     assert absorbed is into
     assert taken == before
-    assert {s: {o: [n[0] - 1, *n[1:]] for o, n in owners.items()} for s, owners in absorbed.items()} == expected
 
 
 def test_a_story_or_owner_in_two_rows_is_one_story_and_one_owner() -> None:

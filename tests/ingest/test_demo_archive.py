@@ -15,7 +15,7 @@ import pytest
 
 from groundswell.errors import UsageError
 from ingest.archives.read import FIELDS, read_archive
-from ingest.demo_archive import CATALOGUE, DEMO_END, SMALL_DEMO, DemoSpec, demo_lines, main, spec_lines, write_demo
+from ingest.demo_archive import CATALOGUE, DEMO_END, SMALL_DEMO, DemoSpec, main, spec_lines, write_demo
 from models.entities import Catalogue
 
 Line = dict[str, str]
@@ -35,7 +35,7 @@ def bare() -> list[Line]:
 
 @pytest.fixture(scope="module")
 def full() -> list[Line]:
-    return list(demo_lines(end=DEMO_END))
+    return list(spec_lines(DemoSpec(), end=DEMO_END))
 
 
 def _known(line: Line) -> datetime:

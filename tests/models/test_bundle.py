@@ -207,6 +207,7 @@ REFUSED: list[Any] = [
     pytest.param(carded(calibration={}), "every head has its calibration", id="no calibration"),
     pytest.param(with_calibration(slopes=[1.0, 1.0]), r"gate.slopes has one number per column; got 2 for 1", id="slopes too many"),
     pytest.param(with_calibration(intercepts=[]), "calibration.gate.intercepts", id="no intercepts"),
+    pytest.param(with_calibration(extra={"bend": [1.0]}), r"gate.extra is empty in this version; got bend", id="numbers nobody knows"),
     pytest.param(with_calibration(link="tanh"), "the card has the fields", id="an unknown link"),
     pytest.param(carded(thresholds_ppm={"no such label": 1}), "thresholds_ppm are of the bundle's own", id="a threshold of no label"),
     pytest.param(carded(error_matrix={"post": [[1.0], [1.0, 2.0]]}), "is a rectangle", id="an error matrix with a gap"),

@@ -8,8 +8,7 @@ import pytest
 
 from models.by_language import JudgingScorer
 from models.compare import WARM_UP_LINES, Comparison, compare
-from models.registry import load_scorer
-from models.scorer import default_scorer
+from models.registry import LINEAR, load_scorer
 from stream.operators.normalise import detect_language
 from tests.model_bundles import a_linear
 
@@ -29,7 +28,7 @@ LINES = [
 
 def scorer(folder: Path | None = None) -> JudgingScorer:
     if folder is None:
-        return default_scorer(lambda _: [], lambda _: b"")
+        return load_scorer(LINEAR, finder=lambda _: [], digest=lambda _: b"")
     return load_scorer(folder, finder=lambda _: [], digest=lambda _: b"")
 
 

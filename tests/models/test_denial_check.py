@@ -1,5 +1,10 @@
 """The measurement of denials: which texts are counted, and what its verdicts say."""
 
+from pathlib import Path
+
+import pytest
+
+from groundswell.errors import UsageError
 from models.denial_check import SAMPLE, found, lines, verdicts
 from models.entities import Catalogue
 from models.flag_check import Read, is_reported
@@ -34,3 +39,26 @@ def test_the_verdicts_are_fifty_of_each_language_from_the_reported_half() -> Non
 
     assert {language: sum(of == language for of, _ in judged) for language in ("en", "zh")} == {"en": SAMPLE, "zh": SAMPLE}
     assert all(is_reported(name) for _, name in judged)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("language,hash,denial\nen,ab,Yes\n", "line 2: a row is one of en, zh, a new hash, and yes or no"),
+        ("language,hash,denial\nen,ab,yes\nen,ab,no\n", "line 3: a row is"),
+        ("language,hash,denial\nde,ab,yes\n", "line 2: a row is"),
+        ("language,hash,denial\nen,ab\n", "line 2: a row has 3 cells; got 2"),
+        ("language,hash\nen,ab\n", "line 1: the columns are language, hash, denial"),
+        ("language,hash,denial\nen,\udcff,yes\n", "cannot be read"),
+    ],
+)
+def test_a_verdict_that_is_neither_yes_nor_no_is_an_error_and_no_no(tmp_path: Path, rows: str, said: str) -> None:
+    path = tmp_path / "denials.csv"
+    path.write_text(rows, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(UsageError, match=said):
+        verdicts(path)
+
+
+def test_missing_verdicts_are_an_error_of_use(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="restore the file"):
+        verdicts(tmp_path / "none.csv")

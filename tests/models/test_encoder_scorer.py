@@ -106,6 +106,13 @@ def test_a_card_of_other_heads_than_the_network_is_refused(tmp_path: Path) -> No
         encoder_scorer.load(altered, finder=lambda _: [], digest=lambda _: b"")
 
 
+def test_a_card_that_does_not_say_where_texts_are_cut_is_refused() -> None:
+    found = bundles.load(SHIPPED)
+    altered = bundles.EncoderBundle(msgspec.structs.replace(found.card, options={}), found.directory, found.data)
+    with pytest.raises(BundleError, match=r"options.max_tokens is the longest text in tokens; got None; make the bundle again"):
+        encoder_scorer.load(altered, finder=lambda _: [], digest=lambda _: b"")
+
+
 def test_the_model_id_covers_the_lexicon(scorer: EncoderScorer) -> None:
     other = encoder_scorer.load(
         bundles.load(SHIPPED), finder=lambda _: [], digest=lambda _: b"", lexicon=b'{"dated":"","about":"","flags":{},"tone":{}}'

@@ -14,10 +14,12 @@ import pytest
 from groundswell.names import SENTIMENTS
 from groundswell.records import Mention
 from models.answers import Answers, Task, answers_at, answers_of, groups_of
+from models.by_language import JudgingScorer
 from models.datasets import TAUGHT_FLAGS
-from models.evaluate import HEADLINE, Measured, agreement, compare, measure, measure_scorer, sign_test
+from models.evaluate import HEADLINE, Measured, agreement, compare, measure, sign_test
 from models.examples import Example, Target
-from models.scorer import LinearScorer, default_scorer, find_name
+from models.registry import LINEAR, load_scorer
+from models.scorer import find_name
 from models.taxonomy import NATIVE_TOPICS, RISK_FLAGS
 from stream.operators.normalise import detect_language
 
@@ -39,8 +41,8 @@ def finder(text: str) -> list[Mention]:
 
 
 @pytest.fixture(scope="module")
-def scorer() -> LinearScorer:
-    return default_scorer(finder, lambda _: b"")
+def scorer() -> JudgingScorer:
+    return load_scorer(LINEAR, finder=finder, digest=lambda _: b"")
 
 
 def example(text: str, *, corpus: str = "mine", language: str = "en", kind: str = "news", **labels: Any) -> Example:
@@ -99,7 +101,7 @@ def gold_lines(task: Task) -> tuple[list[dict[str, Any]], list[Example]]:
 
 @pytest.mark.skipif(not TOOL.exists(), reason=f"the public measuring tool is not at {TOOL}")
 @pytest.mark.parametrize("task", ["topic", "sentiment", "entities", "spans", "labels"])
-def test_figures_are_those_of_the_public_tool(task: Task, scorer: LinearScorer, tmp_path: Path) -> None:
+def test_figures_are_those_of_the_public_tool(task: Task, scorer: JudgingScorer, tmp_path: Path) -> None:
     lines, examples = gold_lines(task)
     found = answers_of(scorer, examples, detect=detect_language)
     scored = found.named if task == "entities" else found.plain
@@ -247,7 +249,7 @@ def test_answers_can_be_had_for_some_of_the_texts() -> None:
 
 
 # --- a scorer ----------------------------------------------------------------------------------------------------------
-def test_names_are_shown_for_their_sentiment_and_held_back_for_their_places(scorer: LinearScorer) -> None:
+def test_names_are_shown_for_their_sentiment_and_held_back_for_their_places(scorer: JudgingScorer) -> None:
     text = "Corvane posts record profit"
     found = answers_of(scorer, [example(text, targets=(Target("Corvane", 0, 7, 2),)), example(text)], detect=detect_language)
     assert found.plain[0]["entities"] == []  # the finder does not know the name
@@ -256,9 +258,9 @@ def test_names_are_shown_for_their_sentiment_and_held_back_for_their_places(scor
     assert found.named[1] is None
 
 
-def test_measuring_a_scorer_gives_the_same_bytes_again(scorer: LinearScorer) -> None:
+def test_measuring_a_scorer_gives_the_same_bytes_again(scorer: JudgingScorer) -> None:
     examples = [example(headline(i), topic=i % 20, sentiment=i % 3) for i in range(30)]
-    first, again = (msgspec.json.encode(measure_scorer(scorer, examples, detect=detect_language)) for _ in range(2))
+    first, again = (msgspec.json.encode(measure(examples, answers_of(scorer, examples, detect=detect_language))) for _ in range(2))
     assert first == again
     read = msgspec.json.decode(first, type=list[Measured])
     assert [one.task for one in read] == ["topic", "sentiment"]

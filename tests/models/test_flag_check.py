@@ -11,7 +11,6 @@ from groundswell.errors import UsageError
 from groundswell.names import content_id
 from models.flag_check import (
     CORPORA,
-    JUDGEMENTS,
     Read,
     differences,
     drawn,
@@ -25,11 +24,11 @@ from models.flag_check import (
     read_texts,
     read_verdicts,
     recall,
-    share,
     table,
 )
 from models.flags import Lexicon
 from models.taxonomy import RISK_FLAGS
+from models.verdict_files import JUDGEMENTS, share
 
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data"
 ARCHIVES: Final = CORPORA["en"].archives

@@ -10,10 +10,9 @@ import pytest
 from groundswell.errors import UsageError
 from groundswell.names import content_id
 from models.entities import Catalogue
-from models.flag_check import JUDGEMENTS, ROOT, share
 from models.link_check import OUTSIDE, SAMPLE, Verdict, compare, main, problems, read_sample, read_verdicts, table, total
+from models.verdict_files import DATA, JUDGEMENTS, ROOT, share
 
-DATA: Final = ROOT.parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not (DATA / "dev").is_dir(), reason=f"the dev parts are not at {DATA}")
 HEADER: Final = "content_hash,start,end,verdict\n"
 CATALOGUE: Final = Catalogue.load()

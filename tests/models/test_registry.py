@@ -20,7 +20,7 @@ from groundswell.records import Document
 from models.bundle import Metric
 from models.by_language import ByLanguage
 from models.registry import LINEAR, PREFERRED, SHIPPED, Registry, State, current_scorer, load_scorer, registry_at, standing, worse_figures
-from models.scorer import LINEAR_BUNDLES, default_scorer
+from models.scorer import LINEAR_BUNDLES
 from tests.model_bundles import a_linear, an_encoder
 
 T0_MS = 1_789_948_800_000
@@ -374,7 +374,7 @@ def test_the_state_can_be_read_by_people_and_other_programs(registry: Registry) 
 # --- scorers -----------------------------------------------------------------------------------------------------------------
 def test_the_shipped_linear_scorer_is_the_same_by_name_by_folder_and_by_default() -> None:
     scorers = [load_scorer(place, finder=nobody, digest=no_digest) for place in (LINEAR, LINEAR_BUNDLES, f"{LINEAR_BUNDLES}/")]
-    assert {scorer.model_id for scorer in scorers} == {default_scorer(nobody, no_digest).model_id}
+    assert {scorer.model_id for scorer in scorers} == {load_scorer(LINEAR, finder=nobody, digest=no_digest).model_id}
 
 
 def test_the_scorer_in_force_follows_promotions_and_is_put_together_by_language(registry: Registry, tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ def test_linear_can_be_asked_for_whatever_is_in_force(registry: Registry, tmp_pa
     registry.add(a_linear(tmp_path / "contrary", slope=-1.0))
     registry.promote("contrary", force=True)
     scorer = current_scorer(registry, finder=nobody, digest=no_digest, use="linear")
-    assert scorer.model_id == default_scorer(nobody, no_digest).model_id
+    assert scorer.model_id == load_scorer(LINEAR, finder=nobody, digest=no_digest).model_id
 
 
 def cannot_be_run(registry: Registry) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from groundswell.records import Mention
+from models.by_language import JudgingScorer
+from models.registry import LINEAR, load_scorer
 from models.score_file import score_lines
-from models.scorer import LinearScorer, Scorer, default_scorer, find_name
+from models.scorer import LinearScorer, Scorer, find_name
 from models.taxonomy import measured_topics
 
 KEYS = [
@@ -28,8 +30,8 @@ def detect(text: str, claimed: str | None) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def scorer() -> LinearScorer:
-    return default_scorer(finder, lambda _: b"")
+def scorer() -> JudgingScorer:
+    return load_scorer(LINEAR, finder=finder, digest=lambda _: b"")
 
 
 def score(scorer: Scorer, *lines: Any, judged: bool = True) -> list[dict[str, Any]]:
@@ -38,7 +40,7 @@ def score(scorer: Scorer, *lines: Any, judged: bool = True) -> list[dict[str, An
     return [json.loads(line) for line in score_lines(raw, scorer, detect=detect, judge=judge)]
 
 
-def test_an_english_line_has_every_field_of_the_contract(scorer: LinearScorer) -> None:
+def test_an_english_line_has_every_field_of_the_contract(scorer: JudgingScorer) -> None:
     (answer,) = score(scorer, {"id": "a", "title": "Acme shares plunge after profit warning"})
     assert list(answer) == KEYS
     assert answer["id"] == "a"
@@ -53,7 +55,7 @@ def test_an_english_line_has_every_field_of_the_contract(scorer: LinearScorer) -
     assert [(e["name"], e["start"], e["end"]) for e in answer["entities"]] == [("Acme", 0, 4)]
 
 
-def test_a_chinese_line_adds_labels_and_has_no_native_topic(scorer: LinearScorer) -> None:
+def test_a_chinese_line_adds_labels_and_has_no_native_topic(scorer: JudgingScorer) -> None:
     (answer,) = score(scorer, {"id": 7, "text": "央行开展逆回购操作，国债收益率下行"})
     assert list(answer) == [*KEYS, "labels"]
     assert answer["native_topic"] is None
@@ -61,7 +63,7 @@ def test_a_chinese_line_adds_labels_and_has_no_native_topic(scorer: LinearScorer
     assert list(answer["topic_probs"]) == list(measured_topics("zh"))
 
 
-def test_given_names_are_answered_in_order_and_verbatim(scorer: LinearScorer) -> None:
+def test_given_names_are_answered_in_order_and_verbatim(scorer: JudgingScorer) -> None:
     text = "Alpha shares jump on record profit while BETA plunges after profit warning"
     (answer,) = score(scorer, {"id": "a", "text": text, "entities": ["beta", "Gamma", " Alpha ", "beta"]})
     assert [(e["name"], e["start"], e["end"], e["sentiment"]) for e in answer["entities"]] == [
@@ -72,18 +74,18 @@ def test_given_names_are_answered_in_order_and_verbatim(scorer: LinearScorer) ->
     ]
 
 
-def test_an_empty_list_of_names_asks_for_none(scorer: LinearScorer) -> None:
+def test_an_empty_list_of_names_asks_for_none(scorer: JudgingScorer) -> None:
     (answer,) = score(scorer, {"id": "a", "title": "Acme shares plunge", "entities": []})
     assert answer["entities"] == []
 
 
-def test_without_a_judge_a_name_has_the_sentiment_of_its_document(scorer: LinearScorer) -> None:
+def test_without_a_judge_a_name_has_the_sentiment_of_its_document(scorer: JudgingScorer) -> None:
     text = "Alpha shares jump on record profit while Beta plunges after profit warning"
     (answer,) = score(scorer, {"id": "a", "text": text, "entities": ["Alpha", "Beta"]}, judged=False)
     assert {e["p_negative"] for e in answer["entities"]} == {answer["p_negative"]}
 
 
-def test_offsets_count_in_title_and_text_joined(scorer: LinearScorer) -> None:
+def test_offsets_count_in_title_and_text_joined(scorer: JudgingScorer) -> None:
     (answer,) = score(scorer, {"id": "a", "title": "Results", "text": "Acme gains", "entities": ["Acme"]})
     assert (answer["entities"][0]["start"], answer["entities"][0]["end"]) == (8, 12)
 
@@ -104,7 +106,7 @@ def test_offsets_count_in_title_and_text_joined(scorer: LinearScorer) -> None:
         (b"[" * 100_000, None, "not a line"),
     ],
 )
-def test_a_broken_line_keeps_its_place_with_an_error(scorer: LinearScorer, line: Any, line_id: str | None, part: str) -> None:
+def test_a_broken_line_keeps_its_place_with_an_error(scorer: JudgingScorer, line: Any, line_id: str | None, part: str) -> None:
     before, broken, after = score(scorer, {"id": 1, "text": "Profit up"}, line, {"id": 2, "text": "Profit down"})
     assert (before["id"], after["id"]) == (1, 2)
     assert before["sentiment"]
@@ -117,7 +119,7 @@ def test_a_broken_line_keeps_its_place_with_an_error(scorer: LinearScorer, line:
 @pytest.mark.parametrize(
     ("line", "part"), [({"id": "a", "text": "La banque", "language": "fr"}, "'fr'"), ({"id": "a", "text": "12 %"}, "no letters")]
 )
-def test_a_line_that_cannot_be_scored_keeps_its_place_with_a_reason(scorer: LinearScorer, line: Any, part: str) -> None:
+def test_a_line_that_cannot_be_scored_keeps_its_place_with_a_reason(scorer: JudgingScorer, line: Any, part: str) -> None:
     (answer,) = score(scorer, line)
     assert part in answer["reason"]
     assert "error" not in answer
@@ -125,12 +127,12 @@ def test_a_line_that_cannot_be_scored_keeps_its_place_with_a_reason(scorer: Line
     assert answer["sentiment"] is None
 
 
-def test_many_lines_come_out_in_order(scorer: LinearScorer) -> None:
+def test_many_lines_come_out_in_order(scorer: JudgingScorer) -> None:
     answers = score(scorer, *({"id": i, "text": f"Profit up {i}" if i % 3 else "12"} for i in range(1200)))
     assert [answer["id"] for answer in answers] == list(range(1200))
 
 
-def test_lines_are_read_as_they_are_needed(scorer: LinearScorer) -> None:
+def test_lines_are_read_as_they_are_needed(scorer: JudgingScorer) -> None:
     read = 0
 
     def endless() -> Any:

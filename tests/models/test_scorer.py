@@ -10,14 +10,15 @@ import pytest
 from groundswell.errors import BundleError
 from groundswell.names import SENTIMENTS, TOPICS
 from groundswell.records import Document, Mention
+from models.by_language import JudgingScorer
 from models.flags import Lexicon
 from models.linear import load_bundle
+from models.registry import LINEAR, load_scorer
 from models.scorer import (
     LINEAR_BUNDLES,
     LinearScorer,
     Question,
     clause_of,
-    default_scorer,
     find_name,
     scored_text,
     sentiment_of,
@@ -35,8 +36,8 @@ def digest(text: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def scorer() -> LinearScorer:
-    return default_scorer(finder, digest)
+def scorer() -> JudgingScorer:
+    return load_scorer(LINEAR, finder=finder, digest=digest)
 
 
 def document(title: str, language: str | None = "en", text: str = "") -> Document:
@@ -57,7 +58,7 @@ def document(title: str, language: str | None = "en", text: str = "") -> Documen
     )
 
 
-def test_every_field_of_an_english_score_is_filled(scorer: LinearScorer) -> None:
+def test_every_field_of_an_english_score_is_filled(scorer: JudgingScorer) -> None:
     (score,) = scorer.score([document("Acme files for bankruptcy after talks with lenders fail", text="Its shares were suspended.")])
     assert score is not None
     assert (score.document_id, score.content_hash, score.model_id) == ("d" * 16, "c" * 16, scorer.model_id)
@@ -74,7 +75,7 @@ def test_every_field_of_an_english_score_is_filled(scorer: LinearScorer) -> None
     assert score.digest == digest("Acme files for bankruptcy after talks with lenders fail\nIts shares were suspended.")
 
 
-def test_a_chinese_score_has_labels_and_no_native_topic(scorer: LinearScorer) -> None:
+def test_a_chinese_score_has_labels_and_no_native_topic(scorer: JudgingScorer) -> None:
     (score,) = scorer.score([document("央行开展逆回购操作，国债期货小幅上涨", "zh")])
     assert score is not None
     assert score.native_topic is None
@@ -98,42 +99,42 @@ def test_a_chinese_score_has_labels_and_no_native_topic(scorer: LinearScorer) ->
         ("公司净利润大增，股价涨停", "zh", "positive"),
     ],
 )
-def test_plain_headlines_are_read_the_plain_way(scorer: LinearScorer, title: str, language: str, sentiment: str) -> None:
+def test_plain_headlines_are_read_the_plain_way(scorer: JudgingScorer, title: str, language: str, sentiment: str) -> None:
     (score,) = scorer.score([document(title, language)])
     assert score is not None
     assert score.sentiment == sentiment
 
 
 @pytest.mark.parametrize("language", ["fr", "other", None])
-def test_another_language_is_left_unscored(scorer: LinearScorer, language: str | None) -> None:
+def test_another_language_is_left_unscored(scorer: JudgingScorer, language: str | None) -> None:
     assert scorer.score([document("La banque annonce ses comptes", language)]) == [None]
 
 
-def test_a_document_without_words_is_left_unscored(scorer: LinearScorer) -> None:
+def test_a_document_without_words_is_left_unscored(scorer: JudgingScorer) -> None:
     assert scorer.score([document("  ")]) == [None]
 
 
-def test_answers_come_in_the_order_of_the_documents(scorer: LinearScorer) -> None:
+def test_answers_come_in_the_order_of_the_documents(scorer: JudgingScorer) -> None:
     documents = [document("涨停", "zh"), document("Bank fails"), document("x", "fr"), document("Profit up")]
     answers = scorer.score(documents)
     assert [answer.language if answer else None for answer in answers] == ["zh", "en", None, "en"]
     assert answers[1] == scorer.score([documents[1]])[0]
 
 
-def test_a_half_character_does_not_stop_the_batch(scorer: LinearScorer) -> None:
+def test_a_half_character_does_not_stop_the_batch(scorer: JudgingScorer) -> None:
     answers = scorer.score([document("Bank fails \ud83d"), document("Bank fails")])
     assert all(answers)
     assert scored_text(document("a\ud83db")) == "a\ufffdb"
 
 
-def test_a_name_is_judged_by_its_own_clause(scorer: LinearScorer) -> None:
+def test_a_name_is_judged_by_its_own_clause(scorer: JudgingScorer) -> None:
     text = "Alpha shares jump on record profit while Beta plunges after profit warning"
     (alpha, beta) = scorer.judge([Question("en", text, 0, 5), Question("en", text, 41, 45)])
     assert sum(alpha) == sum(beta) == PPM
     assert (sentiment_of(alpha), sentiment_of(beta)) == ("positive", "negative")
 
 
-def test_a_name_without_a_place_is_given_the_sentiment_of_the_text(scorer: LinearScorer) -> None:
+def test_a_name_without_a_place_is_given_the_sentiment_of_the_text(scorer: JudgingScorer) -> None:
     title = "Acme plunges after profit warning"
     (score,) = scorer.score([document(title)])
     assert score is not None
@@ -156,13 +157,13 @@ def test_a_clause_ends_at_its_marks() -> None:
         ("ＡＢＣ公司被做空", "zh", "short_report_delisting"),
     ],
 )
-def test_a_phrase_raises_its_flag(scorer: LinearScorer, text: str, language: str, flag: str) -> None:
+def test_a_phrase_raises_its_flag(scorer: JudgingScorer, text: str, language: str, flag: str) -> None:
     (score,) = scorer.score([document(text, language)])
     assert score is not None
     assert flag in score.flags
 
 
-def test_a_flag_that_is_not_shown_is_not_in_a_score(scorer: LinearScorer) -> None:
+def test_a_flag_that_is_not_shown_is_not_in_a_score(scorer: JudgingScorer) -> None:
     lexicon = msgspec.json.decode((LINEAR_BUNDLES / "lexicon.json").read_bytes(), type=Lexicon)
     hidden = msgspec.structs.replace(lexicon, measured={"en": lexicon.measured["en"] | {"litigation": (84, 100)}})
     models = {"en": load_bundle(LINEAR_BUNDLES, "en")}
@@ -179,9 +180,9 @@ def test_a_lexicon_with_an_unknown_flag_is_refused() -> None:
         LinearScorer({}, data, finder=finder, digest=digest)
 
 
-def test_a_missing_bundle_says_which_file_to_restore(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"lexicon\.json"):
-        default_scorer(finder, digest, directory=tmp_path)
+def test_a_folder_without_a_bundle_says_which_files_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"got none of bundle\.json, en\.json, zh\.json"):
+        load_scorer(tmp_path, finder=finder, digest=digest)
 
 
 def test_all_bundles_together_stay_within_ten_megabytes() -> None:
@@ -190,11 +191,11 @@ def test_all_bundles_together_stay_within_ten_megabytes() -> None:
 
 def test_the_shipped_bundles_load_in_less_than_a_second_of_computing() -> None:
     start = time.process_time()
-    default_scorer(finder, digest)
+    load_scorer(LINEAR, finder=finder, digest=digest)
     assert time.process_time() - start < 1
 
 
-def test_five_hundred_headlines_take_less_than_half_a_second_of_computing(scorer: LinearScorer) -> None:
+def test_five_hundred_headlines_take_less_than_half_a_second_of_computing(scorer: JudgingScorer) -> None:
     # Measured: .06 s. The bound is loose so that a slow machine passes and a quadratic slip does not.
     documents = [document(f"Acme shares fall {i} percent after weak results in the quarter") for i in range(500)]
     scorer.score(documents)

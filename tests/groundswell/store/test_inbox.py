@@ -86,7 +86,7 @@ def test_one_incident_is_read_by_itself_and_is_what_the_inbox_says(store: Store,
 def test_the_quiet_time_of_the_rules_counts_from_the_last_candidate_and_not_from_the_last_alert(connection: Connection) -> None:
     assert only(connection, known_ms=LAST_MS + QUIET_MS).life.state == "open"
     row = only(connection, known_ms=LAST_MS + QUIET_MS + TICK_MS)
-    assert (row.life.by_itself, row.life.steps[-1].at_ms) == (True, LAST_MS + QUIET_MS)
+    assert (row.life.steps[-1].cause, row.life.steps[-1].at_ms) == ("quiet", LAST_MS + QUIET_MS)
 
 
 def test_what_people_do_shows_from_the_moment_at_which_they_did_it(connection: Connection) -> None:

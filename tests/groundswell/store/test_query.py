@@ -1,6 +1,8 @@
 """Queries: the balance names what is missing, windows are counted after the merge and as of any moment."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -85,7 +87,8 @@ def test_a_lost_drop_is_missing_from_its_source(ran: Ran) -> None:
 def test_a_record_that_appears_where_it_was_read_already_is_missed(ran: Ran) -> None:
     with ran.store.read() as connection:
         (position,) = connection.execute(select(t.admissions.c.position).where(t.admissions.c.source == "wire")).first() or (0,)
-    ran.log._db.execute("UPDATE records SET source = 'stranger' WHERE position = ?", (position,))
+    with closing(sqlite3.connect(ran.log.path)) as log, log:
+        log.execute("UPDATE records SET source = 'stranger' WHERE position = ?", (position,))
 
     assert off(ran) == {"stranger": 1, "wire": -1}
 

@@ -18,12 +18,13 @@ from groundswell.cli import root  # noqa: E402
 from groundswell.errors import SettingsError, UsageError  # noqa: E402
 from groundswell.names import SENTIMENTS  # noqa: E402
 from models import bundle as bundles  # noqa: E402
+from models.answers import answers_of  # noqa: E402
 from models.by_language import JudgingScorer  # noqa: E402
 from models.card import bundle_metrics  # noqa: E402
 from models.datasets import CORPORA, read_corpus  # noqa: E402
 from models.encoder import workshop  # noqa: E402
 from models.encoder.recipe import read_recipe  # noqa: E402
-from models.evaluate import measure_scorer  # noqa: E402
+from models.evaluate import measure  # noqa: E402
 from models.examples import Example  # noqa: E402
 from models.registry import load_scorer  # noqa: E402
 from models.score_file import score_lines  # noqa: E402
@@ -238,7 +239,7 @@ def test_the_cards_figures_are_those_that_anybody_measures_with_the_bundle(smoke
     folder, _ = smoke
     bundle = bundles.load(folder / "var/runs/smoke/bundle")
     examples = [example for key in ("tfnt", "tfns", "sentfin") for example in read_corpus(folder / "data", key, "dev")]
-    found = bundle_metrics(measure_scorer(scorer_of(bundle.directory), examples, detect=detect_language))
+    found = bundle_metrics(measure(examples, answers_of(scorer_of(bundle.directory), examples, detect=detect_language)))
     assert found == bundle.card.metrics
 
 
