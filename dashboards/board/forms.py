@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.board.door import Visitor
@@ -75,10 +75,13 @@ def by_address(handler: Callable[[Request, bytes], Response]) -> Callable[[Reque
 async def _body(request: Request, limit: int) -> bytes:
     """The body, and never more of it than the limit."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"a form has {limit // 1024} KiB at most")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise HTTPException(413, f"a form has {limit // 1024} KiB at most")
+    except ClientDisconnect as error:  # nobody reads the answer; a stranger who hangs up must not fill the log with tracebacks
+        raise HTTPException(400, "the form broke off; send it again") from error
     return body
 
 
