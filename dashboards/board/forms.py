@@ -95,10 +95,14 @@ def read_form(body: bytes) -> Form:
         UsageError: it is none.
     """
     try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
+        found = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
     except ValueError as error:
         reason = f"form: cannot be read as one of {FIELDS_MAX} fields at most; send it from its page"
         raise UsageError(reason) from error
+    if any("\0" in text for pair in found.items() for text in pair):
+        reason = "form: a NUL stands in it, which no database takes; take it out"
+        raise UsageError(reason)
+    return found
 
 
 def see_other(path: str) -> Response:
