@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 
 from groundswell.codec import decode_raw
 from groundswell.errors import DependencyError, RecordError, UsageError
+from groundswell.own_files import make_own
 from groundswell.records import Heartbeat, Position, Stamped
 
 SCHEMA_VERSION: Final = "1"
@@ -59,6 +60,7 @@ class LocalLog:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_own(path)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32768;" + _TABLES)
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('id', ?), ('schema', ?)", (uuid.uuid4().hex, SCHEMA_VERSION))
