@@ -157,8 +157,9 @@ def test_a_store_and_a_log_are_their_owners_alone_and_one_that_was_opened_to_oth
     for _ in range(2):
         stores, log = [Store(str(tmp_path / name)) for name in ("own.db", "shared.db")], LocalLog(tmp_path / "own.log")
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-        for each in (*stores, log):
-            each.close()
+        for store in stores:
+            store.close()
+        log.close()
         assert {"own.db", "own.db-wal", "own.log", "own.log-wal", "shared.db-wal"} <= set(modes)
         assert {name: mode for name, mode in modes.items() if mode != (0o640 if name.startswith("shared") else 0o600)} == {}
 
