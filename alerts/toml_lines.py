@@ -11,6 +11,9 @@ import msgspec
 from groundswell.errors import SettingsError, reason_of
 
 T = TypeVar("T", bound=msgspec.Struct)
+DOTS_SQUARED_MAX: Final = 4_000_000
+"""Full stops of each line, squared and summed: one of two thousand takes half a second, and no list that people write has as many."""
+
 Path = tuple[str | int, ...]
 
 _HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]")
@@ -30,9 +33,10 @@ def read(text: str, kind: type[T], *, place: str, example: str) -> T:
     Raises:
         SettingsError: no TOML, an unknown key, or a value of the wrong type or range; with the line.
     """
+    _short_keys(text, place)
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of a number with thousands of digits it is no TOMLDecodeError
         reason = f"{place}: is not TOML: {reason_of(error)}; mend the line, {example} shows how it looks"
         raise SettingsError(reason) from error
     except RecursionError as error:
@@ -49,6 +53,16 @@ def read(text: str, kind: type[T], *, place: str, example: str) -> T:
         got = "" if found is None else f": {found!r}"
         reason = f"{place}:{line_of(text, path)}: {shown}: {said}{got}; correct it, {example} shows how it looks"
         raise SettingsError(reason) from error
+
+
+def _short_keys(text: str, place: str) -> None:
+    """Refuse keys of thousands of parts: the reader's time grows with the square of their number."""
+    cost = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        cost += 0 if line.lstrip().startswith("#") else line.count(".") ** 2
+        if cost > DOTS_SQUARED_MAX:
+            reason = f"{place}:{number}: has more full stops than any key or list needs; break the line"
+            raise SettingsError(reason)
 
 
 def wrong(text: str, path: Path, *, place: str, rule: str) -> SettingsError:

@@ -12,6 +12,7 @@ from groundswell.records import Alert, Document, Score
 from groundswell.terms import Phrase, excerpt, marks
 
 QUOTE_CHARACTERS: Final = 240
+FORMULA: Final = tuple("=+-@＝＋－＠")  # the wide ones are the same to a spreadsheet in Chinese or Japanese
 DOCUMENT_COLUMNS: Final = [
     "published_at", "source", "title", "sentiment", "p_negative", "topic", "companies", "kind", "language", "known_at", "known_basis",
     "quote", "quote_start", "quote_end", "url", "document_id", "content_hash", "outcome",
@@ -29,17 +30,23 @@ def iso(ms: int) -> str:
 
 
 def cell(value: Any) -> Any:
-    """A value in a CSV file.
+    r"""A value in a CSV file.
 
     >>> cell(1 / 3), cell(["a"]), cell("=1+1"), cell(""), cell(None)
     ('0.333333', '["a"]', "'=1+1", '', None)
+    >>> cell(" ＝1+1"), cell("a\r=1+1")
+    ("' ＝1+1", 'a\n=1+1')
     """
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | dict):
         return msgspec.json.encode(value).decode()
+    if not isinstance(value, str):
+        return value
+    # A carriage return alone gets no quotation marks from the writer, and begins a row in a spreadsheet.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
     # A spreadsheet runs a cell that begins like a formula: headlines are strangers' text.
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")) else value
+    return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith("\t") else text
 
 
 def write_csv(out: TextIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:

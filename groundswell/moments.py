@@ -11,6 +11,9 @@ _SPOKEN: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "en": ((DAY_MS, " d"), (HOUR_MS, " h"), (60_000, " min"), (1_000, " s")),
     "zh": ((DAY_MS, "天"), (HOUR_MS, "小时"), (60_000, "分钟"), (1_000, "秒")),
 }
+LAST_MS: Final = 2**47
+"""In the year 6429. A window may be 2,700 years long, and has to end before the year 9999, where dates end."""
+
 _UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 
 
@@ -27,17 +30,21 @@ def time_ms(text: str, *, name: str, end: bool = False, zone: tzinfo = UTC) -> i
         zone: of a time that names none.
 
     Raises:
-        UsageError: not a time.
+        UsageError: not a time, before 1970 or beyond LAST_MS.
     """
     try:
         moment = datetime.fromisoformat(text)
         if end and _is_bare_day(text):
             moment += timedelta(days=1)  # by the calendar, before the zone is known: a day is not always 24 hours long
         moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-        return round(moment.timestamp() * 1000)
+        ms = round(moment.timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         reason = f"{name} {text[:40]!r}: not a time; write 2026-11-23, 2026-11-23T10:05 or 2026-11-23T10:05:00+08:00"
         raise UsageError(reason) from error
+    if not 0 <= ms < LAST_MS:
+        reason = f"{name} {text[:40]!r}: times from 1970 to 6428 can be asked for; give one of them"
+        raise UsageError(reason)
+    return ms
 
 
 def _is_bare_day(text: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from groundswell.errors import DependencyError
+from groundswell.own_files import make_own
 
 __all__ = ["SqliteFile"]
 
@@ -30,6 +31,7 @@ class SqliteFile:
         self.path, self._what, self._if_damaged = path, what, if_damaged
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            make_own(path)
             self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
             self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {script}")
         except (sqlite3.Error, OSError) as error:

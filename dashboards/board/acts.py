@@ -138,9 +138,13 @@ def link(request: Request) -> Response:
     with state_of(request).store.read() as connection:
         run, alert = _of_link(request, connection, found)
         done_ms = request.query_params.get("done", "")
-        recorded = _recorded(connection, run, alert, found, int(done_ms)) if done_ms.isdigit() and len(done_ms) < 16 else None
+        recorded = _recorded(connection, run, alert, found, int(done_ms)) if _is_number(done_ms) else None
     words = WORDS if found.act == "verdict" else ()
     return plain_page(request, "link.html.j2", {"link": found, "alert": alert, "words": words, "recorded": recorded})
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def follow(request: Request, form: Form) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from itertools import dropwhile, islice
+from itertools import chain, dropwhile, islice
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +25,7 @@ from dashboards.board.shell import BoardState, state_of
 from groundswell.codec import decode
 from groundswell.errors import DependencyError, GroundswellError, NotFoundError, UsageError
 from groundswell.exports import DOCUMENT_COLUMNS, csv_text, iso
-from groundswell.moments import duration_ms
+from groundswell.moments import duration_ms, time_ms
 from groundswell.records import Alert
 from groundswell.search import parse, with_companies
 from groundswell.store import tables
@@ -50,18 +50,14 @@ def _series(connection: Connection, run: str, asked: Asked) -> Page:
     if vintage not in ("final", "first"):
         reason = f"vintage: must be final or first, got {vintage[:20]!r}"
         raise UsageError(reason)
+    span: dict[str, Any] = {"end_ms": asked.ms("to"), "as_of_ms": asked.ms("as_of"), "vintage": vintage}
+    span["window_ms"] = duration_ms(asked.one("window") or "1h", name="window")
     after_key, _, after_start = (asked.one("after") or "").rpartition("@")
     found = [key for key in series_like(connection, run, keys) if key >= after_key]
-    rows = tables.series_rows(
-        connection,
-        run,
-        found,
-        start_ms=asked.ms("from"),
-        end_ms=asked.ms("to"),
-        window_ms=duration_ms(asked.one("window") or "1h", name="window"),
-        as_of_ms=asked.ms("as_of"),
-        vintage=vintage,
-    )
+    begun = [key for key in found if key == after_key]
+    # From the cursor on: a billion windows can lie before it, and each of them would be made to be passed over.
+    rest = tables.series_rows(connection, run, begun, start_ms=time_ms(after_start, name="after"), **span) if begun else iter(())
+    rows = chain(rest, tables.series_rows(connection, run, found[len(begun) :], start_ms=asked.ms("from"), **span))
     left = dropwhile(lambda row: (row["series"], row["start"]) <= (after_key, after_start), rows)
     return _cut(list(islice(left, asked.limit + 1)), asked.limit, lambda row: f"{row['series']}@{row['start']}")
 

@@ -42,6 +42,7 @@ from dashboards.board import (
 from dashboards.board.door import Access, Door, Doorkeeper
 from dashboards.board.forms import Handler, by_address, posting
 from dashboards.board.live import Live
+from dashboards.board.patience import Patient
 from dashboards.board.rehearsing import Rehearsing, RulesReader
 from dashboards.board.shell import HERE, BoardState, SecurityHeaders, WhyNot, error_page, refusal
 from dashboards.board.show import Messages
@@ -205,13 +206,13 @@ def keep_what_is_made() -> None:
     gc.freeze()
 
 
-def config(app: Starlette, *, host: str, port: int) -> uvicorn.Config:
-    """How the board is served: quietly, and without saying what serves it.
+def config(app: Starlette, *, host: str, port: int, connection: type[Patient] = Patient) -> uvicorn.Config:
+    """How the board is served: quietly, with some patience, and without saying what serves it.
 
     Give `allowed_hosts` to `create_app` where `host` is not this machine alone.
     """
     return uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
+        app, host=host, port=port, http=connection, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none",
         timeout_graceful_shutdown=1,  # a reader who listens never ends by himself
         proxy_headers=False,  # who is a proxy is the door's business: a header must not say where a request came from
     )  # fmt: skip

@@ -28,7 +28,7 @@ class Attempts:
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failures: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
 
     def wait_s(self, name: str, address: str) -> int:
@@ -38,6 +38,16 @@ class Attempts:
             waits = [self._recent(key, now_ms)[-FAILURES_MAX[key[0]] :] for key in _keys(name, address)]
             full = [times[0] + WITHIN_MS - now_ms for times, key in zip(waits, _keys(name, address), strict=True) if _is_full(key, times)]
             return -(-max(full, default=0) // 1000)
+
+    def begin(self, name: str, address: str) -> tuple[int, bool]:
+        """Ask whether a password may be checked, and count it as wrong until it fits: many at once are no more than many in turn.
+
+        Returns:
+            For how long nothing is checked, in seconds (0: it is), and whether this is the last one for now.
+        """
+        with self._lock:
+            wait_s = self.wait_s(name, address)
+            return (wait_s, False) if wait_s else (0, self.failed(name, address))
 
     def failed(self, name: str, address: str) -> bool:
         """Remember a wrong password; returns whether it was the last one for now."""
@@ -53,9 +63,12 @@ class Attempts:
             return locked
 
     def succeeded(self, name: str, address: str) -> None:
-        """Forget the wrong ones of this name from this address."""
+        """Forget the wrong ones of this name from this address, and that `begin` took this one for wrong."""
         with self._lock:
-            self._failures.pop(_keys(name, address)[0], None)
+            pair, *others = _keys(name, address)
+            self._failures.pop(pair, None)
+            for key in others:
+                self._failures[key] = self._failures.get(key, [])[:-1]
 
     def _recent(self, key: tuple[str, str], now_ms: int) -> list[int]:
         return [ms for ms in self._failures.get(key, []) if now_ms - ms < WITHIN_MS]

@@ -276,6 +276,9 @@ class Doorkeeper:
 
     def _look(self, request: Request) -> Response | None:
         state = request.app.state.board
+        if "\0" in request.url.path or "%00" in request.url.query:
+            # PostgreSQL takes it in no text: each page would fail in its own way.
+            return self._refuse(request, 400, "a NUL stands in the address, and in nothing that can be asked for; take it out")
         try:
             with state.store.read() as connection:
                 visitor: Visitor = state.door.visitor(request, connection)

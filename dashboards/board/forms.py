@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.board.door import Visitor
@@ -75,10 +75,13 @@ def by_address(handler: Callable[[Request, bytes], Response]) -> Callable[[Reque
 async def _body(request: Request, limit: int) -> bytes:
     """The body, and never more of it than the limit."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"a form has {limit // 1024} KiB at most")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise HTTPException(413, f"a form has {limit // 1024} KiB at most")
+    except ClientDisconnect as error:  # nobody reads the answer; a stranger who hangs up must not fill the log with tracebacks
+        raise HTTPException(400, "the form broke off; send it again") from error
     return body
 
 
@@ -92,10 +95,14 @@ def read_form(body: bytes) -> Form:
         UsageError: it is none.
     """
     try:
-        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
+        found = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"))
     except ValueError as error:
         reason = f"form: cannot be read as one of {FIELDS_MAX} fields at most; send it from its page"
         raise UsageError(reason) from error
+    if any("\0" in text for pair in found.items() for text in pair):
+        reason = "form: a NUL stands in it, which no database takes; take it out"
+        raise UsageError(reason)
+    return found
 
 
 def see_other(path: str) -> Response:

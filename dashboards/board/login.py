@@ -32,7 +32,7 @@ def sign_in(request: Request, form: Form) -> Response:
     except UsageError:
         name = ""
     again = {"next": where, "name": name}
-    wait_s = state.attempts.wait_s(name, visitor.address)
+    wait_s, is_last = state.attempts.begin(name, visitor.address)
     if wait_s:
         answer = plain_page(request, "login.html.j2", again | {"wrong": "", "wait_s": wait_s}, status=429)
         answer.headers["retry-after"] = str(wait_s)
@@ -42,10 +42,7 @@ def sign_in(request: Request, form: Form) -> Response:
     stored = person.password_hash if person is not None and person.disabled_ms is None else None
     fits = state.door.access.passwords.fits(form.get("password", ""), stored)
     now_ms, who = state.now_ms(), UNKNOWN if person is None else name
-    locked = False
-    if not fits:
-        locked = state.attempts.failed(name, visitor.address)
-    what = "signed in" if fits else "sign-in locked" if locked else "sign-in refused"
+    what = "signed in" if fits else "sign-in locked" if is_last else "sign-in refused"
     with state.store.write() as connection:
         note(state.store, connection, Entry(now_ms, who, visitor.address, what, ""))
     if not fits:

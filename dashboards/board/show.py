@@ -54,7 +54,12 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
-    made.globals["_"] = lambda text, **values: Markup(escape(clock.words(text))).format(**values)
+
+    def say(text: str, **values: object) -> Markup:
+        said = Markup(escape(clock.words(text)))
+        return said.format(**values) if values else said  # braces of somebody's own words are no places
+
+    made.globals["_"] = say
     return made
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from groundswell.errors import SettingsError, UsageError
-from groundswell.moments import spoken
+from groundswell.moments import LAST_MS, spoken
 from groundswell.names import DAY_MS, HOUR_MS
 
 CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
@@ -176,7 +176,7 @@ def parse_moment(text: str, *, name: str, clock: Clock) -> int:
     """Milliseconds of an ISO 8601 moment; one without an offset is in the reader's zone.
 
     Raises:
-        UsageError: not a date or time, or before 1970.
+        UsageError: not a date or time, before 1970 or beyond LAST_MS.
     """
     try:
         moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
@@ -184,7 +184,7 @@ def parse_moment(text: str, *, name: str, clock: Clock) -> int:
         ms = round(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         ms = -1
-    if ms < 0:
+    if not 0 <= ms < LAST_MS:
         reason = f"{name}: must be a date or time such as 2023-03-10 or 2023-03-10T06:00Z, got {text[:40]!r}"
         raise UsageError(reason)
     return ms

@@ -195,7 +195,9 @@ def hour_exposures(connection: Connection, run: str, language: str, *, start_ms:
 
 def mean_exposure(exposures: dict[int, int], begin: int, end: int) -> float | None:
     """Mean share of the usual volume that was seeing in `[begin, end)` ms; None where no hour of it has closed."""
-    hours = [exposures[hour] for hour in range(begin // 3_600_000, max(begin // 3_600_000 + 1, end // 3_600_000)) if hour in exposures]
+    span = range(begin // 3_600_000, max(begin // 3_600_000 + 1, end // 3_600_000))
+    # Whichever is less: a window of 2,700 years may be asked for.
+    hours = [exposures[hour] for hour in (span if len(span) < len(exposures) else exposures) if hour in span and hour in exposures]
     return sum(hours) / len(hours) / 1e6 if hours else None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalErr
 
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
+from groundswell.own_files import make_own
 from groundswell.store.bulk import Row, insert_rows, teach_copy
 
 HEAD: Final = "0016"
@@ -220,6 +221,7 @@ def _engine(url: str) -> Engine:
         if parsed.get_backend_name() == "sqlite":
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+                make_own(Path(parsed.database))
             # timeout: a reader or the desk may hold the file for a moment; isolation_level None leaves BEGIN to us.
             engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S, "isolation_level": None}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)

@@ -111,6 +111,10 @@ async def test_the_generic_webhook_says_its_schema_its_alert_and_an_id_that_stay
     assert (first["resent"], second["resent"]) == (False, True)
 
 
+NO_SIGNATURE = ("t=\u00b2,v1=", "t=" + "9" * 5_000 + ",v1=", "t=1000,v1=\udcff", "t=\u0663,v1=", "t=-1,v1=", "nonsense")
+"""What servers hand over of a header that was written to break its reader."""
+
+
 def test_a_signature_holds_for_its_body_its_secret_and_five_minutes() -> None:
     secret, body = SECRET.encode(), b'{"schema":1}'
     header = sign(secret, body, at_s=1_000)
@@ -124,6 +128,7 @@ def test_a_signature_holds_for_its_body_its_secret_and_five_minutes() -> None:
         verify(secret, body, header="", now_s=1_000),
         verify(secret, body, header="t=x,v1=", now_s=1_000),
         verify(secret, body, header=f"{header}é", now_s=1_000),
+        *(verify(secret, body, header=each, now_s=1_000) for each in NO_SIGNATURE),
     ):
         assert not wrong
 
@@ -218,4 +223,5 @@ def test_the_check_that_the_documentation_shows_a_receiver_is_the_one_that_fits(
     assert shown["is_ours"](SECRET.encode(), body, sign(SECRET.encode(), body, at_s=now_s))
     assert not shown["is_ours"](SECRET.encode(), body + b" ", sign(SECRET.encode(), body, at_s=now_s))
     assert not shown["is_ours"](SECRET.encode(), body, sign(SECRET.encode(), body, at_s=now_s - 400))
-    assert not shown["is_ours"](SECRET.encode(), body, "nonsense")
+    for header in (*NO_SIGNATURE, f"t={now_s},v1=\udcff"):
+        assert not shown["is_ours"](SECRET.encode(), body, header)

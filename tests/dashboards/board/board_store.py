@@ -21,6 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from dashboards.board.app import config, create_app
+from dashboards.board.patience import Patient
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, ROLE_FOLD, ROLE_SCORE, TICK_MS
 from groundswell.records import Admission, Alert, Document, Drop, Increment, Position, Score
@@ -188,10 +189,10 @@ class Served:
 
 
 @contextmanager
-def served(app: Starlette) -> Iterator[Served]:
+def served(app: Starlette, *, connection: type[Patient] = Patient) -> Iterator[Served]:
     """Serve an application from a thread; the socket listens before the first request, so nothing has to wait."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(config(app, host="127.0.0.1", port=0))
+        server = uvicorn.Server(config(app, host="127.0.0.1", port=0, connection=connection))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

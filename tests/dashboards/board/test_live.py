@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dashboards.board.app import create_app
-from dashboards.board.live import Live
+from dashboards.board.live import EACH_MAX, Live
 from groundswell.names import HOUR_MS
 from groundswell.store.derived import insert_alert
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, Served, an_opened_alert, close, fill, served
+from tests.dashboards.board.people_store import an_office
 
 WITHIN_S = 20.0
 
@@ -29,9 +30,9 @@ def a_board(folder: Path, live: Live) -> Iterator[tuple[Served, Store]]:
 class Listener:
     """A reader of the events, over one connection."""
 
-    def __init__(self, board: Served) -> None:
+    def __init__(self, board: Served, **headers: str) -> None:
         self._link = http.client.HTTPConnection("127.0.0.1", board.port, timeout=WITHIN_S)
-        self._link.request("GET", "/live")
+        self._link.request("GET", "/live", headers=headers)
         self.answer = self._link.getresponse()
 
     def hear(self) -> dict[str, str | None]:
@@ -97,3 +98,21 @@ def test_silence_is_broken_by_a_comment(tmp_path: Path) -> None:
         assert said[0] == "retry: 5000"
         assert ": still here" in said
         listener.end()
+
+
+def test_a_stream_ends_after_a_while_so_that_the_door_is_asked_again(tmp_path: Path) -> None:
+    with a_board(tmp_path, Live(look_s=0.05, still_s=0.05, life_s=0.2)) as (board, _):
+        listener = Listener(board)
+        assert b"retry: 5000" in listener.answer.read()
+        listener.end()
+
+
+def test_nobody_takes_every_place(tmp_path: Path) -> None:
+    with an_office(tmp_path, live=Live(look_s=0.05, still_s=0.05)) as office:
+        shown = {name: "; ".join(f"{key}={value}" for key, value in office.browser(name).cookies.items()) for name in ("rob", "mei")}
+        listeners = [Listener(office.board, Cookie=shown["rob"]) for _ in range(EACH_MAX + 1)]
+        assert [one.answer.status for one in listeners] == [200] * EACH_MAX + [503]
+        listeners.append(Listener(office.board, Cookie=shown["mei"]))
+        assert listeners[-1].answer.status == 200
+        for each in listeners:
+            each.end()
