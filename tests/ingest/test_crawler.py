@@ -468,7 +468,7 @@ async def test_run_polls_everything_that_is_due_says_that_time_goes_on_and_ends_
     stop = asyncio.Event()
     sink, metrics = CountingSink(stop, polls=12), Metrics(CollectorRegistry())
     async with crawler(*sources, sink=sink, memory_path=memory_path, clock=clock, metrics=metrics) as crawling:
-        await asyncio.wait_for(crawling.run(stop), 20)
+        await asyncio.wait_for(crawling.run(stop), 180)
     assert metrics.registry.get_sample_value("groundswell_spooled_records") == 3
     assert sorted(record.title for record in sink.taken if isinstance(record, RawDocument)) == sorted(f"item {n}" for n in range(12))
     assert sink.ticks == 1  # the clock has not moved, so time has gone on once
@@ -484,5 +484,5 @@ async def test_run_gives_up_a_poll_under_way_when_it_is_told_to_end(publisher: P
     publisher.play("/rss", hang)
     sink = FullSink()
     async with crawler(source(publisher), sink=sink, memory_path=memory_path, clock=clock) as crawling:
-        await asyncio.wait_for(crawling.run(stop), 20)
+        await asyncio.wait_for(crawling.run(stop), 180)
     assert sink.taken == []

@@ -177,7 +177,7 @@ class Served:
 
     def ask(self, method: str, path: str, *, headers: Mapping[str, str] = MappingProxyType({}), body: bytes | None = None) -> Answer:
         """One request as it is, one answer; nothing is followed or remembered."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             link.request(method, path, body=body, headers=dict(headers))
             answer = link.getresponse()

@@ -14,7 +14,7 @@ from groundswell.store.derived import insert_alert
 from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, Served, an_opened_alert, close, fill, served
 
-WITHIN_S = 20.0
+WITHIN_S = 180.0
 
 
 @contextmanager
