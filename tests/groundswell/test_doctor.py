@@ -19,16 +19,14 @@ from groundswell.errors import DependencyError
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, contribution_topic, raw_topic
 from groundswell.settings import Settings, load_settings
 from groundswell.store.store import HEAD, Store
+from tests import peers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return peers.free_port()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import socket
 import threading
 import uuid
 import warnings
@@ -73,9 +72,7 @@ def kafka_sink(bootstrap: str, run: str, spool: Path, clock: ManualClock, *, wai
 
 def nobody() -> str:
     """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{peers.free_port()}"
 
 
 def spooled(spool: Path) -> list[str | None]:
