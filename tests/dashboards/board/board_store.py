@@ -58,7 +58,7 @@ def fill(
     with store.write() as connection:
         store.insert(connection, t.runs, [{"run": run, "kind": kind, "model_id": MODEL, "manifest": b"{}"}])
         made = [_made(number, known_ms, source, language) for number, (known_ms, source, language, _) in enumerate(said, start=1)]
-        admissions, documents, scores = ([each[place] for each in made] for place in range(3))
+        admissions, documents, scores = zip(*made, strict=True)
         write_intake(store, connection, run, admissions=admissions, documents=documents, scores=scores)
         insert_increments(store, connection, run, _increments(said))
         position = Position(0, len(said) + 1)
