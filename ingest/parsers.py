@@ -18,6 +18,7 @@ from typing import Any, Final, ParamSpec, Protocol, Self, TypeVar
 __all__ = ["LostReaderError", "OffLoop", "Parsers"]
 
 WITHIN_S: Final = 30.0
+START_WITHIN_S: Final = 300.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Parsers:
 
     Args:
         processes: how many.
-        within_s: how long one answer may take.
+        within_s: how long one answer may take, once its reader is there.
     """
 
     def __init__(self, processes: int, *, within_s: float = WITHIN_S) -> None:
@@ -65,8 +66,10 @@ class Parsers:
         reader = await self._free.get()
         whole = False
         try:
-            call = asyncio.get_running_loop().run_in_executor(reader, partial(function, *args, **kwargs))
-            found = await asyncio.wait_for(call, self._within_s)
+            loop = asyncio.get_running_loop()
+            # A process that has to be started first takes seconds on a busy machine: they are not the answer's.
+            await asyncio.wait_for(loop.run_in_executor(reader, os.getpid), START_WITHIN_S)
+            found = await asyncio.wait_for(loop.run_in_executor(reader, partial(function, *args, **kwargs)), self._within_s)
             whole = True
         except TimeoutError as error:
             message = f"unreadable: not read within {self._within_s:g} s"

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import peers
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from tests.nginx_peer import Nginx
     from tests.prometheus_peer import Prometheus
 
-# A busy machine is no bug: how long an example takes is not what these tests are about.
-settings.register_profile("patient", deadline=None)
+# A busy machine is no bug: how long an example takes is not what these tests are about. Nor may a change be stopped by an example that
+# chance has brought up this time: the same ones each time, and others in a night's search.
+settings.register_profile("patient", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=1_000)  # for a night
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 

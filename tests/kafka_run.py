@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,6 +35,8 @@ COMPARED: Final = (
 """Tables that are equal whatever shell has made them; positions are not, so admissions and drops are compared without."""
 
 POLL_S: Final = 0.1
+WITHIN_S: Final = 300.0
+"""How long anything may take that has to come: nobody waits for longer than it does take."""
 RESTART_AFTER_S: Final = 1.0  # as the supervisor waits
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.kafka_worker"])  # importing the libraries takes seconds, and five kills mean six starts
@@ -123,9 +126,12 @@ class KafkaRun:
         process.join()
         self.start(agent, number)
 
-    def stop(self, agent: Role, number: int, *, within_s: float = 10.0) -> int | None:
-        """SIGTERM a worker, which is not started again; returns its exit code, None if it has not ended in time."""
+    def stop(self, agent: Role, number: int, *, within_s: float = WITHIN_S) -> int | None:
+        """SIGTERM a worker as soon as it heeds it, and do not start it again; returns its exit code, None if it has not ended in time."""
         process = self._running[f"{agent}-{number}"]
+        deadline = time.monotonic() + within_s
+        while process.is_alive() and not _heeds_sigterm(self.pid(agent, number)) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
         process.terminate()
         process.join(within_s)
         code = process.exitcode
@@ -140,7 +146,7 @@ class KafkaRun:
         assert found is not None
         return found
 
-    def exit_code(self, agent: Role, number: int, *, within_s: float) -> int | None:
+    def exit_code(self, agent: Role, number: int, *, within_s: float = WITHIN_S) -> int | None:
         """What a worker ends with by itself; None if it has not in time."""
         process = self._running[f"{agent}-{number}"]
         process.join(within_s)
@@ -154,7 +160,7 @@ class KafkaRun:
             process.close()
         self._running = {}
 
-    def wait(self, done: Callable[[], bool], *, what: str, within_s: float) -> None:
+    def wait(self, done: Callable[[], bool], *, what: str, within_s: float = WITHIN_S) -> None:
         """Poll until something is so; a worker that has ended is started again, as a supervisor would."""
         deadline = time.monotonic() + within_s
         while not done():
@@ -184,10 +190,13 @@ class KafkaRun:
 
     def has_said(self, agent: Role, number: int, words: str) -> bool:
         """Whether a worker has logged these words, in any of its lives."""
-        return words in self._said(f"{agent}-{number}")
+        return any(words in said for said in self._logs(f"{agent}-{number}"))
 
     def _said(self, name: str) -> str:
-        return "\n".join(path.read_text(errors="replace")[-3_000:] for path in sorted(self.folder.glob(f"{name}-*.log")))
+        return "\n".join(said[-3_000:] for said in self._logs(name))
+
+    def _logs(self, name: str) -> list[str]:
+        return [path.read_text(errors="replace") for path in sorted(self.folder.glob(f"{name}-*.log"))]
 
     def folded_through(self, time_ms: int) -> bool:
         """Whether every fold partition has closed every tick before a time."""
@@ -199,13 +208,23 @@ class KafkaRun:
         with self.store.read() as connection:
             return len(connection.execute(select(t.increments.c.tick).where(t.increments.c.run == self.run)).all())
 
-    def finish(self, log: LocalLog, *, within_s: float = 90.0) -> None:
+    def finish(self, log: LocalLog, *, within_s: float = WITHIN_S) -> None:
         """Wait until the whole archive is folded, then let the desk decide."""
         end_ms = (log.last_known_ms() or 0) + 2 * TICK_MS
         self.wait(lambda: self.folded_through(end_ms), what="folding the archive", within_s=within_s)
         desk = DeskWorker(self.store, self.run, instruments(), owner=f"test:{os.getpid()}")
         while desk.step() is not None:
             pass
+
+
+def _heeds_sigterm(pid: int) -> bool:
+    """Whether a process has a handler of its own for SIGTERM by now; True where nobody can tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 @contextmanager

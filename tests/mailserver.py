@@ -16,7 +16,7 @@ from typing import Final
 
 from tests import peers
 
-READY_WITHIN_S: Final = 60.0
+READY_WITHIN_S: Final = 120.0
 CONFIG: Final = """
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -61,7 +61,7 @@ class MailServer:
     def client(self) -> Iterator[imaplib.IMAP4_SSL]:
         """Somebody who may write into it."""
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        with imaplib.IMAP4_SSL("127.0.0.1", self.port, ssl_context=context, timeout=10) as server:
+        with imaplib.IMAP4_SSL("127.0.0.1", self.port, ssl_context=context, timeout=60) as server:
             server.login("desk", self.password)
             yield server
 
@@ -84,7 +84,7 @@ def mail_server() -> Iterator[MailServer]:
         server = MailServer(port, password, folder / "cert.pem")
         command = [peers.dovecot_program() or "dovecot", "-F", "-c", str(config)]
         log = folder / "start.log"
-        with peers.running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
+        with peers.running(command, stop=signal.SIGTERM, cwd=folder, environ=os.environ, log=log) as process:
             deadline = time.monotonic() + READY_WITHIN_S
             while True:
                 try:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tests.peers import free_port, nginx_program, running, temporary_folder
 
+READY_WITHIN_S: Final = 120.0
 NGINX: Final = """daemon off; {user} worker_processes 1; error_log stderr; pid nginx.pid;
 events {{}}
 http {{
@@ -49,17 +50,17 @@ def nginx_server(*, status: int = 429) -> Iterator[Nginx]:
         user = "user root;" if os.geteuid() == 0 else ""  # else its worker could not read the private folder
         (folder / "nginx.conf").write_text(NGINX.format(user=user, port=port, status=status))
         command = [nginx_program() or "nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-        with running(command, stop=signal.SIGTERM, stop_within_s=10.0, cwd=folder, environ=os.environ, log=log) as process:
+        with running(command, stop=signal.SIGTERM, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             yield Nginx(f"http://127.0.0.1:{port}", site)
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], *, log: Path) -> None:
-    """Return when somebody listens; raises RuntimeError when the process has ended or ten seconds are over."""
-    deadline = time.monotonic() + 10.0
+    """Return when somebody listens; raises RuntimeError when the process has ended or two minutes are over."""
+    deadline = time.monotonic() + READY_WITHIN_S
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
         except OSError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 message = f"nobody listens on port {port}; the server said:\n{log.read_text(errors='replace')}"

@@ -49,8 +49,11 @@ REPOSITORY: Final = Path(__file__).resolve().parents[1]
 KAFKA_START: Final = REPOSITORY / "deploy" / "kafka" / "start.sh"
 POSTGRES_MIN: Final = 15
 KAFKA_READY_WITHIN_S: Final = 240.0  # the very first start lets Maven fetch the jars
-KAFKA_STOP_WITHIN_S: Final = 40.0
-POSTGRES_READY_WITHIN_S: Final = 60.0
+POSTGRES_READY_WITHIN_S: Final = 120.0
+STOP_WITHIN_S: Final = 120.0
+"""How long a peer that was told to stop may take: nobody waits for longer than it does take."""
+PORTS: Final = range(20_000, 32_000)
+"""Below those that Linux lends to outgoing connections, so that nothing takes one between its choice and its use by chance."""
 
 
 # --- which peers there are, and whether their programs are here ---------------------------------------------------------
@@ -211,7 +214,7 @@ def running(
     command: list[str],
     *,
     stop: signal.Signals,
-    stop_within_s: float,
+    stop_within_s: float = STOP_WITHIN_S,
     user: str | None = None,
     cwd: Path,
     environ: Mapping[str, str],
@@ -253,7 +256,9 @@ def temporary_folder(name: str, *, owner: str | None = None) -> Iterator[Path]:
             account = pwd.getpwnam(owner)
             os.chown(folder, account.pw_uid, account.pw_gid)
         yield folder
-        left = leftovers(folder)
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while (left := leftovers(folder)) and time.monotonic() < deadline:  # a server's own children end a moment after it
+            time.sleep(0.02)
         if left:
             message = f"{name} left processes behind after its stop: {'; '.join(left)}"
             raise AssertionError(message)
@@ -303,9 +308,7 @@ def _kafka(options: list[str]) -> Iterator[tuple[str, Path]]:
         log = folder / "start.log"
         command = [str(KAFKA_START), *options, "--port", "0", "--data", str(folder / "data")]
         # SIGTERM: start.sh stops its nodes and waits for them.
-        with running(
-            command, stop=signal.SIGTERM, stop_within_s=KAFKA_STOP_WITHIN_S, cwd=folder, environ=kafka_environ(), log=log
-        ) as process:
+        with running(command, stop=signal.SIGTERM, cwd=folder, environ=kafka_environ(), log=log) as process:
             address = first_line(process.stdout, within_s=KAFKA_READY_WITHIN_S)
             if not address:
                 message = f"{KAFKA_START} printed no bootstrap address; it said:\n{log.read_text(errors='replace')}"
@@ -361,12 +364,21 @@ def initialise(programs: Path, folder: Path, *, password: str, user: str | None)
         raise RuntimeError(message)
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
+def free_port(neighbours: int = 0) -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now, nor so many behind it; of two that ask at once, hardly ever the same."""
+    while True:
+        first = secrets.choice(PORTS[: len(PORTS) - neighbours])
+        if all(_is_free(port) for port in range(first, first + neighbours + 1)):
+            return first
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -397,7 +409,7 @@ def postgres_cluster(*, certificate: Path | None = None, more: Sequence[str] = (
         command = [str(programs / "postgres"), "-D", str(folder / "data"), *chosen]
         url = f"postgresql+psycopg://groundswell:{password}@127.0.0.1:{port}/postgres"
         # SIGINT is PostgreSQL's fast shutdown: open connections are closed, not waited for.
-        with running(command, stop=signal.SIGINT, stop_within_s=20.0, user=user, cwd=folder, environ=os.environ, log=log) as process:
+        with running(command, stop=signal.SIGINT, user=user, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_postgres(url, process, log=log)
             yield url
 

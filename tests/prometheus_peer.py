@@ -18,6 +18,7 @@ from tests.nginx_peer import wait_for_port
 from tests.peers import REPOSITORY, alertmanager_program, free_port, running, temporary_folder
 
 DEPLOY: Final = REPOSITORY / "deploy"
+WITHIN_S: Final = 180.0
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Prometheus:
 
     def get(self, path: str, **parameters: str) -> Any:
         """`data` of an answer of its API."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expr: str, **parameters: str) -> list[tuple[dict[str, str], float]]:
@@ -64,10 +65,10 @@ def prometheus_server(configuration: Path, *, data: Path | None = None) -> Itera
             "prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={data or folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=30y", "--enable-feature=exemplar-storage",
         ]  # fmt: skip
-        with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
+        with running(command, stop=signal.SIGTERM, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             url = f"http://127.0.0.1:{port}"
-            until(lambda: urllib.request.urlopen(f"{url}/-/ready", timeout=5).read(), within_s=30.0, says="Prometheus is ready")
+            until(lambda: urllib.request.urlopen(f"{url}/-/ready", timeout=60).read(), says="Prometheus is ready")
             yield Prometheus(url)
 
 
@@ -80,19 +81,19 @@ def alertmanager_server(configuration: Path) -> Iterator[str]:
             alertmanager_program() or "alertmanager", f"--config.file={configuration}", f"--storage.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
         ]  # fmt: skip
-        with running(command, stop=signal.SIGTERM, stop_within_s=20.0, cwd=folder, environ=os.environ, log=log) as process:
+        with running(command, stop=signal.SIGTERM, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             yield f"127.0.0.1:{port}"
 
 
 def check_metrics(port: int) -> None:
     """Assert that promtool finds nothing to say of what a process shows."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as shown:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as shown:
         done = subprocess.run(["promtool", "check", "metrics"], input=shown.read(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def until(what: Any, *, within_s: float, says: str) -> Any:
+def until(what: Any, *, says: str, within_s: float = WITHIN_S) -> Any:
     """The first answer of `what()` that is not empty; asked again and again, also after an OSError (a server that is not ready)."""
     deadline, last = time.monotonic() + within_s, None
     while time.monotonic() < deadline:

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ DEFAULT_DATA = HERE.parents[1] / "var" / "kafka"
 HOST = "127.0.0.1"
 JAVA_MIN = 17
 STOP_WITHIN_S = 20.0
+ANY_PORT = range(20_000, 32_000)  # below those that Linux lends to outgoing connections: none of these takes one before a node does
 PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 
 
@@ -159,19 +161,21 @@ def choose_ports(first: int, count: int) -> list[int]:
     """`count` ports from `first` on, or any free ones if `first` is 0; raises StartError for one that is taken."""
     with contextlib.ExitStack() as held:  # all at once, so that free ports differ
         chosen = []
-        for offset in range(count):
+        while len(chosen) < count:
             probe = held.enter_context(socket.socket())
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            port = first + offset if first else 0
+            port = first + len(chosen) if first else secrets.choice(ANY_PORT)
             try:
                 probe.bind((HOST, port))
             except OSError as error:
+                if not first:
+                    continue
                 message = (
                     f"port {port} on {HOST} cannot be used ({error.strerror}); ports {first} to {first + count - 1} are needed: "
                     "stop what listens there (another broker?) or choose others with --port"
                 )
                 raise StartError(message, exit_code=2) from error
-            chosen.append(probe.getsockname()[1])
+            chosen.append(port)
         return chosen
 
 

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 READY_WITHIN_S = 240.0  # the very first start lets Maven fetch Kafka
 STOP_WITHIN_S = 30.0
+ANY_PORT = range(20_000, 32_000)  # below those that Linux lends to outgoing connections: none of these takes one before its server
 USUAL = {
     "kafka": 9092, "postgres": 5432, "board": 8350, "prometheus": 9090, "alertmanager": 9093, "worker": 9464, "desk": 9466, "crawl": 9467,
 }  # fmt: skip
@@ -293,9 +294,9 @@ def free_ports() -> dict[str, int]:
         for name in USUAL:
             while name not in ports:
                 probe = held.enter_context(socket.socket())
-                probe.bind((HOST, 0))
-                port = probe.getsockname()[1]
+                port = secrets.choice(ANY_PORT)
                 with contextlib.suppress(OSError):
+                    probe.bind((HOST, port))
                     if name == "worker":
                         held.enter_context(socket.socket()).bind((HOST, port + 1))
                     ports[name] = port

@@ -33,7 +33,7 @@ async def a_sitting(folder: Path) -> AsyncIterator[Sitting]:
 async def rehearsed(sitting: Sitting) -> None:
     """Wait on the page of a rehearsal until its result is there: it loads itself again then."""
     sitting.tab.expect_load()
-    while not await sitting.tab.value("!!document.getElementById('goes')"):
+    while not await sitting.tab.value("document.readyState === 'complete' && !!document.getElementById('goes')"):
         await sitting.tab.loaded()
         sitting.tab.expect_load()
 

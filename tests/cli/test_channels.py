@@ -71,7 +71,7 @@ async def test_a_press_in_slack_is_recorded_in_the_name_of_who_pressed(store: St
 
     def listen(buttons: SlackButtons) -> bool:
         with heard(buttons):
-            return done.wait(30)
+            return done.wait(180)
 
     async with a_slack_api(SlackApi()) as api:
         for what in ("acknowledge", "false"):
@@ -93,7 +93,7 @@ async def test_a_press_under_an_alert_that_is_none_is_acknowledged_to_slack_and_
     async with a_slack_api(SlackApi()) as api:
         api.pressed.put_nowait(a_press("acknowledge", envelope="e1", value="f" * 16))
         api.pressed.put_nowait(a_press("true", envelope="e2", value=ALERT.id))
-        await asyncio.wait_for(SlackButtons(APP_TOKEN, act, api.url).run(stop), 20)
+        await asyncio.wait_for(SlackButtons(APP_TOKEN, act, api.url).run(stop), 180)
     assert api.acknowledged == ["e1", "e2"]
     assert recorded(store) == [("slack:U0ANNA", "true")]
 

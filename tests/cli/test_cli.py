@@ -28,7 +28,7 @@ def groundswell(*arguments: str, folder: Path, stdin: str | None = None, **varia
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GROUNDSWELL")}
     environment |= {"PYTHONPATH": str(ROOT), "GROUNDSWELL_DATA_DIR": str(folder / "data"), "GROUNDSWELL_MODELS_USE": "linear", **variables}
     command = [sys.executable, "-m", "groundswell", *arguments]
-    return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, text=True, env=environment, timeout=600, check=False)
 
 
 def archive(path: Path, lines: Sequence[object]) -> Path:

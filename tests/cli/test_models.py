@@ -27,7 +27,7 @@ def models(*arguments: str, folder: Path, registry: bool = True, **variables: st
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GROUNDSWELL")}
     environment |= {"PYTHONPATH": str(ROOT), "GROUNDSWELL_MODELS_REGISTRY": str(folder / "registry") if registry else "", **variables}
     command = [sys.executable, "-m", "groundswell", "models", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=240, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=600, check=False)
 
 
 def rows(folder: Path) -> dict[str, dict[str, str | None]]:

@@ -36,10 +36,10 @@ def url() -> Iterator[str]:
     stop = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(180)
     yield found[0].url
     loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
+    thread.join(180)
     loop.close()
 
 

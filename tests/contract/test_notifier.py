@@ -36,7 +36,7 @@ def a_message() -> Message:
     return render(an_alert(), base_url="https://gs.bank.example", entity_name=lambda i: i)
 
 
-def a_mail_notifier(port: int, *, login: bool = False, timeout_s: float = 5.0) -> MailNotifier:
+def a_mail_notifier(port: int, *, login: bool = False, timeout_s: float = 60.0) -> MailNotifier:
     user, password = ("desk", SECRET) if login else (None, None)
     settings = MailSettings(
         host=HOST, port=port, sender="gs@bank.example", recipients=("a@bank.example",), security="starttls" if login else "none",
@@ -45,7 +45,7 @@ def a_mail_notifier(port: int, *, login: bool = False, timeout_s: float = 5.0) -
     return MailNotifier("mail:desk", settings)
 
 
-def mail(data: str, *, login: bool = False, timeout_s: float = 5.0) -> Peer:
+def mail(data: str, *, login: bool = False, timeout_s: float = 60.0) -> Peer:
     @contextlib.asynccontextmanager
     async def peer() -> AsyncIterator[Notifier]:
         async with a_relay(Relay(data=data)) as relay:
@@ -54,7 +54,7 @@ def mail(data: str, *, login: bool = False, timeout_s: float = 5.0) -> Peer:
     return peer
 
 
-def slack(status: int, body: str, *, hang: bool = False, timeout_s: float = 5.0) -> Peer:
+def slack(status: int, body: str, *, hang: bool = False, timeout_s: float = 60.0) -> Peer:
     @contextlib.asynccontextmanager
     async def peer() -> AsyncIterator[Notifier]:
         async with a_slack(Slack(status=status, body=body, hang=hang)) as served:
@@ -112,7 +112,7 @@ HOOKED: dict[str, Callable[[str, Hook], Notifier]] = {
 }
 
 
-def hook(kind: str, *, timeout_s: float = 5.0, **given: Any) -> Peer:
+def hook(kind: str, *, timeout_s: float = 60.0, **given: Any) -> Peer:
     @contextlib.asynccontextmanager
     async def peer() -> AsyncIterator[Notifier]:
         async with a_hook(kind, Hooked(**given)) as hooked:
@@ -133,7 +133,7 @@ def hook_at(kind: str, says: bytes | None) -> Peer:
     return peer
 
 
-def bot(*, timeout_s: float = 5.0, token: str = BOT_TOKEN, **given: Any) -> Peer:
+def bot(*, timeout_s: float = 60.0, token: str = BOT_TOKEN, **given: Any) -> Peer:
     @contextlib.asynccontextmanager
     async def peer() -> AsyncIterator[Notifier]:
         async with a_slack_api(SlackApi(**given)) as api:

@@ -22,7 +22,7 @@ sys.path.append(str(peers.KAFKA_START.parent))  # a script's folder, not a packa
 start: Any = importlib.import_module("start")
 
 NODES: Final = 3
-READY_WITHIN_S: Final = 90.0
+READY_WITHIN_S: Final = 300.0
 POLL_S: Final = 0.1
 OUTSIDE: Final = """listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller},OUTSIDE://{host}:{outside}
 advertised.listeners=PLAINTEXT://{host}:{broker},OUTSIDE://{host}:{proxy}

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests import peers
 
-START_WITHIN_S: Final = 60.0
+START_WITHIN_S: Final = 120.0
 SETTINGS: Final = (
     "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=100", "timezone=UTC",
     # No power supply fails here, so fsync may be off; but a killed server must not forget what it has confirmed.
@@ -52,7 +52,7 @@ class Postgres:
         chosen = [word for setting in [*SETTINGS, f"port={self.port}"] for word in ("-c", setting)]
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *chosen]
         process = self._running.enter_context(
-            peers.running(command, stop=signal.SIGINT, stop_within_s=20.0, user=self.user, cwd=self.folder, environ=os.environ, log=log)
+            peers.running(command, stop=signal.SIGINT, user=self.user, cwd=self.folder, environ=os.environ, log=log)
         )
         self._pid = process.pid
         peers.wait_for_postgres(self.url, process, log=log)

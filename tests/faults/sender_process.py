@@ -14,7 +14,7 @@ from stream.shells.voice import Voice
 async def main(url: str, port: int, ahead_ms: int) -> None:
     """Send until nothing is left."""
     settings = MailSettings(
-        host="127.0.0.1", port=port, sender="gs@bank.example", recipients=("a@bank.example",), security="none", timeout_s=20.0
+        host="127.0.0.1", port=port, sender="gs@bank.example", recipients=("a@bank.example",), security="none", timeout_s=180.0
     )
     notifiers = {"mail": MailNotifier("mail", settings)}
     sender = Sender(

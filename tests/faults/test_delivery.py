@@ -58,7 +58,7 @@ class Outbox:
 
 def by_mail(port: int, **given: Any) -> MailNotifier:
     fields: dict[str, Any] = {"host": HOST, "port": port, "sender": "gs@bank.example", "recipients": (READER,), "security": "none"}
-    return MailNotifier("mail", MailSettings(**(fields | {"timeout_s": 5.0} | given)))
+    return MailNotifier("mail", MailSettings(**(fields | {"timeout_s": 60.0} | given)))
 
 
 # --- SMTP -----------------------------------------------------------------------------------------------------------------------
@@ -207,13 +207,13 @@ async def test_a_sender_that_is_killed_between_the_mail_and_its_record_sends_onc
 
         first = await asyncio.create_subprocess_exec(*command(0), cwd=peers.REPOSITORY)
         try:
-            await asyncio.wait_for(arrived.wait(), 60)
+            await asyncio.wait_for(arrived.wait(), 180)
         finally:
             os.kill(first.pid, signal.SIGKILL)
             await first.wait()
         assert outbox.row[:2] == ("attempted", 1)
         second = await asyncio.create_subprocess_exec(*command(LEASE_MS), cwd=peers.REPOSITORY, stdout=subprocess.PIPE)
-        said, _ = await asyncio.wait_for(second.communicate(), 60)
+        said, _ = await asyncio.wait_for(second.communicate(), 180)
     assert (second.returncode, said) == (0, b"sent\n")
     once, again = relay.mails
     assert once["Message-ID"] == again["Message-ID"]

@@ -30,7 +30,7 @@ def test_a_store_from_a_backup_catches_up_from_the_topics(kafka: str, tmp_path: 
     with kafka_run(kafka, str(file), RUN, tmp_path / "before") as run:
         run.start("score", 0)
         run.start("fold", 0)
-        run.wait(lambda: scored() >= messages // 4, what="a quarter", within_s=120)
+        run.wait(lambda: scored() >= messages // 4, what="a quarter")
         assert run.stop("score", 0) == run.stop("fold", 0) == 0
     store.close()
     for part in tmp_path.glob("store.db*"):  # the file and its write-ahead log, while nobody writes

@@ -26,7 +26,7 @@ def test_messages_that_were_deleted_before_they_were_read_stop_the_worker_with_w
             admin.delete_records(gone)
         with kafka_run(kafka, store.url, RUN, tmp_path / "work") as run:
             run.start("score", 0)
-            assert run.exit_code("score", 0, within_s=60) == EXIT_FINAL
+            assert run.exit_code("score", 0) == EXIT_FINAL
             assert run.has_said("score", 0, "messages were deleted before they were read: restore the topic, or go on in a new run")
         with store.read() as connection:
             assert {row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE)} == {0}

@@ -19,16 +19,14 @@ from groundswell.errors import DependencyError
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, contribution_topic, raw_topic
 from groundswell.settings import Settings, load_settings
 from groundswell.store.store import HEAD, Store
+from tests import peers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return peers.free_port()
 
 
 @pytest.fixture
@@ -176,7 +174,7 @@ def mail(environ: dict[str, str], port: int, *, tls: str = "none") -> Check:
 def test_a_mail_relay_is_greeted_and_sent_nothing(environ: dict[str, str]) -> None:
     relay = Relay(b"220 relay\r\n", b"250 hello\r\n", b"221 bye\r\n")
     assert mail(environ, relay.port).ok
-    relay.join(5)
+    relay.join(180)
     assert [line.split()[0].upper() for line in relay.heard] == [b"EHLO", b"QUIT"]
 
 
@@ -185,7 +183,7 @@ def test_a_relay_without_the_encryption_that_is_asked_for_is_found(environ: dict
     check = mail(environ, relay.port, tls="starttls")
     assert not check.ok
     assert "STARTTLS" in check.detail
-    relay.join(5)
+    relay.join(180)
 
 
 def test_a_relay_that_is_away_is_found(environ: dict[str, str], free_port: int) -> None:
@@ -228,12 +226,12 @@ def make_topics(kafka: str, run: str) -> Iterator[Callable[..., None]]:
         configs = {"message.timestamp.type": stamp}
         topics = [(raw_topic(run), raw, configs), (contribution_topic(run), contributions, {})]
         admin.create_topics([NewTopic(name=name, num_partitions=n, replication_factor=1, topic_configs=c) for name, n, c in topics])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:  # a broker may answer "unknown" for a moment after it has made a topic
             told = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics([name for name, _, _ in topics])}
             if told == {name: n for name, n, _ in topics}:
                 return
-        message = f"the topics were not there within 20 s: {told}"
+        message = f"the topics were not there within 180 s: {told}"
         raise AssertionError(message)
 
     yield make

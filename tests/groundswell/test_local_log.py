@@ -135,7 +135,7 @@ def test_an_archive_far_larger_than_the_memory_for_it_is_sorted_on_disk(tmp_path
     """200 MB, with a cache of 32 MB: what grows with the archive is the file."""
     records, body_bytes = 50_000, 4_000
     command = [sys.executable, "-m", "tests.groundswell.sort_process", str(tmp_path / "log"), str(records), str(body_bytes)]
-    done = subprocess.run(command, cwd=peers.REPOSITORY, capture_output=True, text=True, check=True, timeout=240)
+    done = subprocess.run(command, cwd=peers.REPOSITORY, capture_output=True, text=True, check=True, timeout=600)
     read, grown_bytes = map(int, done.stdout.split())
     assert read == records
     assert (tmp_path / "log").stat().st_size > records * body_bytes

@@ -13,6 +13,7 @@ from groundswell.errors import DependencyError
 from groundswell.metrics import DELIVERY_RESULTS, DROP_REASONS, Metrics, drop_class, serve_metrics
 from groundswell.names import CANARY_SOURCE, KINDS, LANGUAGES, RAW_PARTITIONS, SENTIMENTS, TOPICS
 from groundswell.records import Admission, Delivery, Document, Drop, Kind, Mention, Outcome, Position, Score, Sentiment
+from tests.peers import free_port
 
 
 @pytest.fixture
@@ -250,15 +251,6 @@ def test_metrics_are_served_in_a_form_that_prometheus_reads_and_a_taken_port_is_
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_the_time_of_each_raw_partition_is_a_moment_and_shows_which_one_holds_the_others_back(

@@ -53,7 +53,7 @@ def mounts() -> list[tuple[str, Path, str]]:
 def config(program: str, **given: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **given}
     command = [program, "-f", str(COMPOSE), "config"]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=6000, check=False)
 
 
 # --- docker-compose ---------------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_everything_that_is_mounted_is_there_or_belongs_to_prometheus() -> None:
 @pytest.mark.prometheus
 def test_prometheus_takes_its_files() -> None:
     path = mounted("prometheus/prometheus.yml")
-    done = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     for rules in re.findall(r"^\s+- (\S+\.yml)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
         mounted(f"prometheus/{rules}")
@@ -162,7 +162,7 @@ def test_alertmanager_takes_its_file() -> None:
     program = shutil.which("amtool")
     if program is None:
         pytest.skip("needs amtool (Debian: prometheus-alertmanager)")
-    done = subprocess.run([program, "check-config", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([program, "check-config", str(path)], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -190,7 +190,7 @@ def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_e
     } | {f"{name.upper()}_PASSWORD": PASSWORD for name in names}  # fmt: skip
 
     def run(*command: str) -> None:
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=60)
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
 
     def roles() -> None:
         run(

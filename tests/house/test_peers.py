@@ -124,10 +124,10 @@ def test_a_message_comes_back_from_the_real_broker_with_the_stamp_of_the_log(kaf
         admin.close()
     producer = KafkaProducer(bootstrap_servers=kafka, acks="all")
     try:
-        sent = producer.send(topic, key=b"k", value=b"payload", partition=1, timestamp_ms=1_000).get(timeout=30)
+        sent = producer.send(topic, key=b"k", value=b"payload", partition=1, timestamp_ms=1_000).get(timeout=120)
     finally:
         producer.close()
-    consumer = KafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", consumer_timeout_ms=30_000)
+    consumer = KafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", consumer_timeout_ms=120_000)
     try:
         consumer.assign([TopicPartition(topic, 1)])
         got = next(consumer)
@@ -196,8 +196,8 @@ def test_a_failure_in_the_block_still_stops_the_server(postgres_url: str) -> Non
 
 def test_a_process_that_works_in_a_folder_is_found_and_gone_after_its_stop(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import signal; print('ready', flush=True); signal.pause()"]
-    with peers.running(command, stop=signal.SIGTERM, stop_within_s=30.0, cwd=tmp_path, environ=os.environ, log=tmp_path / "log") as process:
-        assert peers.first_line(process.stdout, within_s=30.0) == "ready"
+    with peers.running(command, stop=signal.SIGTERM, cwd=tmp_path, environ=os.environ, log=tmp_path / "log") as process:
+        assert peers.first_line(process.stdout, within_s=120.0) == "ready"
         assert [line.split()[0] for line in peers.leftovers(tmp_path)] == [str(process.pid)]
     assert process.returncode == -signal.SIGTERM
     assert peers.leftovers(tmp_path) == []
@@ -211,7 +211,7 @@ def test_a_process_that_ignores_its_stop_is_ended_by_force_and_reported(tmp_path
         with peers.running(
             [sys.executable, "-c", script], stop=signal.SIGTERM, stop_within_s=0.2, cwd=tmp_path, environ=os.environ, log=tmp_path / "log"
         ) as process:
-            peers.first_line(process.stdout, within_s=30.0)
+            peers.first_line(process.stdout, within_s=120.0)
             left.append(process)
 
     with pytest.raises(subprocess.TimeoutExpired):
@@ -223,12 +223,12 @@ def test_a_process_that_ignores_its_stop_is_ended_by_force_and_reported(tmp_path
 def test_a_broker_ends_with_a_start_script_that_is_killed(tmp_path: Path) -> None:
     command = [str(START), "--port", "0", "--data", str(tmp_path)]
     log = tmp_path / "start.log"
-    with peers.running(command, stop=signal.SIGKILL, stop_within_s=30.0, cwd=tmp_path, environ=peers.kafka_environ(), log=log) as process:
+    with peers.running(command, stop=signal.SIGKILL, cwd=tmp_path, environ=peers.kafka_environ(), log=log) as process:
         assert peers.first_line(process.stdout, within_s=peers.KAFKA_READY_WITHIN_S)
         broker = int((tmp_path / "node-1" / "pid").read_text())
         handle = os.pidfd_open(broker)
     try:
-        ended, _, _ = select.select([handle], [], [], 30.0)  # readable once the broker is gone
+        ended, _, _ = select.select([handle], [], [], 120.0)  # readable once the broker is gone
         if not ended:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     finally:

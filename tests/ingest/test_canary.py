@@ -51,7 +51,7 @@ async def test_the_crawler_puts_it_into_the_log(tmp_path: Path) -> None:
                 canaries=Canaries(HOUR_MS),
             )  # fmt: skip
             running = asyncio.create_task(crawler.run(stop))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(180):
                 while not (found := log.read(0, limit=10)):
                     clock.advance(30_000)
                     await asyncio.sleep(0)

@@ -15,7 +15,7 @@ from deploy.kafka.secure import make_authority, make_certificate
 from ingest.fetch import Fetched, Fetcher, Limits, inside
 from tests.ingest.publisher import Publisher, answer, publishing, rss
 
-LIMITS = Limits(bytes_max=100_000, total_s=2.0, connect_s=2.0, silence_s=1.0, least_bytes_per_s=1_000, patience_s=0.2)
+LIMITS = Limits(bytes_max=100_000, total_s=120.0, connect_s=120.0, silence_s=120.0, least_bytes_per_s=1_000, patience_s=0.2)
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ async def test_a_key_for_one_host_is_not_carried_to_another_and_validators_are()
 
 async def test_all_hops_together_have_the_time_of_one_answer(publisher: Publisher) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /rss\r\nContent-Length: 0\r\n\r\n"
-    publisher.play("/rss", publisher.dripping(head, every_s=0.3, plain=True))
-    found = await get(publisher.url + "/rss", limits=Limits(total_s=0.8, connect_s=2, silence_s=2))
+    publisher.play("/rss", publisher.dripping(head, every_s=0.8, plain=True))
+    found = await get(publisher.url + "/rss", limits=Limits(total_s=2, connect_s=60, silence_s=60))
     assert found.reason == "no complete answer in time"
     assert 2 <= len(publisher.requests) <= 3
 

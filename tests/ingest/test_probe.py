@@ -30,7 +30,7 @@ async def publisher() -> AsyncIterator[Publisher]:
 
 async def look(publisher: Publisher, path: str = "/rss", **fields: Any) -> Probe:
     entry = {"name": "test", "owner": "o", "url": publisher.url + path, "allow_private": True} | fields
-    async with Fetcher(limits=Limits(total_s=5.0, connect_s=2.0, silence_s=0.5)) as fetcher:
+    async with Fetcher(limits=Limits(total_s=120.0, connect_s=120.0, silence_s=120.0)) as fetcher:
         return await probe(msgspec.convert(entry, Source), fetcher=fetcher, clock=ManualClock(NOW))
 
 

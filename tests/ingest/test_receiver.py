@@ -88,7 +88,7 @@ class Door:
                 )
                 running = asyncio.create_task(receiver.run(stop))
                 try:
-                    await asyncio.wait_for(receiver.listening.wait(), 20)
+                    await asyncio.wait_for(receiver.listening.wait(), 180)
                     self.url = receiver.url
                     yield receiver
                 finally:
@@ -188,7 +188,7 @@ async def test_a_feed_may_be_pushed_too(door: Door) -> None:
 
 async def test_an_open_door_is_said_to_be_open_though_nobody_comes(door: Door) -> None:
     async with door.open(beat_s=0.01):
-        await asyncio.wait_for(door.heard.wait(), 20)
+        await asyncio.wait_for(door.heard.wait(), 180)
     assert {(record.source, getattr(record, "ok", None)) for record in door.taken} == {("vendor", True)}
 
 

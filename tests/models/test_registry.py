@@ -318,7 +318,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_setting_to_correct(tmp_path: Pa
 
 def promote_often(root: Path, package: Path, names: Sequence[str], times: int, together: Barrier) -> None:
     registry = Registry(root, shipped=Registry(package))
-    together.wait(60)
+    together.wait(300)
     for number in range(times):
         registry.promote(names[number % len(names)], by=names[0], force=True)
 
@@ -331,7 +331,7 @@ def test_promotions_by_several_processes_at_once_all_stand_in_the_record_and_rea
     workers = [start.Process(target=promote_often, args=(registry.root, registry.shipped.root, names, times, together)) for names in given]
     for worker in workers:
         worker.start()
-    together.wait(60)
+    together.wait(300)
     seen = set()
     while any(worker.is_alive() for worker in workers):
         seen.add(registry.current("en"))
@@ -351,7 +351,7 @@ def test_threads_that_add_the_same_bundle_end_with_one_copy(registry: Registry, 
     together = threading.Barrier(4)
 
     def add() -> None:
-        together.wait(60)
+        together.wait(300)
         names.append(Registry(registry.root, shipped=registry.shipped).add(source))
 
     threads = [threading.Thread(target=add) for _ in range(4)]

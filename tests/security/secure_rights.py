@@ -47,7 +47,7 @@ def allow(admin: KafkaAccess, who: str, kind: str, name: str, operations: list[s
     with closing(KafkaAdminClient(**admin.for_kafka_python())) as client:
         told = client.create_acls(acls)
         assert len(told["succeeded"]) == len(acls), told["failed"]
-        waited, deadline = threading.Event(), time.monotonic() + 20
+        waited, deadline = threading.Event(), time.monotonic() + 180
         while not {acl.operation for acl in acls} <= {acl.operation for acl in client.describe_acls(given)[0]}:
             assert time.monotonic() < deadline, "the controller has the rights, and the broker does not learn of them"
             waited.wait(0.02)
@@ -59,7 +59,7 @@ def take_away(admin: KafkaAccess, who: str, kind: str, name: str, operation: str
     given = ACLFilter(f"User:{who}", "*", ACLOperation[operation], ACLPermissionType.ALLOW, place)
     with closing(KafkaAdminClient(**admin.for_kafka_python())) as client:
         client.delete_acls([given])
-        waited, deadline = threading.Event(), time.monotonic() + 20
+        waited, deadline = threading.Event(), time.monotonic() + 180
         while client.describe_acls(given)[0]:
             assert time.monotonic() < deadline, "the controller has taken the rights, and the broker does not learn of it"
             waited.wait(0.02)

@@ -50,7 +50,7 @@ def in_front_of(office: Office) -> Iterator[Served]:
         (folder / "people").write_text("mei:{PLAIN}one\nada:{PLAIN}two\nghost:{PLAIN}three\n")
         (folder / "nginx.conf").write_text(NGINX.format(user=user, port=port, locations=locations(office.board)))
         command = [nginx_program() or "nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-        with running(command, stop=signal.SIGTERM, stop_within_s=10.0, cwd=folder, environ=os.environ, log=log) as process:
+        with running(command, stop=signal.SIGTERM, cwd=folder, environ=os.environ, log=log) as process:
             wait_for_port(port, process, log=log)
             yield Served(port)
 

@@ -91,7 +91,7 @@ def test_worker_desk_keeper_and_board_each_do_their_part_without_owning_a_table(
         run.start("fold", 0)
         expected = embedded_rows(log, tmp_path, RUN)
         end_ms = (log.last_known_ms() or 0) + 2 * TICK_MS
-        run.wait(lambda: run.folded_through(end_ms), what="folding the archive", within_s=120)
+        run.wait(lambda: run.folded_through(end_ms), what="folding the archive")
     desk = DeskWorker(opened("desk"), RUN, instruments(), owner="test", targets=("console",))
     while desk.step() is not None:
         pass

@@ -79,12 +79,12 @@ def test_a_worker_whose_right_is_taken_away_says_which_and_goes_on_when_it_is_ba
                 kind, name, rights = given(RUN)[what]
                 folded_ms = folded_to_ms(store)
                 messages.send(producer, 0.15 if number else 0.4)
-                started.wait(partial(messages.are_done, store, folded_ms), what=f"the messages before {what}", within_s=60)
+                started.wait(partial(messages.are_done, store, folded_ms), what=f"the messages before {what}")
                 take_away(admin, WHO, kind, name, right)
                 messages.send(producer, 0.03)  # there is work while it cannot be done
                 lacks = f"no {right} on {kind} {name}; the login lacks a right: give {WHO} what"
-                started.wait(partial(started.has_said, agent, 0, lacks), what=f"{agent} without {what}", within_s=60)
-                started.wait(lambda number=number: len(started.ended) > number, what="its end", within_s=30)  # type: ignore[misc]
+                started.wait(partial(started.has_said, agent, 0, lacks), what=f"{agent} without {what}")
+                started.wait(lambda number=number: len(started.ended) > number, what="its end")  # type: ignore[misc]
                 allow(admin, WHO, kind, name, rights)
             messages.send(producer, 1.0)
             started.finish(log)

@@ -218,7 +218,7 @@ def test_a_crawler_reads_nothing_and_sees_no_topic_but_its_own(secure_kafka: Sec
         client.assign([TopicPartition(raw_topic(), 0)])
         try:
             with pytest.raises(TopicAuthorizationFailedError):
-                await asyncio.wait_for(client.getone(), 20)
+                await asyncio.wait_for(client.getone(), 180)
             return set(await client.topics())
         finally:
             await client.stop()

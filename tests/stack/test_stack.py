@@ -82,7 +82,7 @@ def stack(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
     environ |= {f"GROUNDSWELL_{name}": value for name, value in settings.items()}
     command = [sys.executable, str(START), "--data", str(folder / "data"), "--free-ports"]
     log = folder / "stack.log"
-    with running(command, stop=signal.SIGINT, stop_within_s=60, cwd=folder, environ=environ, log=log) as process:
+    with running(command, stop=signal.SIGINT, cwd=folder, environ=environ, log=log) as process:
         yield places(process, log)
     assert process.returncode == 0, log.read_text(encoding="utf-8")
 
@@ -128,16 +128,16 @@ def follow(folder: Path, settings: dict[str, str], relay: Relay, slack: Slack) -
         assert set(where) == {"postgres", "kafka", "worker", "desk", "crawl", "board", "alertmanager", "prometheus", "logs"}
         with closing(Store((folder / "data" / "store-url").read_text(encoding="utf-8"))) as store:
             crash_loop(store, folder)  # of workers on another machine, say; what it leads to comes while the surge builds
-        until(lambda: subjects(relay, "analyst@bank.example", "Veyra Bank"), within_s=200, says="a mail")
-        until(lambda: [post for post in slack.posts if "Veyra Bank" in post["text"]], within_s=60, says="a Slack message")
+        until(lambda: subjects(relay, "analyst@bank.example", "Veyra Bank"), within_s=400, says="a mail")
+        until(lambda: [post for post in slack.posts if "Veyra Bank" in post["text"]], says="a Slack message")
         # The desk looks every 30 s, Prometheus every 15 s, and once more to judge; the rule itself waits for nothing.
-        told = until(lambda: subjects(relay, "operations@example.com", ""), within_s=90, says="a mail of the Alertmanager")
-        assert told == ["[operations] firing: A supervisor has given its workers up."]
+        words = "[operations] firing: A supervisor has given its workers up."  # a slow machine may have more to tell of, beside it
+        until(lambda: subjects(relay, "operations@example.com", words), says="a mail of the Alertmanager")
 
         server = Prometheus(where["prometheus"])
         for expr, says in SAMPLES.items():  # each process is asked every 15 s, by itself
-            until(lambda expr=expr: server.query(expr), within_s=60, says=says)
+            until(lambda expr=expr: server.query(expr), says=says)
         assert len(server.get("alertmanagers")["activeAlertmanagers"]) == 1
 
-        with urllib.request.urlopen(f"{where['board']}/api/alerts.json", timeout=20) as answered:
+        with urllib.request.urlopen(f"{where['board']}/api/alerts.json", timeout=60) as answered:
             assert "Veyra Bank" in json.dumps(json.load(answered))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, AuthResult
+
+from tests.peers import free_port
 
 HOST = "127.0.0.1"
 
@@ -144,7 +145,4 @@ async def a_babbler(says: bytes) -> AsyncIterator[int]:
 
 def a_closed_port() -> int:
     """A port of loopback on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return free_port()

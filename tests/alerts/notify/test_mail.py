@@ -28,7 +28,7 @@ def a_message(*, resend: bool = False, **overrides: Any) -> Message:
 
 
 def settings(**overrides: Any) -> MailSettings:
-    fields: dict[str, Any] = {"host": HOST, "sender": SENDER, "recipients": (ANALYST,), "security": "none", "timeout_s": 10.0}
+    fields: dict[str, Any] = {"host": HOST, "sender": SENDER, "recipients": (ANALYST,), "security": "none", "timeout_s": 60.0}
     return MailSettings(**(fields | overrides))
 
 

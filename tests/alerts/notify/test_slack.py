@@ -17,7 +17,7 @@ def a_message(**overrides: Any) -> Message:
     return render(an_alert(**overrides), base_url="https://gs.bank.example", entity_name=lambda _: "S&P <Bank>")
 
 
-async def send(slack: Slack, *, resend: bool = False, message: Message | None = None, timeout_s: float = 10.0) -> Delivery:
+async def send(slack: Slack, *, resend: bool = False, message: Message | None = None, timeout_s: float = 60.0) -> Delivery:
     notifier = SlackNotifier("slack:risk", SlackSettings(webhook_url=slack.url, timeout_s=timeout_s))
     return await notifier.send(message or a_message(), resend=resend)
 

@@ -22,7 +22,7 @@ def a_message(**overrides: Any) -> Message:
     return render(an_alert(**overrides), base_url="https://gs.bank.example", entity_name=lambda _: "S&P <Bank>")
 
 
-def a_bot(api: SlackApi, *, buttons: bool = False, timeout_s: float = 5.0) -> SlackBotNotifier:
+def a_bot(api: SlackApi, *, buttons: bool = False, timeout_s: float = 60.0) -> SlackBotNotifier:
     return SlackBotNotifier(
         "slack:risk", SlackBotSettings(token=BOT_TOKEN, channel="C0RISK", api_url=api.url, buttons=buttons, timeout_s=timeout_s)
     )
@@ -155,7 +155,7 @@ async def test_a_press_is_acknowledged_to_slack_and_handed_over_with_who_what_an
     async with a_slack_api(SlackApi()) as api:
         for number, what in enumerate(("acknowledge", "true", "not a button", "false")):
             api.pressed.put_nowait(a_press(what, envelope=f"e{number}"))
-        await asyncio.wait_for(SlackButtons(APP_TOKEN, act, api.url).run(stop), 10)
+        await asyncio.wait_for(SlackButtons(APP_TOKEN, act, api.url).run(stop), 180)
     assert acts == [("slack:U0ANNA", what, "a1b2c3d4e5f60718") for what in ("acknowledge", "true", "false")]
     assert api.acknowledged == ["e0", "e1", "e2", "e3"], "even what led to nothing: Slack would send it again"
 
@@ -170,7 +170,7 @@ async def test_a_slack_that_lets_nobody_listen_stops_nothing() -> None:
         await asyncio.wait({listening}, timeout=0.1)
         assert not listening.done()
         stop.set()
-        await asyncio.wait_for(listening, 10)
+        await asyncio.wait_for(listening, 180)
 
 
 @pytest.mark.parametrize(

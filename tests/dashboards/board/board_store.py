@@ -16,7 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
@@ -59,8 +58,10 @@ def fill(
     )
     with store.write() as connection:
         store.insert(connection, t.runs, [{"run": run, "kind": kind, "model_id": MODEL, "manifest": b"{}"}])
-        for number, (known_ms, source, language, series) in enumerate(said, start=1):
-            _write(store, connection, run, number, known_ms=known_ms, source=source, language=language, series=series)
+        made = [_made(number, known_ms, source, language) for number, (known_ms, source, language, _) in enumerate(said, start=1)]
+        admissions, documents, scores = zip(*made, strict=True)
+        write_intake(store, connection, run, admissions=admissions, documents=documents, scores=scores)
+        insert_increments(store, connection, run, _increments(said))
         position = Position(0, len(said) + 1)
         before = _known_before(store, connection, run)
         drop = Drop(position=position, known_ms=END_MS - HOUR_MS, source=WIRE, reason="language: fi", body=b"{}")
@@ -96,9 +97,9 @@ def _exposure(hour: int, *, blind: int) -> int:
     return blind if hour * HOUR_MS >= SILENT_MS + HOUR_MS else 1_000_000
 
 
-def _write(store: Store, connection: Any, run: str, number: int, *, known_ms: int, source: str, language: str, series: str) -> None:
-    negative = number % 3 == 0
-    name = f"{number:016x}"
+def _made(number: int, known_ms: int, source: str, language: str) -> tuple[Admission, Document, Score]:
+    """All that is stored of a document itself; every third one is negative."""
+    negative, name = number % 3 == 0, f"{number:016x}"
     document = Document(
         document_id=name, content_hash=name, source=source, owner=source, owner_known=True, kind="news", language=language,
         title=f"Invented headline {number}", text="", url=None, published_ms=known_ms, published_precision="second", known_ms=known_ms,
@@ -112,28 +113,20 @@ def _write(store: Store, connection: Any, run: str, number: int, *, known_ms: in
         position=Position(0, number), known_ms=known_ms, source=source, language=language, outcome="scored",
         document_id=name, content_hash=name,
     )  # fmt: skip
-    write_intake(store, connection, run, admissions=[admission], documents=[document], scores=[score])
-    counts = [1, int(negative), int(not negative), 0, score.negative_ppm, 1, int(negative)]
-    rows = [
-        Increment(
-            series=key, tick=known_ms // TICK_MS, pane=known_ms // PANE_MS, daily=False, members={name: {source: counts}}, negatives=[]
-        )
-        for key in ([series, BANK] if number % 2 else [series])
-    ]
-    with_same_key = _free_ticks(connection, run, rows)
-    insert_increments(store, connection, run, with_same_key)
+    return admission, document, score
 
 
-def _free_ticks(connection: Any, run: str, rows: list[Increment]) -> list[Increment]:
-    """Two sources may speak of the bank in one tick; its second row then belongs to the next one."""
-    i = t.increments.c
-    moved = []
-    for row in rows:
-        taken = connection.execute(
-            t.increments.select().where(i.run == run, i.series == row.series, i.tick == row.tick, i.pane == row.pane)
-        ).first()
-        moved.append(msgspec.structs.replace(row, tick=row.tick + 1) if taken else row)
-    return moved
+def _increments(said: Sequence[tuple[int, str, str, str]]) -> list[Increment]:
+    """A row of its series for each document, and one of the bank's for every other; two may speak of the bank in one tick: see below."""
+    found: dict[tuple[str, int, int], Increment] = {}
+    for number, (known_ms, source, _, series) in enumerate(said, start=1):
+        negative, tick, pane = number % 3 == 0, known_ms // TICK_MS, known_ms // PANE_MS
+        counts = [1, int(negative), int(not negative), 0, 900_000 if negative else 50_000, 1, int(negative)]
+        for key in (series, BANK) if number % 2 else (series,):
+            free = tick + ((key, tick, pane) in found)  # the second row then belongs to the next tick
+            members = {f"{number:016x}": {source: counts}}
+            found[key, free, pane] = Increment(series=key, tick=free, pane=pane, daily=False, members=members, negatives=[])
+    return list(found.values())
 
 
 def close(store: Store, run: str, *, until_ms: int, next_offset: int) -> None:
@@ -178,7 +171,7 @@ class Served:
 
     def ask(self, method: str, path: str, *, headers: Mapping[str, str] = MappingProxyType({}), body: bytes | None = None) -> Answer:
         """One request as it is, one answer; nothing is followed or remembered."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=180)
         try:
             link.request(method, path, body=body, headers=dict(headers))
             answer = link.getresponse()

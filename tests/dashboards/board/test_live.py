@@ -15,7 +15,7 @@ from groundswell.store.store import Store
 from tests.dashboards.board.board_store import END_MS, Served, an_opened_alert, close, fill, served
 from tests.dashboards.board.people_store import an_office
 
-WITHIN_S = 20.0
+WITHIN_S = 180.0
 
 
 @contextmanager

@@ -172,12 +172,12 @@ def grafana_server(*, prefix: str = "") -> Iterator[GrafanaServer]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return runner
 
-    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=10)
+    runner = asyncio.run_coroutine_threadsafe(start(), loop).result(timeout=180)
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}"
     try:
         yield server
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=180)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=10)
+        thread.join(timeout=180)
         loop.close()

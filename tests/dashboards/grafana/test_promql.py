@@ -60,9 +60,9 @@ def worked(prometheus: Callable[..., AbstractContextManager[Prometheus]], tmp_pa
     (tmp_path / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML too
     try:
         with prometheus(tmp_path / "prometheus.yml") as found:
-            until(lambda: found.query("groundswell_documents_scored_total"), within_s=60, says="a scrape before the work")
+            until(lambda: found.query("groundswell_documents_scored_total"), says="a scrape before the work")
             work(metrics, tmp_path)
-            until(lambda: found.query(WORKED), within_s=60, says="a scrape after the work")
+            until(lambda: found.query(WORKED), says="a scrape after the work")
             yield found
     finally:
         served.shutdown()

@@ -29,7 +29,7 @@ def server() -> Iterator[GrafanaServer]:
 
 
 def grafana(server: GrafanaServer, token: str = ADMIN) -> HttpGrafana:
-    return HttpGrafana(server.url, token, timeout_s=10)
+    return HttpGrafana(server.url, token, timeout_s=60)
 
 
 def bring(
@@ -141,7 +141,7 @@ def test_404_a_foreign_server_is_not_taken_for_an_empty_grafana(server: GrafanaS
     with pytest.raises(UsageError, match=r"404 without a message of Grafana; grafana\.url must be Grafana's own address"):
         bring(server)
     with pytest.raises(UsageError, match=r"GET /api/health: 404"):
-        HttpGrafana(f"{server.url}/wrong", ADMIN, timeout_s=10).health()
+        HttpGrafana(f"{server.url}/wrong", ADMIN, timeout_s=60).health()
 
 
 def test_409_a_folder_of_that_name_under_another_uid_is_told(server: GrafanaServer) -> None:
@@ -189,7 +189,7 @@ def test_without_a_network_the_address_is_named() -> None:
     with grafana_server() as server:
         url = server.url
     with pytest.raises(DependencyError, match=rf"Grafana {url}: GET /api/health: .*; is Grafana running, and grafana\.url its address\?"):
-        HttpGrafana(url, ADMIN, timeout_s=10).health()
+        HttpGrafana(url, ADMIN, timeout_s=60).health()
 
 
 def test_what_comes_from_a_file_is_not_published_over(server: GrafanaServer) -> None:

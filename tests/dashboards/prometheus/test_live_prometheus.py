@@ -101,11 +101,11 @@ def live_pipeline(store: Store, folder: Path, metrics: Metrics) -> Iterator[None
     thread = threading.Thread(target=lambda: loop.run_until_complete(work()))
     thread.start()
     try:
-        assert ready.wait(60)
+        assert ready.wait(180)
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(180)
         loop.close()
 
 
@@ -123,13 +123,18 @@ def test_a_crash_loop_becomes_a_notification_and_documents_become_samples_with_e
             alertmanager(alertmanager_configuration(tmp_path, receiver.url)) as manager,
             prometheus(shipped_configuration(tmp_path, targets=tmp_path / "targets", alertmanager=manager)) as server,
         ):
-            posts = until(lambda: receiver.posts, within_s=60, says="a post of the Alertmanager")
+            posts = until(lambda: posts_of(receiver, "GroundswellWorkersGivenUp"), says="a post of the Alertmanager")
             check_notification(posts[0])
             check_samples(server)
             check_metrics(port)
     served[0].shutdown()
     served[0].server_close()
     served[1].join()
+
+
+def posts_of(receiver: Receiver, name: str) -> list[dict[str, Any]]:
+    """Those that tell of one alert: a slow machine may have others to tell of, before it and after it."""
+    return [post for post in receiver.posts if post["commonLabels"].get("alertname") == name]
 
 
 def check_notification(post: dict[str, Any]) -> None:
@@ -142,12 +147,13 @@ def check_notification(post: dict[str, Any]) -> None:
 
 def check_samples(server: Prometheus) -> None:
     """The documents of the feed are there, with where they come from, what is recorded of them, and their ids."""
-    scored = until(lambda: server.query("sum by (process, run) (groundswell_documents_scored_total) == 3"), within_s=30, says="3 documents")
+    scored = until(lambda: server.query("sum by (process, run) (groundswell_documents_scored_total) == 3"), says="3 documents")
     assert scored == [({"process": "run", "run": "live"}, 3.0)]
-    recorded = until(lambda: server.query("stage:groundswell_partition_lag_messages:sum"), within_s=30, says="a recorded series")
-    assert [labels for labels, _ in recorded] == [{"stage": "fold"}, {"stage": "intake"}]
+    lag = "stage:groundswell_partition_lag_messages:sum"
+    until(lambda: [labels for labels, _ in server.query(lag)] == [{"stage": "fold"}, {"stage": "intake"}], says="two recorded series")
     assert server.query("count(groundswell_documents_scored_total)") == [({}, 336.0)]
     assert server.query("groundswell_model_info")[0][0]["model"]
-    found = server.get("query_exemplars", query="groundswell_document_latency_seconds_bucket", start="0", end="9999999999")
+    asked = {"query": "groundswell_document_latency_seconds_bucket", "start": "0", "end": "9999999999"}
+    found = until(lambda: server.get("query_exemplars", **asked), says="exemplars")
     exemplars = {tuple(one["labels"]) for series in found for one in series["exemplars"]}
     assert exemplars == {("document_id",)}

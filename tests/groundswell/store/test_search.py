@@ -205,7 +205,7 @@ TREE: st.SearchStrategy[Node] = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(st.lists(WORD, min_size=1, max_size=6), min_size=1, max_size=6), seeds=st.lists(TREE, min_size=1, max_size=6))
 def test_an_index_finds_what_is_found_in_memory(store: Store, texts: list[list[str]], seeds: list[Node]) -> None:
     run = secrets.token_hex(4)

@@ -366,7 +366,7 @@ _LINE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lines=st.lists(_LINE, max_size=6), mapped=st.booleans())
 def test_whatever_the_bytes_every_line_is_one_row_and_nothing_raises(tmp_path: Path, lines: list[bytes], mapped: bool) -> None:
     path = tmp_path / "fuzz.jsonl"
@@ -378,7 +378,7 @@ def test_whatever_the_bytes_every_line_is_one_row_and_nothing_raises(tmp_path: P
     assert all((row.raw is None) != (row.error is None) for row in rows)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rest=st.binary(max_size=200))
 def test_whatever_stands_below_a_csv_header_nothing_raises(tmp_path: Path, rest: bytes) -> None:
     path = tmp_path / "fuzz.csv"

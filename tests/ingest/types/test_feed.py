@@ -150,9 +150,9 @@ def test_entities_neither_read_files_nor_blow_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("piece", ["<a ", "<!--", "<![", "<b>", "<script>", "&amp;", "&#", "<a b='", '<a "', "</", "<!DOCTYPE "])
 def test_hostile_markup_takes_time_in_proportion_to_its_length(piece: str) -> None:
-    started = time.perf_counter()
+    began_s = time.process_time()  # of this process alone, however busy the machine is
     text_of_html(piece * 60_000)
-    assert time.perf_counter() - started < 2.0  # quadratic handling of the same took more than a minute
+    assert time.process_time() - began_s < 20.0  # quadratic handling of the same took more than a minute
 
 
 def test_one_absurd_character_reference_does_not_cost_the_feed() -> None:

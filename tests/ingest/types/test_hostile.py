@@ -16,7 +16,7 @@ MEMORY_MB_MAX: Final = 300
 @pytest.fixture(scope="module")
 def costs() -> dict[tuple[str, str], dict[str, Any]]:
     command = [sys.executable, "-m", "tests.ingest.types.hostile"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) > 50

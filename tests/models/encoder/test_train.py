@@ -44,7 +44,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(checkpoint: Path
     steps = [record["step"] for record in log_of(whole)]
     assert steps == [1, 2, 3, 4, 4, 5, 6, 7, 8, 8]  # each epoch has four steps and a look, and step 3 is the first checkpoint
     command = [sys.executable, "-m", "tests.dying_run", str(killed), str(checkpoint), "4"]
-    dead = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=120)
+    dead = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, timeout=600)
     assert dead.returncode == -signal.SIGKILL, dead.stderr.decode()
     assert (killed / LAST).exists()
     assert not (killed / BEST).exists()

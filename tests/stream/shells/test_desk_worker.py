@@ -106,7 +106,7 @@ def test_the_loop_ends_when_told_to(store: Store) -> None:
     while worker.closed_tick == NEVER_TICK and thread.is_alive():
         waited.wait(0.01)
     stopped.set()
-    thread.join(10)
+    thread.join(180)
     assert not thread.is_alive()
     with store.read() as connection:
         (row,) = progress_of(connection, "r", ROLE_DESK)

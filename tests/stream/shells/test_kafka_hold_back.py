@@ -45,7 +45,7 @@ def test_score_stops_at_the_bound_while_one_raw_partition_says_nothing_and_works
         run.start("fold", 0)
         every = list(range(RAW_PARTITIONS))
         waiting = str([partition for partition in every if partition != SILENT])
-        run.wait(lambda: run.has_said("score", 0, waiting), what="all but the silent one wait", within_s=90)
+        run.wait(lambda: run.has_said("score", 0, waiting), what="all but the silent one wait")
         with store.read() as connection:
             read = sum(row.next_offset for row in progress_of(connection, RUN, ROLE_SCORE))
             found = held_back(connection, RUN)

@@ -42,7 +42,7 @@ def test_records_are_stamped_by_the_broker_and_folded_without_another_word_from_
             producer.send(partition, encode(Envelope(records=[msgspec.Raw(encode(raw)), msgspec.Raw(b'{"type":"document"}')])))
             producer.send(partition, b"\xff no envelope")
             producer.confirm()
-        run.wait(lambda: run.folded() == 3, what="closing a tick by punctuations of the workers", within_s=60)
+        run.wait(lambda: run.folded() == 3, what="closing a tick by punctuations of the workers")
         codes = [run.stop("score", 0), run.stop("fold", 0)]
     with store.read() as connection:
         (admission,) = connection.execute(select(t.admissions)).all()

@@ -43,7 +43,7 @@ async def test_a_feed_becomes_scores_and_metrics_and_time_goes_on_while_it_is_qu
             live = Live(store, reading, load_instruments(use="linear"), crawler, (), sender, clock, metrics=metrics)
             stop = asyncio.Event()
             task = asyncio.create_task(live.run(stop))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 while _admitted(store) < 2 or _punctuations(reading) == 0:
                     await asyncio.wait([task], timeout=0.1)
                     assert not task.done(), task.exception()

@@ -161,7 +161,7 @@ def test_loading_goes_on_in_a_thread_of_its_own_and_who_needs_the_model_waits_fo
     desk, may_load, got = Desk(), threading.Event(), list[Scorer | None]()
 
     def slowly(content: bytes) -> Scorer:
-        assert may_load.wait(30)
+        assert may_load.wait(180)
         return scorer(content.decode())
 
     models = Models(
@@ -172,7 +172,7 @@ def test_loading_goes_on_in_a_thread_of_its_own_and_who_needs_the_model_waits_fo
     waits.start()
     assert got == []
     may_load.set()
-    waits.join(30)
+    waits.join(180)
     assert [found and found.model_id for found in got] == ["b"]
 
 

@@ -194,7 +194,7 @@ def test_a_replayed_drop_arrives_in_its_raw_partition_on_a_real_broker(kafka: st
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     found: list[tuple[int, bytes]] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while any(consumer.position(one) < ends[one] for one in partitions):
         assert time.monotonic() < deadline
         for messages in consumer.poll(timeout_ms=200).values():

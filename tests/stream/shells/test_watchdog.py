@@ -21,7 +21,7 @@ from stream.shells.watchdog import STOPPED_MS, Watchdog
 from tests import builders as b
 from tests.stream.shells.test_lookout import Channel
 
-WITHIN_S = 60.0
+WITHIN_S = 180.0
 
 
 class Scene:
