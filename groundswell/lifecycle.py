@@ -62,6 +62,11 @@ class Life:
         """Whether nobody has to do anything about it."""
         return self.state == "resolved"
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether it was resolved because nothing more came: the dossier's page says so."""
+        return self.state == "resolved" and self.steps[-1].cause == "quiet"
+
 
 class Hush(NamedTuple):
     """Why no update of an incident may be sent now."""
