@@ -16,7 +16,7 @@ from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
 from groundswell.store.bulk import Row, insert_rows, teach_copy
 
-HEAD: Final = "0016"
+HEAD: Final = "0017"
 """The newest migration; a test compares it with the files."""
 
 SQLITE_WAIT_S: Final = 30
