@@ -109,6 +109,7 @@ class DossierShown:
     first_published: Quote | None
     first_known: Quote | None
     before: Before
+    gone: str  # months of the chart that were dropped
 
 
 def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
@@ -135,6 +136,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
         first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
         first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
         before=around.before,
+        gone=words.months(around.gone),
     )
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from groundswell.errors import SettingsError, UsageError
 from groundswell.moments import spoken
 from groundswell.names import DAY_MS, HOUR_MS
+from groundswell.store.months import DroppedMonth
 
 CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
 TOPIC_TITLES: Final = {
@@ -203,6 +204,11 @@ def duration(ms: int) -> str:
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------------------
+def months(gone: Sequence[DroppedMonth]) -> str:
+    """The names of months that were dropped; empty where none was."""
+    return ", ".join(one.month.name for one in gone)
+
+
 def percent(share: float | None) -> str:
     """A share as whole percent; an en dash where there is none.
 
