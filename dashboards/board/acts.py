@@ -140,7 +140,7 @@ def link(request: Request) -> Response:
         done_ms = request.query_params.get("done", "")
         recorded = _recorded(connection, run, alert, found, int(done_ms)) if done_ms.isdigit() and len(done_ms) < 16 else None
     words = WORDS if found.act == "verdict" else ()
-    return plain_page(request, "link.html.j2", {"link": found, "alert": alert, "words": words, "recorded": recorded})
+    return plain_page(request, "link.html.j2", {"link": found, "alert": alert, "words": words, "recorded": recorded}, named=True)
 
 
 def follow(request: Request, form: Form) -> Response:
