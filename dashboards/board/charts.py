@@ -7,7 +7,8 @@ stretches with its column, the letters do not.
 
 Reading: a line is the negative share of documents (of topics: corrected for the model's errors), the band around it its 90 % interval,
 bars below are documents.
-Hatched = fewer than the usual sources were seeing, or the month was dropped and nobody knows; dashed = the window is still filling; grey = no baseline yet.
+Hatched = fewer than the usual sources were seeing, or the month was dropped; dashed = the window is still filling; grey = no baseline
+yet.
 """
 
 from collections.abc import Iterator, Sequence

@@ -53,7 +53,9 @@ def series_grid(
     window_ms: int,
     as_of_ms: int | None = None,
 ) -> dict[str, list[Cell]]:
-    """{series: its windows `[start, start + window)` that cover `[start_ms, end_ms)`}, empty ones with zeros, those of dropped months without a share.
+    """{series: its windows `[start, start + window)` that cover `[start_ms, end_ms)`}, empty ones with zeros.
+
+    Those that a dropped month touches have no share, and are not `kept`.
 
     Args:
         connection: a reading transaction.

@@ -13,7 +13,8 @@ from groundswell.codec import decode
 from groundswell.names import TICK_MS
 from groundswell.records import Candidate
 from groundswell.store import schema as t
-from groundswell.store.panels.rows import DAY_TICKS, PanelRow
+from groundswell.store.panels.rows import PanelRow
+from groundswell.store.shares import DAY_TICKS
 
 NEAR: Final = 0.8
 DAYS: Final = 7
