@@ -69,7 +69,8 @@ def is_page(answer: Answer) -> bool:
 
 
 def test_every_page_form_and_answer_to_a_form_begins_with_it(office: Office) -> None:
-    browser, pages, without, filled = office.browser("ada"), 0, [], {}
+    browser, pages, without = office.browser("ada"), 0, []
+    filled: dict[str, int] = {}
     for method, path in routes():
         sent: list[dict[str, str]] = [{}] + ([FILLED[path]] if path in FILLED else []) if method == "POST" else [{}]
         for form in sent if path != "/logout" else ():
