@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import jinja2
 from markupsafe import Markup, escape
 
-from dashboards.board import charts, words
+from dashboards.board import charts, reasons, words
 from dashboards.board.pages import SPANS, Around
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
@@ -51,6 +51,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: clock.series(series, display), "duration": words.duration,
         "tenth": words.tenth, "plain": words.plain, "exact": words.exact, "points": words.points,
+        "reason": lambda text: reasons.said(text, clock.language),
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}

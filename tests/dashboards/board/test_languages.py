@@ -15,6 +15,7 @@ from dashboards.board import door, shell, words
 from dashboards.board.admin_pages import RETRIED
 from dashboards.board.inbox import FILTERS
 from dashboards.board.people_pages import SAID as PEOPLE_SAID
+from dashboards.board.reasons import REASONS
 from dashboards.board.rehearsing import REHEARSED
 from dashboards.board.token_forms import MADE, REVOKED
 from dashboards.board.view import PANELS
@@ -81,7 +82,7 @@ STORED: Final = {
     "People", "What happened", "Outbox", *shell.THEMES,
         "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
     "Would have been told besides", "Told by both",
-    *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
+    *REASONS, *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 
