@@ -266,7 +266,7 @@ def sentence(title: str, cells: Sequence[Cell], *, alerts: int, clock: Clock) ->
     """What a small chart shows, in words."""
     documents = sum(cell.documents for cell in cells)
     gone = sum(not cell.kept for cell in cells)
-    lost = [clock.say("{number} windows of dropped months" if gone > 1 else "1 window of a dropped month", number=gone)] if gone else []
+    lost = [clock.say("{number} windows of dropped months", number=gone)] if gone else []
     shares = [cell.shown.share for cell in cells if cell.shown is not None and cell.complete]
     if not documents or not shares:
         text = "{title}: {documents} documents, no complete window with any"
@@ -279,9 +279,9 @@ def sentence(title: str, cells: Sequence[Cell], *, alerts: int, clock: Clock) ->
     shown = {"last": percent(shares[-1]), "least": percent(min(shares)), "most": percent(max(shares))}
     said = [clock.say(text, title=title, **shown, windows=len(cells), documents=count(documents)), *lost]
     if blind:
-        said.append(clock.say("{number} windows with sources missing" if blind > 1 else "1 window with sources missing", number=blind))
+        said.append(clock.say("{number} windows with sources missing", number=blind))
     if alerts:
-        said.append(clock.say("{number} alerts" if alerts > 1 else "1 alert", number=alerts))
+        said.append(clock.say("{number} alerts", number=alerts))
     return clock.words("; ").join(said)
 
 

@@ -55,7 +55,7 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
-    made.globals["_"] = lambda text, **values: Markup(escape(clock.words(text))).format(**values)
+    made.globals["_"] = lambda text, **values: Markup(escape(clock.counted(text, values))).format(**values)
     return made
 
 

@@ -61,6 +61,19 @@ _UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
+_NOUNS: Final = {
+    "documents": "document", "docs": "doc", "stories": "story", "owners": "owner", "alerts": "alert", "days": "day", "times": "time",
+    "windows": "window", "attempts": "attempt", "companies": "company", "messages": "message", "peers": "peer",
+}  # fmt: skip
+_ONE: Final = re.compile(rf"(?<!\}} of )\{{(\w+)\}} ((?:negative )?)({'|'.join(_NOUNS)})\b")
+"""A place for a number and its noun; not in "1 of 1 alerts", where English keeps the plural."""
+
+
+def _singular(found: re.Match[str], values: Mapping[str, object]) -> str:
+    name, between, noun = found.groups()
+    return f"{{{name}}} {between}{_NOUNS[noun]}" if str(values.get(name)) == "1" else found[0]
+
+
 # --- times -----------------------------------------------------------------------------------------------------------------
 class Clock:
     """How one reader is spoken to: times in their zone, always with its offset, and words in their language.
@@ -91,7 +104,16 @@ class Clock:
 
     def say(self, text: str, **values: object) -> str:
         """The same with its places filled."""
-        return self.words(text).format(**values)
+        return self.counted(text, values).format(**values)
+
+    def counted(self, text: str, values: Mapping[str, object]) -> str:
+        """A text in the reader's language whose nouns suit the numbers that will fill its places.
+
+        >>> Clock("UTC").counted("{documents} documents of {owners} owners", {"documents": "1", "owners": 2})
+        '{documents} document of {owners} owners'
+        """
+        said = self.words(text)
+        return _ONE.sub(lambda found: _singular(found, values), said) if self.language == "en" else said
 
     def at(self, ms: int) -> datetime:
         """A moment in the reader's zone."""
