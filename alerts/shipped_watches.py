@@ -38,6 +38,5 @@ def load_watches(path: Path | None = None, *, ids_of: IdsOf) -> Watches:
         try:
             watches = watches.saving(name, " ".join(query.split()), ids_of=ids_of)
         except UsageError as error:
-            reason = f"{place}: {name}: {error}"
-            raise SettingsError(reason) from error
+            raise toml_lines.wrong(text, ("searches", name), place=place, rule=str(error)) from error
     return watches

@@ -18,6 +18,9 @@ Path = tuple[str | int, ...]
 
 _HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]")
 _KEY: Final = re.compile(r"""^\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=""")
+ANY: Final = "..."
+"""How msgspec names a key of a dict in a path."""
+
 _STEP: Final = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -47,7 +50,7 @@ def read(text: str, kind: type[T], *, place: str, example: str) -> T:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         said, _, at = reason_of(error).partition(" - at ")
-        path = _path_of(at.strip("`"))
+        path = _named(_path_of(at.strip("`")), table, kind)
         shown = ".".join(map(str, path)) or "the file"
         found = _value_at(table, path)
         got = "" if found is None else f": {found!r}"
@@ -164,8 +167,28 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _path_of(said: str) -> Path:
-    """`$.reader[0].tz` as a path."""
-    return tuple(key or (int(number) if number != "..." else 0) for key, number in _STEP.findall(said.removeprefix("$")))
+    """`$.reader[0].tz` as a path; `[...]`, some key of a table whose names are free, stays as it is."""
+    return tuple(key or (int(number) if number != ANY else ANY) for key, number in _STEP.findall(said.removeprefix("$")))
+
+
+def _named(path: Path, value: Any, kind: Any) -> Path:
+    """A path with the name of the key where msgspec says only that some key of a table with free names is wrong: the first that is."""
+    if ANY not in path:
+        return path
+    place = path.index(ANY)
+    for step in path[:place]:
+        kind = get_type_hints(kind, include_extras=True)[str(step)] if _is_struct(kind) else get_args(kind)[0]
+        value = value[step]
+    key = next((key for key, given in value.items() if not _fits(given, get_args(kind)[1])), ANY)
+    return (*path[:place], key, *path[place + 1 :])
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _value_at(table: Any, path: Path) -> Any:

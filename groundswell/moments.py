@@ -112,3 +112,17 @@ def spoken(span_ms: int, *, language: str = "en") -> str:
         number, left_ms = divmod(left_ms, unit_ms)
         parts += [f"{number}{name}"] if number else []
     return ("" if language == "zh" else " ").join(parts)
+
+
+def spoken_again(text: str, *, language: str) -> str:
+    """What `spoken` said in English, in a language.
+
+    >>> spoken_again("9 d 11 h", language="zh"), spoken_again("45 s", language="en")
+    ('9天11小时', '45 s')
+    """
+    english, other = _SPOKEN["en"], _SPOKEN[language]
+    if language == "en":
+        return text
+    for (_, name), (_, said) in zip(english, other, strict=True):
+        text = re.sub(rf"(\d+){name}\b ?", rf"\1{said}", text)
+    return text

@@ -60,6 +60,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     held: dict[str, int]  # reason -> candidates that the rehearsed rules would have held
     forming_ms: int  # nothing fires before, by any rule
     unlike: int  # hours and days of baseline that did not come out as they are stored
+    gone: list[str] = []  # months of the span, or of what it looks back on, that were dropped
 
     @property
     def days(self) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from groundswell.exports import iso
 from groundswell.names import TICK_MS
 
 MODEL: Final = "model"
@@ -37,6 +38,11 @@ class InForce(NamedTuple):
     effective_ms: int  # start of a tick; 0: from the beginning of the run
     kind: str
     hash: str
+
+    @property
+    def said(self) -> str:
+        """What the audit log has of it where somebody saved it."""
+        return f"{self.hash}, in force from {iso(self.effective_ms)}"
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def link(request: Request) -> Response:
         done_ms = request.query_params.get("done", "")
         recorded = _recorded(connection, run, alert, found, int(done_ms)) if _is_number(done_ms) else None
     words = WORDS if found.act == "verdict" else ()
-    return plain_page(request, "link.html.j2", {"link": found, "alert": alert, "words": words, "recorded": recorded})
+    return plain_page(request, "link.html.j2", {"link": found, "alert": alert, "words": words, "recorded": recorded}, named=True)
 
 
 def _is_number(text: str) -> bool:

@@ -7,7 +7,8 @@ stretches with its column, the letters do not.
 
 Reading: a line is the negative share of documents (of topics: corrected for the model's errors), the band around it its 90 % interval,
 bars below are documents.
-Hatched = fewer than the usual sources were seeing; dashed = the window is still filling; grey = no baseline yet.
+Hatched = fewer than the usual sources were seeing, or the month was dropped; dashed = the window is still filling; grey = no baseline
+yet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -128,7 +129,7 @@ class _Drawing:
         yield f'<line class="axis" x1="0" y1="{top:g}" x2="{self.shape.width:g}" y2="{top:g}"/>'
 
     def _hatches(self) -> Iterator[tuple[str, float, float]]:
-        for pattern, run in groupby(self.cells, key=lambda cell: sight(cell.exposure)):
+        for pattern, run in groupby(self.cells, key=veil):
             span = list(run)
             if pattern:
                 yield pattern, self.x(span[0].start_ms), self.x(span[-1].end_ms)
@@ -194,7 +195,7 @@ class _Drawing:
         """What a pointer finds: each window's figures."""
         for cells in zip(*self._lines(), strict=True):
             cell = cells[0]
-            if any(one.documents for one in cells) or not cell.complete or sight(cell.exposure):
+            if any(one.documents for one in cells) or not cell.complete or veil(cell):
                 said = [window_text(one, clock) for one in cells]
                 if len(cells) > 1:
                     said = [f"{name}: {text}" for name, text in zip(self.marks.names, said, strict=True)]
@@ -226,6 +227,11 @@ def sight(exposure: float | None) -> str:
     return "hatch" if exposure >= BLIND else "hatch-blind"
 
 
+def veil(cell: Cell) -> str:
+    """The pattern over a window: that of its exposure; where its month was dropped, that of a blind one."""
+    return sight(cell.exposure) if cell.kept else "hatch-blind"
+
+
 def _mark_text(alert: Alert, clock: Clock) -> str:
     severity, kind = clock.words(alert.severity), clock.words(alert.kind)
     text = (
@@ -239,6 +245,8 @@ def _mark_text(alert: Alert, clock: Clock) -> str:
 def window_text(cell: Cell, clock: Clock) -> str:
     """One window in words."""
     said = [clock.span(cell.start_ms, cell.end_ms)]
+    if not cell.kept:
+        return clock.words("; ").join([*said, clock.words("not kept: the rows of this month were dropped")])
     if cell.shown:
         text = "{share} negative ({low} to {high}), {negative} of {documents}"
         if cell.corrected:
@@ -257,20 +265,23 @@ def window_text(cell: Cell, clock: Clock) -> str:
 def sentence(title: str, cells: Sequence[Cell], *, alerts: int, clock: Clock) -> str:
     """What a small chart shows, in words."""
     documents = sum(cell.documents for cell in cells)
+    gone = sum(not cell.kept for cell in cells)
+    lost = [clock.say("{number} windows of dropped months", number=gone)] if gone else []
     shares = [cell.shown.share for cell in cells if cell.shown is not None and cell.complete]
     if not documents or not shares:
-        return clock.say("{title}: {documents} documents, no complete window with any", title=title, documents=count(documents))
-    blind = sum(1 for cell in cells if sight(cell.exposure))
+        text = "{title}: {documents} documents, no complete window with any"
+        return clock.words("; ").join([clock.say(text, title=title, documents=count(documents)), *lost])
+    blind = sum(1 for cell in cells if cell.kept and sight(cell.exposure))
     text = (
         "{title}: negative share {last} in the last complete window with documents, "
         "between {least} and {most} over {windows} windows; {documents} documents"
     )
     shown = {"last": percent(shares[-1]), "least": percent(min(shares)), "most": percent(max(shares))}
-    said = [clock.say(text, title=title, **shown, windows=len(cells), documents=count(documents))]
+    said = [clock.say(text, title=title, **shown, windows=len(cells), documents=count(documents)), *lost]
     if blind:
-        said.append(clock.say("{number} windows with sources missing" if blind > 1 else "1 window with sources missing", number=blind))
+        said.append(clock.say("{number} windows with sources missing", number=blind))
     if alerts:
-        said.append(clock.say("{number} alerts" if alerts > 1 else "1 alert", number=alerts))
+        said.append(clock.say("{number} alerts", number=alerts))
     return clock.words("; ").join(said)
 
 

@@ -14,6 +14,7 @@ from groundswell.records import Alert
 from groundswell.store.grid import Cell, first_hour_ms, series_grid
 from groundswell.store.health import SourceHealth
 from groundswell.store.judged import Before, what_was_before
+from groundswell.store.months import DroppedMonth, dropped_months
 from groundswell.store.pasts import forming_span
 from groundswell.store.query import Balance, alerts_of, closed_ms, total, unmeasured_series
 
@@ -117,6 +118,7 @@ class Board:
     series: dict[str, list[Cell]]  # topics of both languages
     unmeasured: frozenset[str]  # topics that the run's model cannot fill
     alerts: list[Alert]  # opened in the range, oldest first
+    gone: list[DroppedMonth]  # that lie in it
 
     def alerts_of(self, series: str) -> list[Alert]:
         """Those of the range that speak of a series, oldest first."""
@@ -139,6 +141,7 @@ def read_board(connection: Connection, run: str, asked: Mapping[str, str], *, cl
         series=series_grid(connection, run, topics, **span, window_ms=wanted.window_ms, as_of_ms=known_ms),
         unmeasured=unmeasured_series(connection, run),
         alerts=alerts_of(connection, run, start_ms=wanted.start_ms, end_ms=min(wanted.end_ms, known_ms) + 1),
+        gone=dropped_months(connection, run, since_ms=wanted.start_ms, until_ms=wanted.end_ms),
     )
 
 
@@ -153,6 +156,7 @@ class Around:
     known_ms: int
     forming: tuple[int, int] | None
     before: Before  # the record of the alert's rule, and what it is like
+    gone: list[DroppedMonth]  # that lie in the range
 
 
 def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -> Around:
@@ -183,6 +187,7 @@ def read_around(connection: Connection, run: str, alert: Alert, *, then: bool) -
         known_ms=alert.opened_ms if then else until_ms,
         forming=forming,
         before=what_was_before(connection, run, alert, now_ms=as_of),
+        gone=dropped_months(connection, run, since_ms=start, until_ms=end),
     )
 
 
@@ -193,6 +198,7 @@ def board_json(board: Board) -> dict[str, Any]:
         "from": iso(board.range.start_ms),
         "to": iso(board.range.end_ms),
         "window": duration(board.range.window_ms),
+        "dropped": [month.sentence for month in board.gone],
         "baseline_formed_at": None if board.forming is None else iso(board.forming[1]),
         "series": [
             {
@@ -207,12 +213,13 @@ def board_json(board: Board) -> dict[str, Any]:
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
-    """One window."""
+    """One window; of a month that was dropped there are no counts, not zeros."""
     return {
         "start": iso(cell.start_ms),
         "end": iso(cell.end_ms),
-        "documents": cell.documents,
-        "negative": cell.negative,
+        "kept": cell.kept,
+        "documents": cell.documents if cell.kept else None,
+        "negative": cell.negative if cell.kept else None,
         "negative_share": _rounded(cell.share),
         "low": _rounded(cell.low),
         "high": _rounded(cell.high),

@@ -13,6 +13,7 @@ from groundswell.store.panels.echo import EchoRow, read_echo
 from groundswell.store.panels.followed import followed
 from groundswell.store.panels.heat import HeatRow, read_heat
 from groundswell.store.panels.judged import FigureRow, read_judged
+from groundswell.store.panels.kept import refuse_not_kept
 from groundswell.store.panels.near import NearRow, read_near
 from groundswell.store.panels.risks import RiskRow, read_risks
 from groundswell.store.panels.rivals import RivalRow, read_rivals
@@ -71,7 +72,10 @@ def _series(asked: Asked) -> str:
 def _panel(name: str, summary: str, row: type[PanelRow], read: Read, *parameters: str) -> Operation:
     def rows(connection: Connection, run: str, asked: Asked) -> Page:
         known_ms = known_until(connection, run, asked.ms("as_of"))
-        return Page([] if known_ms is None else [told(one) for one in read(connection, run, known_ms, asked)])
+        if known_ms is None:
+            return Page([])
+        refuse_not_kept(connection, run, name, known_ms=known_ms)
+        return Page([told(one) for one in read(connection, run, known_ms, asked)])
 
     return Operation(f"panels/{name}", f"Panel of the board: {summary}", row_type(row), columns(row), (*parameters, "as_of"), rows)
 

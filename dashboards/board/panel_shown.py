@@ -35,6 +35,7 @@ class Line:
     language: str
     series: str
     measured: bool
+    kept: bool  # of some window at least nobody says that its month was dropped
     last: float | None  # share of the last complete window with documents, as drawn
     last_text: str
     mean: float | None  # as the model gave it, of the whole range
@@ -67,20 +68,22 @@ class TopicsShown:
     silent: list[str]  # titles of those without
     topics: list[Topic]
     forming: bool
+    gone: str  # months of the range that were dropped
 
 
 def topics_shown(read: Board, clock: Clock) -> TopicsShown:
     """Draw the topics; a language without any document in the range is a sentence instead of empty lines."""
     spoken = [language for language in LANGUAGES if any(_documents(read, topic_series(topic, language)) for topic in TOPICS)]
-    languages = spoken or list(LANGUAGES[:1])
+    languages = list(LANGUAGES) if read.gone else spoken or list(LANGUAGES[:1])
     return TopicsShown(
         range=read.range,
         axis=charts.axis(read.series[topic_series(TOPICS[0], languages[0])], clock, labels=4),
         offset=words.offset(clock.at(read.range.end_ms)),
         languages=languages,
-        silent=[clock.words(words.LANGUAGE_TITLES[language]) for language in LANGUAGES if language not in languages],
+        silent=[clock.words(words.LANGUAGE_TITLES[language]) for language in LANGUAGES if language not in languages and not read.gone],
         topics=[_topic(read, topic, languages, clock) for topic in TOPICS],
         forming=read.forming is not None and max(read.forming[0], read.range.start_ms) < min(read.forming[1], read.range.end_ms),
+        gone=words.months(read.gone),
     )
 
 
@@ -114,6 +117,7 @@ def _line(read: Board, series: str, clock: Clock) -> Line:
         language=series.rsplit(":", 1)[1],
         series=series,
         measured=series not in read.unmeasured,
+        kept=any(cell.kept for cell in cells),
         last=closed[-1].shown.share if closed and closed[-1].shown else None,
         last_text=charts.window_text(closed[-1], clock) if closed else clock.words("no complete window with documents"),
         mean=negative / documents if documents else None,
@@ -199,4 +203,4 @@ def second_shown(read: Second, clock: Clock, display: Callable[[str], str]) -> d
 
 
 def _common(read: First | Second) -> dict[str, Any]:
-    return {"view": read.view, "selected": read.series, "panels": PANELS}
+    return {"view": read.view, "selected": read.series, "panels": PANELS, "gone": read.gone}

@@ -1,6 +1,6 @@
 """What the two pages of the board read in one transaction: panels 2 to 8, and 9 to 12. The first line, panel 1, is on every page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from groundswell.store.panels.echo import EchoRow, read_echo
 from groundswell.store.panels.followed import Followed, followed
 from groundswell.store.panels.heat import HeatRow, read_heat
 from groundswell.store.panels.judged import FigureRow, read_judged
+from groundswell.store.panels.kept import NotKept, not_kept
 from groundswell.store.panels.near import NearRow, read_near
 from groundswell.store.panels.risks import RiskRow, read_risks
 from groundswell.store.panels.rivals import RivalRow, read_rivals
@@ -33,6 +34,7 @@ class First:
     """Panels 2 to 8."""
 
     view: View
+    gone: dict[str, NotKept]  # panels that are not shown, because a month that they look back into was dropped
     incidents: list[IncidentRow]  # not over, the reader's own first
     who: Followed
     heat: list[HeatRow]
@@ -50,6 +52,7 @@ class Second:
     """Panels 9 to 12."""
 
     view: View
+    gone: dict[str, NotKept]
     series: str | None
     rivals: list[RivalRow]
     near: list[NearRow]
@@ -72,39 +75,43 @@ def read_first(connection: Connection, run: str, view: View, *, clock: Clock, re
         UsageError: a parameter cannot be read.
     """
     known_ms = view.known_ms
+    gone = not_kept(connection, run, known_ms=known_ms)
     who = followed(connection, run, known_ms=known_ms)
-    heat = read_heat(connection, run, who, known_ms=known_ms)
+    heat = [] if "watchlist" in gone else read_heat(connection, run, who, known_ms=known_ms)
     series = view.series or (heat[0].series if heat else None)
     # What people did is known by the wall clock; of a live run that is the clock of what was known, too.
     done_ms = min(now_ms, known_ms) if view.is_then and run == LIVE_RUN else now_ms
     waiting = [one for one in inbox(connection, run, now_ms=done_ms, known_ms=known_ms if view.is_then else None) if not one.life.is_over]
     return First(
         view=view,
+        gone=gone,
         incidents=mine_first(waiting, reader),
         who=who,
         heat=heat,
         exposures=hour_exposures(connection, run, "", start_ms=known_ms - DAY_MS, end_ms=known_ms - 1),
         board=read_board(connection, run, view.asked, clock=clock, known_ms=known_ms),
-        turned=read_turned(connection, run, who.series, known_ms=known_ms),
+        turned=[] if "turned" in gone else read_turned(connection, run, who.series, known_ms=known_ms),
         series=series,
-        echo=read_echo(connection, run, series, known_ms=known_ms) if series else [],
-        risks=read_risks(connection, run, [one.company for one in who.companies], known_ms=known_ms),
-        stories=read_stories(connection, run, known_ms=known_ms, limit=LONG),
+        echo=read_echo(connection, run, series, known_ms=known_ms) if series and "echo" not in gone else [],
+        risks=[] if "risks" in gone else read_risks(connection, run, [one.company for one in who.companies], known_ms=known_ms),
+        stories=[] if "stories" in gone else read_stories(connection, run, known_ms=known_ms, limit=LONG),
     )
 
 
 def read_second(connection: Connection, run: str, view: View, *, sector: Callable[[str], Sequence[str]]) -> Second:
     """What is asked less often: peers of the selected series, near misses, sources, alert quality."""
     known_ms, series = view.known_ms, view.series
-    if series is None:
+    gone = not_kept(connection, run, known_ms=known_ms)
+    if series is None and "watchlist" not in gone:
         heat = read_heat(connection, run, followed(connection, run, known_ms=known_ms), known_ms=known_ms)
         series = heat[0].series if heat else None
     return Second(
         view=view,
+        gone=gone,
         series=series,
-        rivals=read_rivals(connection, run, series, sector, known_ms=known_ms) if series else [],
+        rivals=read_rivals(connection, run, series, sector, known_ms=known_ms) if series and "peers" not in gone else [],
         near=read_near(connection, run, known_ms=known_ms),
-        arrivals=read_arrivals(connection, run, known_ms=known_ms),
+        arrivals=[] if "arrivals" in gone else read_arrivals(connection, run, known_ms=known_ms),
         figures=read_judged(connection, run, known_ms=known_ms),
     )
 
@@ -117,21 +124,18 @@ def first_json(read: First, reader: Reader) -> dict[str, Any]:
         "selected": read.series,
         "board": board_json(read.board),
         "incidents": [incident_json(one, reader) for one in read.incidents],
-        "panels": {
-            "watchlist": _rows(read.heat),
-            "turned": _rows(read.turned),
-            "echo": _rows(read.echo),
-            "risks": _rows(read.risks),
-            "stories": _rows(read.stories),
-        },
-    }
+    } | _panels(read.gone, {"watchlist": read.heat, "turned": read.turned, "echo": read.echo, "risks": read.risks, "stories": read.stories})
 
 
 def second_json(read: Second) -> dict[str, Any]:
     """The second page's figures."""
     panels: dict[str, Sequence[PanelRow]] = {"peers": read.rivals, "near": read.near, "arrivals": read.arrivals, "quality": read.figures}
-    return {"as_of": iso(read.view.known_ms), "selected": read.series, "panels": {name: _rows(rows) for name, rows in panels.items()}}
+    return {"as_of": iso(read.view.known_ms), "selected": read.series} | _panels(read.gone, panels)
 
 
-def _rows(rows: Sequence[PanelRow]) -> list[dict[str, Any]]:
-    return [told(row) for row in rows]
+def _panels(gone: Mapping[str, NotKept], panels: Mapping[str, Sequence[PanelRow]]) -> dict[str, Any]:
+    """The rows of each; null, and why in words, where nobody knows them."""
+    return {
+        "panels": {name: None if name in gone else [told(row) for row in rows] for name, rows in panels.items()},
+        "not_kept": {name: gone[name].sentence for name in panels if name in gone},
+    }

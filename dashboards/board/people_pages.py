@@ -189,7 +189,7 @@ def welcome(request: Request) -> Response:
 
 
 def _welcome(request: Request, person: Person, *, wrong: str = "") -> Response:
-    return plain_page(request, "welcome.html.j2", {"person": person, "wrong": wrong}, status=400 if wrong else 200)
+    return plain_page(request, "welcome.html.j2", {"person": person, "wrong": wrong}, status=400 if wrong else 200, named=True)
 
 
 def _welcomed(request: Request) -> Person:

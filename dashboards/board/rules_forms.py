@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 from dashboards.board.forms import Form, posting, see_other, visitor_of
 from dashboards.board.rehearsing import Asked, Rehearsing
-from dashboards.board.rules_pages import DAYS, DAYS_USUAL, SAVED, editor, saved
+from dashboards.board.rules_pages import DAYS, DAYS_USUAL, editor
 from dashboards.board.shell import state_of
 from groundswell.errors import DependencyError, NotFoundError, SettingsError, UsageError
 from groundswell.names import DAY_MS, LIVE_RUN
 from groundswell.schedule import RULES
-from groundswell.store.audit import Entry, note
+from groundswell.store.audit import RULES_SAVED, Entry, note
 from groundswell.store.query import closed_ms
 from groundswell.store.rehearsals import rehearsal_named
 from groundswell.store.versions import AHEAD_MS, add_versions, hold_schedule, keep_rules_text, read_schedule
@@ -81,5 +81,5 @@ def save(request: Request, form: Form) -> Response:
             reason = f"rules {name}: they are the newest already, comments aside; nothing was saved"
             raise UsageError(reason)
         keep_rules_text(state.store, connection, name, kept.text)
-        note(state.store, connection, Entry(now_ms, visitor.name or "", visitor.address, SAVED, saved(made[0])))
+        note(state.store, connection, Entry(now_ms, visitor.name or "", visitor.address, RULES_SAVED, made[0].said))
     return see_other(f"/rules?done={now_ms}")

@@ -20,12 +20,11 @@ from groundswell.names import LIVE_RUN
 from groundswell.rehearsed import Comparison, Event, Told, events_of
 from groundswell.schedule import RULES, InForce
 from groundswell.store.actions import verdicts_of
-from groundswell.store.audit import Entry, entries
+from groundswell.store.audit import RULES_SAVED, Entry, entries
 from groundswell.store.query import closed_ms
 from groundswell.store.rehearsals import Rehearsed, rehearsal_named, rehearsals_of
 from groundswell.store.versions import content_of, read_schedule, rules_text_of
 
-SAVED: Final = "rules saved"
 DAYS: Final = (7, 30, 90, 365)
 DAYS_USUAL: Final = 90
 REHEARSALS_SHOWN: Final = 10
@@ -100,13 +99,8 @@ def versions(request: Request, connection: Connection, run: str) -> list[Version
     schedule, known_ms = read_schedule(connection, run), closed_ms(connection, run) or 0
     # A board without people has no right to the audit log.
     known = visitor_of(request).name is not None
-    saves = {entry.detail: entry for entry in entries(connection, what=SAVED, limit=SAVES_SEARCHED)} if known else {}
-    return [Version(row, schedule.state(row, known_ms), saves.get(saved(row))) for row in reversed(schedule.of(RULES))]
-
-
-def saved(row: InForce) -> str:
-    """What the audit log has of a version that was saved here."""
-    return f"{row.hash}, in force from {iso(row.effective_ms)}"
+    saves = {entry.detail: entry for entry in entries(connection, what=RULES_SAVED, limit=SAVES_SEARCHED)} if known else {}
+    return [Version(row, schedule.state(row, known_ms), saves.get(row.said)) for row in reversed(schedule.of(RULES))]
 
 
 def text_of(state: BoardState, connection: Connection, version: str) -> str | None:

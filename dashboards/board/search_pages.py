@@ -21,6 +21,7 @@ from groundswell.exports import QUOTE_CHARACTERS
 from groundswell.names import entity_series
 from groundswell.search import EXAMPLE, FIELDS, TIMES, Query, parse, sought, with_companies
 from groundswell.store.grid import first_hour_ms, series_grid
+from groundswell.store.months import dropped_months
 from groundswell.store.pasts import forming_span
 from groundswell.store.query import alerts_of, closed_ms, unmeasured_series
 from groundswell.store.results import PAGE, Result, ResultPage, search_page
@@ -129,6 +130,7 @@ class SeriesShown:
     documents: int
     negative: int
     measured: bool
+    gone: str  # months of the range that were dropped
 
 
 def series(request: Request) -> Response:
@@ -171,4 +173,5 @@ def _series(connection: Connection, run: str, key: str, request: Request, state:
         documents=sum(cell.documents for cell in cells),
         negative=sum(cell.negative for cell in cells),
         measured=key not in unmeasured_series(connection, run),
+        gone=words.months(dropped_months(connection, run, since_ms=chosen.start_ms, until_ms=chosen.end_ms)),
     )

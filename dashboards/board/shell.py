@@ -18,9 +18,9 @@ from dashboards.board.door import FORM_COOKIE, THEME_COOKIE, Door, Visitor
 from dashboards.board.forms import visitor_of
 from dashboards.board.rehearsing import Rehearsing
 from dashboards.board.show import Messages
-from dashboards.board.trust import Watch
+from dashboards.board.trust import Trust, Watch
 from dashboards.board.words import LANGUAGES, Clock
-from groundswell.errors import SettingsError
+from groundswell.errors import GroundswellError, SettingsError
 from groundswell.links import Links
 from groundswell.local_log import LocalLog
 from groundswell.records import Alert
@@ -122,19 +122,44 @@ def page(request: Request, template: str, fill: Callable[[Connection, Watch], di
             return Response(status_code=304, headers={"etag": tag})
         # The page first: it may make the balance anew, and the first line must not say less than the page below it.
         filled = fill(connection, watch)
-        filled |= {"trust": watch.trust(connection, now_ms=now), "twin": show.twin(request.url.path, request.url.query)}
+        filled |= {"trust": watch.trust(connection, now_ms=now), "unsure": "", "still": False}
+        filled["twin"] = show.twin(request.url.path, request.url.query)
     answer = render(request, template, filled)
     if tag:
         answer.headers["etag"] = tag
     return answer
 
 
-def plain_page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> Response:
-    """A page that says nothing of a run: no first line, no twin, and nobody keeps a copy."""
-    answer = render(request, template, {"trust": None, "twin": None, **values})
+def plain_page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200, named: bool = False) -> Response:
+    """A form, or what came of one: the first line above it, no twin; it stays as it is, and nobody keeps a copy.
+
+    Args:
+        request: who asks for what.
+        template: its name.
+        values: what it says.
+        status: of the answer.
+        named: whether a signed address has named its reader, so that the first line is theirs to see without a session.
+    """
+    trust, unsure = _first_line(request) if named or _may_look(request) else (None, "")
+    answer = render(request, template, {"trust": trust, "unsure": unsure, "still": True, "twin": None, **values})
     answer.status_code = status
     answer.headers["cache-control"] = "no-store"
     return answer
+
+
+def _may_look(request: Request) -> bool:
+    """Whether pages of the run are shown to whoever asks."""
+    return visitor_of(request).name is not None or not state_of(request).door.access.is_closed
+
+
+def _first_line(request: Request) -> tuple[Trust | None, str]:
+    """What the first line says; or why nothing can be said, because an error must be shown above all where there is trouble."""
+    state = state_of(request)
+    try:
+        with state.store.read() as connection:
+            return state.watch(connection).trust(connection, now_ms=state.now_ms()), ""
+    except GroundswellError as error:
+        return None, str(error)
 
 
 def render(request: Request, template: str, values: Mapping[str, Any]) -> Response:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import jinja2
 from markupsafe import Markup, escape
 
-from dashboards.board import charts, words
+from dashboards.board import charts, reasons, words
 from dashboards.board.pages import SPANS, Around
 from dashboards.board.trust import Trust
 from dashboards.board.words import Clock, series_title
@@ -51,12 +51,13 @@ def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> ji
         "milli": words.milli, "p_value": words.p_value, "visible": words.visible, "link": words.safe_link,
         "series": lambda series: clock.series(series, display), "duration": words.duration,
         "tenth": words.tenth, "plain": words.plain, "exact": words.exact, "points": words.points,
+        "reason": lambda text: reasons.said(text, clock.language),
         "daybars": lambda source, until_ms: charts.daybars(source, until_ms, clock),
     }  # fmt: skip
     made.globals |= {"patterns": charts.PATTERNS, "spans": list(SPANS), "titles": TITLES, "languages": words.LANGUAGES, "enough": ENOUGH}
 
     def say(text: str, **values: object) -> Markup:
-        said = Markup(escape(clock.words(text)))
+        said = Markup(escape(clock.counted(text, values)))
         return said.format(**values) if values else said  # braces of somebody's own words are no places
 
     made.globals["_"] = say
@@ -114,6 +115,7 @@ class DossierShown:
     first_published: Quote | None
     first_known: Quote | None
     before: Before
+    gone: str  # months of the chart that were dropped
 
 
 def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str], str]) -> DossierShown:
@@ -140,6 +142,7 @@ def dossier(alert: Alert, around: Around, clock: Clock, display: Callable[[str],
         first_published=min(alert.evidence, key=lambda quote: quote.published_ms, default=None),
         first_known=min(alert.evidence, key=lambda quote: quote.known_ms, default=None),
         before=around.before,
+        gone=words.months(around.gone),
     )
 
 

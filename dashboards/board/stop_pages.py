@@ -58,4 +58,4 @@ def _page(request: Request, target: str) -> Response:
         word, number = last_word(connection, target), withheld(connection, LIVE_RUN, target)
     kind, _, reader = target.partition(":")
     values = {"target": target, "kind": kind, "reader": reader, "word": word, "withheld": number}
-    return plain_page(request, "stop.html.j2", values)
+    return plain_page(request, "stop.html.j2", values, named=True)

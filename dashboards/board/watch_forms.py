@@ -18,13 +18,13 @@ from dashboards.board.shell import plain_page, state_of
 from dashboards.board.trust import Watch
 from groundswell.errors import UsageError
 from groundswell.names import LIVE_RUN, content_id
-from groundswell.store.audit import Entry, entries, note
+from groundswell.store.audit import SEARCH_SAVED, WATCHED, WATCHED_NO_LONGER, Entry, entries, note
 from groundswell.store.watches import change_watches, newest_watches
 from groundswell.watches import Difference, Watches, read_companies
 
 TABLE_BYTES_MAX: Final = 1024 * 1024
-SAVED, WATCHED, ENDED, REFUSED = "search saved", "companies watched", "watched no longer", "line not taken"
-SAID: Final = (SAVED, WATCHED, ENDED, REFUSED)
+REFUSED: Final = "line not taken"
+SAID: Final = (SEARCH_SAVED, WATCHED, WATCHED_NO_LONGER, REFUSED)
 """What the audit log calls it."""
 
 REFUSED_SHOWN: Final = 20
@@ -48,7 +48,7 @@ def may_change(request: Request, watch: Watch) -> bool:
 def save(request: Request, form: Form) -> Response:
     """A search as a series of its own: `name`, `query`."""
     name, query, ids_of = form.get("name", "").strip(), form.get("query", ""), state_of(request).companies
-    return _change(request, lambda watches: watches.saving(name, query, ids_of=ids_of), SAVED, f"{name}: {query}")
+    return _change(request, lambda watches: watches.saving(name, query, ids_of=ids_of), SEARCH_SAVED, f"{name}: {query}")
 
 
 def companies(request: Request, form: Form) -> Response:
@@ -94,7 +94,7 @@ def _live(request: Request, connection: Connection) -> str:
 def remove(request: Request, form: Form) -> Response:
     """One saved search or one company: `name`."""
     name = form.get("name", "")
-    return _change(request, lambda watches: watches.without([name]), ENDED, name)
+    return _change(request, lambda watches: watches.without([name]), WATCHED_NO_LONGER, name)
 
 
 def _change(request: Request, change: Callable[[Watches], Watches], what: str, detail: str, *, refused: Sequence[str] = ()) -> Response:

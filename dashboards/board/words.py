@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from groundswell.errors import SettingsError, UsageError
 from groundswell.moments import LAST_MS, spoken
 from groundswell.names import DAY_MS, HOUR_MS
+from groundswell.store.months import DroppedMonth
 
 CHINESE: Final[Mapping[str, str]] = tomllib.loads((Path(__file__).parent / "chinese.toml").read_text(encoding="utf-8"))
 TOPIC_TITLES: Final = {
@@ -60,6 +61,19 @@ _UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
+_NOUNS: Final = {
+    "documents": "document", "docs": "doc", "stories": "story", "owners": "owner", "alerts": "alert", "days": "day", "times": "time",
+    "windows": "window", "attempts": "attempt", "companies": "company", "messages": "message", "peers": "peer",
+}  # fmt: skip
+_ONE: Final = re.compile(rf"(?<!\}} of )\{{(\w+)\}} ((?:negative )?)({'|'.join(_NOUNS)})\b")
+"""A place for a number and its noun; not in "1 of 1 alerts", where English keeps the plural."""
+
+
+def _singular(found: re.Match[str], values: Mapping[str, object]) -> str:
+    name, between, noun = found.groups()
+    return f"{{{name}}} {between}{_NOUNS[noun]}" if str(values.get(name)) == "1" else found[0]
+
+
 # --- times -----------------------------------------------------------------------------------------------------------------
 class Clock:
     """How one reader is spoken to: times in their zone, always with its offset, and words in their language.
@@ -90,7 +104,16 @@ class Clock:
 
     def say(self, text: str, **values: object) -> str:
         """The same with its places filled."""
-        return self.words(text).format(**values)
+        return self.counted(text, values).format(**values)
+
+    def counted(self, text: str, values: Mapping[str, object]) -> str:
+        """A text in the reader's language whose nouns suit the numbers that will fill its places.
+
+        >>> Clock("UTC").counted("{documents} documents of {owners} owners", {"documents": "1", "owners": 2})
+        '{documents} document of {owners} owners'
+        """
+        said = self.words(text)
+        return _ONE.sub(lambda found: _singular(found, values), said) if self.language == "en" else said
 
     def at(self, ms: int) -> datetime:
         """A moment in the reader's zone."""
@@ -203,6 +226,11 @@ def duration(ms: int) -> str:
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------------------
+def months(gone: Sequence[DroppedMonth]) -> str:
+    """The names of months that were dropped; empty where none was."""
+    return ", ".join(one.month.name for one in gone)
+
+
 def percent(share: float | None) -> str:
     """A share as whole percent; an en dash where there is none.
 

@@ -18,13 +18,14 @@ from groundswell.moments import duration_ms, moment_ms, time_ms
 if TYPE_CHECKING:
     from groundswell.local_log import LocalLog
     from groundswell.settings import Settings
+    from groundswell.store.audit import Entry
     from groundswell.store.store import Store
     from models.entities import Catalogue
     from models.scorer import Scorer
     from stream.shells.instruments import Instruments
 
 __all__ = [
-    "catalogue", "company_ids", "company_names", "display", "duration_ms", "instruments", "linear", "listing_options", "live_log",
+    "catalogue", "company_ids", "company_names", "display", "duration_ms", "entry", "instruments", "linear", "listing_options", "live_log",
     "moment_ms", "near_companies", "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
 ]  # fmt: skip
 
@@ -52,6 +53,20 @@ def _login() -> str:
     from getpass import getuser
 
     return getuser()
+
+
+def entry(what: str, detail: str, *, now_ms: int, who: str | None = None) -> "Entry":
+    """What the audit log says of something that this command does.
+
+    Args:
+        what: one of the words of groundswell/store/audit.py.
+        detail: of what.
+        now_ms: the wall clock.
+        who: in whose name; None: this machine's login.
+    """
+    from groundswell.store.audit import COMMAND_LINE, Entry
+
+    return Entry(now_ms, who or _login(), COMMAND_LINE, what, detail)
 
 
 def listing_options(command: F) -> F:

@@ -1,6 +1,5 @@
 """Commands over the board's accounts: people add, list, role, password, disable, enable, audit."""
 
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from groundswell.store.accounts import Role
 
 ROLE_CHOICE: Final = click.Choice(["reader", "analyst", "admin"])
-PLACE: Final = "command line"
 LIST_COLUMNS: Final = ["name", "role", "signs_in", "created", "changed", "disabled"]
 AUDIT_COLUMNS: Final = ["at", "who", "place", "what", "detail"]
 
@@ -48,12 +46,12 @@ def _change(name: str, store_url: str | None, what: str, *, detail: str = "", **
     """Change an account and say so in the audit log, in one transaction."""
     from groundswell.clock import SystemClock
     from groundswell.store.accounts import change_person, person_name
-    from groundswell.store.audit import Entry, note
+    from groundswell.store.audit import note
 
     name, now_ms, store = person_name(name), SystemClock().now_ms(), o.open_store(store_url)
     with store.write() as connection:
         change_person(connection, name, now_ms=now_ms, **changes)  # type: ignore[arg-type]
-        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, what, f"{name}{detail}"))
+        note(store, connection, o.entry(what, f"{name}{detail}", now_ms=now_ms))
     click.echo(f"{what}: {name}{detail}; whoever was signed in with it has to sign in again")
 
 
@@ -70,7 +68,7 @@ def add(name: str, role: "Role", password_file: str | None, no_password: bool, s
     from groundswell.clock import SystemClock
     from groundswell.passwords import Passwords
     from groundswell.store.accounts import Person, add_person, anybody, person_name
-    from groundswell.store.audit import Entry, note
+    from groundswell.store.audit import note
 
     if no_password and password_file:
         reason = "--password-file and --no-password: give one of the two"
@@ -80,7 +78,7 @@ def add(name: str, role: "Role", password_file: str | None, no_password: bool, s
     is_first, now_ms = not anybody(store), SystemClock().now_ms()
     with store.write() as connection:
         add_person(store, connection, Person(name, role, stored, now_ms, now_ms, None))
-        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, "account added", f"{name}, {role}"))
+        note(store, connection, o.entry("account added", f"{name}, {role}", now_ms=now_ms))
     click.echo(f"account added: {name}, {role}")
     if is_first:
         click.echo("It is the first one: start the board again, and from then on everybody has to sign in.")

@@ -222,6 +222,8 @@ def _warnings(done: "Rehearsal", events: "list[Event]", holdout_ms: int | None) 
     outside = sum(not span.start_ms <= event.start_ms < span.end_ms for event in events)
     if outside:
         yield f"note: {outside} listed events begin outside the span and are left out"
+    for month in done.gone:
+        yield f"WARNING: {month.sentence}: nothing of it is rehearsed or counted, and no baseline knows of it; that is not a quiet month"
     if done.unlike:
         yield (
             f"WARNING: {done.unlike:,} of {done.periods:,} hours and days of baseline come out otherwise than they are stored: the run was"

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from groundswell.store.stops import Stop, What
 
 COLUMNS: Final = ["target", "reader", "language", "kinds", "series", "severity", "at_once", "escalates_to", "state", "since", "by"]
-PLACE: Final = "command line"
 
 
 @click.group(invoke_without_command=True)
@@ -89,13 +88,14 @@ def resume(target: str, who: str, store_url: str | None) -> None:
 
 def _say(target: str, what: "What", *, who: str, store_url: str | None) -> None:
     from groundswell.clock import SystemClock
-    from groundswell.store.audit import Entry, note
+    from groundswell.store.audit import COMMAND_LINE, note
     from groundswell.store.stops import Stop, say
 
     store, now_ms = o.open_store(store_url), SystemClock().now_ms()
     with store.write() as connection:
-        changed = say(store, connection, Stop(target, now_ms, what, who, PLACE))
+        changed = say(store, connection, Stop(target, now_ms, what, who, COMMAND_LINE))
         if changed:
-            note(store, connection, Entry(now_ms, who, PLACE, "unsubscribed" if what == "stop" else "subscribed again", target))
+            said = "unsubscribed" if what == "stop" else "subscribed again"
+            note(store, connection, o.entry(said, target, now_ms=now_ms, who=who))
     state = "stopped" if what == "stop" else "on"
     click.echo(f"{target}: {state}" if changed else f"{target}: {state} already; nothing changed")

@@ -141,17 +141,19 @@ def attach(run: str, store_url: str | None) -> None:
     """
     from groundswell.clock import SystemClock
     from groundswell.names import TICK_MS
+    from groundswell.store.audit import RUN_ATTACHED
     from groundswell.store.history import attach as attach_run
     from groundswell.store.pasts import attach_past, is_rescore
 
-    store = o.open_store(store_url)
+    store, now_ms = o.open_store(store_url), SystemClock().now_ms()
+    entry = o.entry(RUN_ATTACHED, run, now_ms=now_ms)
     with store.read() as connection:
         rescored = is_rescore(connection, run)
     if rescored:
-        row = attach_past(store, run, now_ms=SystemClock().now_ms())
+        row = attach_past(store, run, now_ms=now_ms, entry=entry)
         click.echo(f"{run} is the {row.kind} in the live run, from {iso(row.effective_ms)} on")
     else:
-        history, copied = attach_run(store, run)
+        history, copied = attach_run(store, run, entry=entry)
         click.echo(f"live goes on from {run}, whose ticks before {iso(history.before_tick * TICK_MS)} are its history:")
         click.echo("  " + ", ".join(f"{rows:,} rows of {table}" for table, rows in copied.items()))
     click.echo("Whatever works on the live run ends at its next commit; start it again unless a supervisor does.")

@@ -1,6 +1,5 @@
 """Commands over tokens of programs: tokens add, list, revoke."""
 
-import getpass
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from groundswell.store.accounts import Role
 
 COLUMNS: Final = ["id", "person", "name", "role", "created", "expires", "state"]
-PLACE: Final = "command line"
 
 
 @click.group()
@@ -34,13 +32,13 @@ def add(person: str, name: str, role: "Role", days: int, store_url: str | None) 
     """Make a token of PERSON's account for what NAME says, and print it: it is shown this once."""
     from groundswell.clock import SystemClock
     from groundswell.store.accounts import person_name
-    from groundswell.store.audit import Entry, note
+    from groundswell.store.audit import note
     from groundswell.store.tokens import make_token
 
     store, now_ms, person = o.open_store(store_url), SystemClock().now_ms(), person_name(person)
     with store.write() as connection:
         made, text = make_token(store, connection, person, name=name, role=role, days=days, now_ms=now_ms)
-        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, "token made", f"{made.token_id} {made.name}, {role}, of {person}"))
+        note(store, connection, o.entry("token made", f"{made.token_id} {made.name}, {role}, of {person}", now_ms=now_ms))
     click.echo(f"token {made.token_id} of {person}, {role}, until {iso(made.expires_ms)}; keep it, it is not shown again:", err=True)
     click.echo(text)
 
@@ -77,11 +75,11 @@ def list_tokens(form: str, output: str | None, store_url: str | None) -> None:
 def revoke(token_id: str, store_url: str | None) -> None:
     """Take the token ID back at once."""
     from groundswell.clock import SystemClock
-    from groundswell.store.audit import Entry, note
+    from groundswell.store.audit import note
     from groundswell.store.tokens import revoke_token
 
     store, now_ms = o.open_store(store_url), SystemClock().now_ms()
     with store.write() as connection:
         found = revoke_token(connection, token_id, now_ms=now_ms)
-        note(store, connection, Entry(now_ms, getpass.getuser(), PLACE, "token revoked", f"{token_id} {found.name}, of {found.person}"))
+        note(store, connection, o.entry("token revoked", f"{token_id} {found.name}, of {found.person}", now_ms=now_ms))
     click.echo(f"token revoked: {token_id} of {found.person}")

@@ -58,17 +58,21 @@ def put(kind: str, file: Path, ahead: str, store_url: str | None) -> None:
     """
     from alerts.rules import rules_of, rules_text
     from groundswell.clock import SystemClock
-    from groundswell.store.versions import keep_rules_text, put_in_force
+    from groundswell.store.audit import ERRORS_SAVED, RULES_SAVED, note
+    from groundswell.store.versions import add_versions, keep_rules_text
     from models.error_matrix import load_matrices
     from stream.shells.versions import content_of_rules
 
     span_ms = o.duration_ms(ahead, name="--in")
     text, store = rules_text(file) if kind == "rules" else "", o.open_store(store_url)
     given = content_of_rules(rules_of(text, place=str(file))) if kind == "rules" else load_matrices([file])
-    rows = put_in_force(store, LIVE_RUN, {kind: given}, now_ms=SystemClock().now_ms() + span_ms)
-    if text:
-        with store.write() as connection:
+    now_ms = SystemClock().now_ms()
+    with store.write() as connection:
+        rows = add_versions(store, connection, LIVE_RUN, {kind: given}, now_ms=now_ms + span_ms)
+        if text:
             keep_rules_text(store, connection, given[0], text)
+        for row in rows:
+            note(store, connection, o.entry(RULES_SAVED if text else ERRORS_SAVED, row.said, now_ms=now_ms))
     for row in rows:
         click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
     if not rows:

@@ -33,7 +33,10 @@ def watch() -> None:
 @o.store_option
 def save(name: str, query: tuple[str, ...], store_url: str | None) -> None:
     """Save a search as the series watch:NAME; one of that name is replaced. `groundswell search QUERY` shows what it finds so far."""
-    _change(store_url, lambda watches: watches.saving(name, " ".join(query), ids_of=o.company_ids()))
+    from groundswell.store.audit import SEARCH_SAVED
+
+    text = " ".join(query)
+    _change(store_url, lambda watches: watches.saving(name, text, ids_of=o.company_ids()), SEARCH_SAVED, f"{name}: {text}")
 
 
 @watch.command()
@@ -45,6 +48,7 @@ def add(file: Path, store_url: str | None) -> None:
     A company is an id or a name of the catalogue, its weight your exposure. One that is watched already gets the new weight and owner.
     Lines that cannot be used are named with their reasons, the others are taken. Exit code 1: there was such a line.
     """
+    from groundswell.store.audit import WATCHED
     from groundswell.watches import read_companies
 
     with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -55,7 +59,7 @@ def add(file: Path, store_url: str | None) -> None:
         click.echo(f"{file.name}: {len(refused) - REFUSED_SHOWN} more lines like these", err=True)
     click.echo(f"{len(taken)} companies taken, {len(refused)} lines not")
     if taken:
-        _change(store_url, lambda watches: watches.watching(taken))
+        _change(store_url, lambda watches: watches.watching(taken), WATCHED, f"taken {len(taken)}, not taken {len(refused)}")
     if refused:
         sys.exit(1)
 
@@ -80,16 +84,22 @@ def list_watches(run: str | None, form: str, output: str | None, store_url: str 
 @o.store_option
 def remove(names: tuple[str, ...], store_url: str | None) -> None:
     """Watch saved searches or companies no longer. What was counted stays."""
-    _change(store_url, lambda watches: watches.without(names))
+    from groundswell.store.audit import WATCHED_NO_LONGER
+
+    _change(store_url, lambda watches: watches.without(names), WATCHED_NO_LONGER, ", ".join(names))
 
 
-def _change(store_url: str | None, change: "Callable[[Watches], Watches]") -> None:
+def _change(store_url: str | None, change: "Callable[[Watches], Watches]", what: str, detail: str) -> None:
+    """Change the list and say so in the audit log, in one transaction."""
     from groundswell.clock import SystemClock
+    from groundswell.store.audit import note
     from groundswell.store.watches import change_watches
 
-    store = o.open_store(store_url)
+    store, now_ms = o.open_store(store_url), SystemClock().now_ms()
     with store.write() as connection:
-        watches, rows = change_watches(store, connection, change, now_ms=SystemClock().now_ms())
+        watches, rows = change_watches(store, connection, change, now_ms=now_ms)
+        if rows:
+            note(store, connection, o.entry(what, detail, now_ms=now_ms))
     for row in rows:
         click.echo(f"{row.kind} {row.hash}: in force from {iso(row.effective_ms)}")
     if not rows:

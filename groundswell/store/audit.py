@@ -14,13 +14,21 @@ UNKNOWN: Final = "(unknown)"
 """Who it was where nobody of that name has an account: people type passwords into the wrong field."""
 
 
+COMMAND_LINE: Final = "command line"
+"""The place of whoever types a command."""
+
+RULES_SAVED, ERRORS_SAVED, RUN_ATTACHED = "rules saved", "measured errors saved", "run attached"
+SEARCH_SAVED, WATCHED, WATCHED_NO_LONGER = "search saved", "companies watched", "watched no longer"
+"""What changes what is in force: the same words, whether it was done on the board or by a command."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One row."""
 
     at_ms: int
     who: str
-    place: str  # the address that asked, or "command line"
+    place: str  # the address that asked, or COMMAND_LINE
     what: str  # "signed in", "sign-in refused", "acknowledge", ...
     detail: str
 

@@ -14,6 +14,7 @@ from groundswell.names import DAY_MS, HOUR_MS, PANE_MS, TICK_MS
 from groundswell.prevalence import CorrectedShare
 from groundswell.store import schema as t
 from groundswell.store.corrections import Corrections, corrections_of
+from groundswell.store.months import dropped_months
 from groundswell.store.query import closed_ms, hour_exposures, language_of, mean_exposure
 from groundswell.windows import wilson
 
@@ -31,6 +32,7 @@ class Cell:
     high: float | None
     complete: bool  # known time has passed the window's end
     exposure: float | None  # mean share of the usual volume that was seeing; None where no hour of it has closed
+    kept: bool = True  # False: a part of it lies in a month that was dropped, so its counts and shares are not known
     corrected: CorrectedShare | None = None  # the share, corrected for the model's measured errors; None where there are none
 
     @property
@@ -52,6 +54,8 @@ def series_grid(
     as_of_ms: int | None = None,
 ) -> dict[str, list[Cell]]:
     """{series: its windows `[start, start + window)` that cover `[start_ms, end_ms)`}, empty ones with zeros.
+
+    Those that a dropped month touches have no share, and are not `kept`.
 
     Args:
         connection: a reading transaction.
@@ -86,13 +90,18 @@ def series_grid(
         hours = hour_exposures(connection, run, language, start_ms=start_ms, end_ms=end_ms)
         exposures[language] = [mean_exposure(hours, start, start + window_ms) for start in starts]
     corrections = corrections_of(connection, run)
-    return {
-        name: [
-            _cell(name, start, start + window_ms, counts.get((name, i), (0, 0)), known_ms, exposures[language_of(name)][i], corrections)
-            for i, start in enumerate(starts)
-        ]
-        for name in series
-    }
+    gone = dropped_months(connection, run, since_ms=start_ms, until_ms=starts[-1] + window_ms)
+    lost = [any(month.touches(start, start + window_ms) for month in gone) for start in starts]
+
+    def cell(name: str, i: int) -> Cell:
+        begin, exposure = starts[i], exposures[language_of(name)][i]
+        if lost[i]:  # what is left of it came late, or lies beside the month: a part that looks like the whole
+            return Cell(
+                begin, begin + window_ms, 0, 0, None, None, None, complete=known_ms >= begin + window_ms, exposure=exposure, kept=False
+            )
+        return _cell(name, begin, begin + window_ms, counts.get((name, i), (0, 0)), known_ms, exposure, corrections)
+
+    return {name: [cell(name, i) for i in range(windows)] for name in series}
 
 
 def _within(run: str, start_ms: int, end_ms: int) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ from groundswell.exports import iso
 from groundswell.names import DAY_MS, HEARD_OUTCOMES, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
 from groundswell.schedule import MODEL
 from groundswell.store import schema as t
+from groundswell.store.audit import Entry, note
 from groundswell.store.progress import NEVER_TICK
 from groundswell.store.runs import HISTORY, is_complete
 from groundswell.store.store import Store
@@ -50,10 +51,15 @@ def history_of(connection: Connection, run: str) -> History | None:
     return None if kept is None else msgspec.convert(kept, History, str_keys=True)
 
 
-def attach(store: Store, run: str) -> tuple[History, dict[str, int]]:
+def attach(store: Store, run: str, *, entry: Entry | None = None) -> tuple[History, dict[str, int]]:
     """Make a finished backfill the live run's history, in one transaction.
 
     Every owner of the live run is fenced by it: it ends at its next commit, and what is started again goes on with the history.
+
+    Args:
+        store: the store.
+        run: the backfill.
+        entry: what the audit log says of it, in the same transaction.
 
     Returns:
         The history, and how many rows of each table it brought.
@@ -76,6 +82,8 @@ def attach(store: Store, run: str) -> tuple[History, dict[str, int]]:
         found = History(run, first, fold)
         body = encode(live | {HISTORY: found})
         connection.execute(update(t.runs).where(t.runs.c.run == LIVE_RUN).values(manifest=body))
+        if entry is not None:
+            note(store, connection, entry)
     return found, copied
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from groundswell.errors import UsageError
 from groundswell.exports import iso
+from groundswell.lifecycle import FOR_EVER_MS
 from groundswell.names import TICK_MS
 from groundswell.store import schema as t
 
@@ -100,6 +101,10 @@ class DroppedMonth(NamedTuple):
         """Whether a tick lies in it."""
         return self.month.first_tick <= tick <= self.month.last_tick
 
+    def touches(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any of `[start, end)` lies in it: what was counted there is not known any more, and is not zero."""
+        return self.month.begin_ms < end_ms and start_ms < self.month.end_ms
+
 
 def dropped_months(connection: Connection, run: str, *, since_ms: int | None = None, until_ms: int | None = None) -> list[DroppedMonth]:
     """The months of a run that are gone and touch `[since, until)`, by time.
@@ -113,9 +118,8 @@ def dropped_months(connection: Connection, run: str, *, since_ms: int | None = N
     c = t.dropped_months.c
     rows = connection.execute(select(c.month, c.begun_ms, c.ended_ms).where(c.run == run).order_by(c.month))
     found = [DroppedMonth(Month.named(name, place="dropped_months"), begun_ms, ended_ms) for name, begun_ms, ended_ms in rows]
-    return [
-        one for one in found if (since_ms is None or one.month.end_ms > since_ms) and (until_ms is None or one.month.begin_ms < until_ms)
-    ]
+    since_ms, until_ms = (0 if since_ms is None else since_ms), (FOR_EVER_MS if until_ms is None else until_ms)
+    return [one for one in found if one.touches(since_ms, until_ms)]
 
 
 def dropped_counts(connection: Connection, run: str) -> dict[tuple[str, str, str, str], int]:

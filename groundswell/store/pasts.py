@@ -16,6 +16,7 @@ from groundswell.names import LIVE_RUN, TICK_MS
 from groundswell.schedule import MODEL, PAST_OF, InForce
 from groundswell.silence import HORIZON_TICKS
 from groundswell.store import schema as t
+from groundswell.store.audit import Entry
 from groundswell.store.grid import first_hour_ms
 from groundswell.store.query import closed_ms
 from groundswell.store.runs import is_complete, manifest_of
@@ -36,8 +37,14 @@ def past_of(connection: Connection, run: str) -> str | None:
     return rows[-1].removeprefix(PAST_OF) if rows else None
 
 
-def attach_past(store: Store, run: str, *, now_ms: int) -> InForce:
+def attach_past(store: Store, run: str, *, now_ms: int, entry: Entry | None = None) -> InForce:
     """Make a finished re-scored run the past of its model. Every owner of the live run is fenced, and starts again with it.
+
+    Args:
+        store: the store.
+        run: which one.
+        now_ms: the wall clock.
+        entry: what the audit log says of it, in the same transaction.
 
     Returns:
         From when on it counts.
@@ -55,7 +62,9 @@ def attach_past(store: Store, run: str, *, now_ms: int) -> InForce:
     if here != there:
         reason = f"run {run!r}: it was made with catalogue {there}, the live run has {here}; make it again, then attach it"
         raise UsageError(reason)
-    rows = put_in_force(store, LIVE_RUN, {f"{PAST_OF}{manifest['versions']['model']}": (run, b"")}, now_ms=now_ms, fence="attach")
+    rows = put_in_force(
+        store, LIVE_RUN, {f"{PAST_OF}{manifest['versions']['model']}": (run, b"")}, now_ms=now_ms, fence="attach", entry=entry
+    )
     if not rows:
         reason = f"run {run!r}: it is the past of its model already; there is nothing to do"
         raise UsageError(reason)

@@ -208,6 +208,7 @@ decisions = Table(
     _text("reason"),
 )
 Index("decisions_reason", decisions.c.run, decisions.c.verdict, decisions.c.reason)
+Index("decisions_tick", decisions.c.run, decisions.c.tick)
 
 incidents = Table(
     "incidents",

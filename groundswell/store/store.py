@@ -17,7 +17,7 @@ from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spelli
 from groundswell.own_files import make_own
 from groundswell.store.bulk import Row, insert_rows, teach_copy
 
-HEAD: Final = "0016"
+HEAD: Final = "0017"
 """The newest migration; a test compares it with the files."""
 
 SQLITE_WAIT_S: Final = 30

@@ -79,7 +79,7 @@ def series_rows(
     corrections, gone = corrections_of(connection, run), dropped_months(connection, run, since_ms=start_ms, until_ms=end_ms)
     for key in found:
         for one in series_windows(connection, run, key, corrections=corrections, **asked):
-            is_there = not any(month.month.begin_ms < one.end_ms and one.start_ms < month.month.end_ms for month in gone)
+            is_there = not any(month.touches(one.start_ms, one.end_ms) for month in gone)
             yield _series_row(one, measured=is_there and key not in unmeasured, basis=basis)
 
 

@@ -18,6 +18,7 @@ from groundswell.exports import iso
 from groundswell.names import TICK_MS
 from groundswell.schedule import PAST_OF, RULES_TEXT, InForce, Schedule
 from groundswell.store import schema as t
+from groundswell.store.audit import Entry, note
 from groundswell.store.store import Store
 
 AHEAD_MS: Final = 60_000
@@ -106,6 +107,7 @@ def put_in_force(
     now_ms: int,
     manifest: Mapping[str, Any] | None = None,
     fence: str | None = None,
+    entry: Entry | None = None,
 ) -> list[InForce]:
     """Put versions in force: together, at the start of a tick that nothing of the run has come to yet.
 
@@ -116,6 +118,7 @@ def put_in_force(
         now_ms: the moment at or after which; AHEAD_MS from now, or at once where nobody else works on the run.
         manifest: what to change in the run's manifest with it.
         fence: take the run from everybody who works on it, in this name: they have to load something before they go on.
+        entry: what the audit log says of it, where anything was written.
 
     Returns:
         What was written; nothing where all of it was there.
@@ -129,6 +132,8 @@ def put_in_force(
         if rows and fence is not None:
             p = t.progress.c
             connection.execute(update(t.progress).where(p.run == run).values(epoch=p.epoch + 1, revision=0, owner=fence))
+        if rows and entry is not None:
+            note(store, connection, entry)
     return rows
 
 

@@ -26,9 +26,8 @@ from groundswell.records import Candidate, Peers
 from groundswell.schedule import MODEL, PAST_OF
 from groundswell.store.facts import counted_documents, first_tick
 from groundswell.store.history import history_of
-from groundswell.store.panels.usual import last_day
 from groundswell.store.results import named_in
-from groundswell.store.shares import sums_of
+from groundswell.store.shares import last_day, sums_of
 from stream.operators.exposure import HORIZON_HOURS
 from stream.shells.versions import VersionsInForce
 

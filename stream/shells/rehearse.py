@@ -25,12 +25,13 @@ from groundswell.schedule import RULES, InForce, Schedule
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates, load_increments, load_rows
 from groundswell.store.facts import arrivals_by_tick, first_tick, tick_before
+from groundswell.store.months import DroppedMonth, dropped_months
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
 from stream.pipeline import Fold, Folded
 from stream.shells.around import nobody
-from stream.shells.rebuild import rebuild_fold
+from stream.shells.rebuild import LOOKS_BACK_MS, rebuild_fold
 from stream.shells.stages import DeskStage, Judged
 from stream.shells.versions import VersionsInForce
 
@@ -72,6 +73,7 @@ class Rehearsal:
     decisions: list[Decision] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     incidents: dict[str, Incident] = field(default_factory=dict)  # every one of the run, as the span leaves it
+    gone: list[DroppedMonth] = field(default_factory=list)  # of the span that was asked for, or of what it looks back on
     periods: int = 0  # baseline rows that were made again
     unlike: int = 0  # of these, not as stored
 
@@ -110,16 +112,17 @@ def rehearse(
 
     Raises:
         NotFoundError: no such run, or it has not closed a tick yet.
-        UsageError: the span is empty, or the run is being dropped.
+        UsageError: the span is empty, all of it was dropped by months, or the run or a month of it is being dropped.
     """
     with store.read() as connection:
         manifest = manifest_of(connection, run)
         refuse_dropping(run, manifest)
-        span = _span(connection, run, from_ms=from_ms, to_ms=to_ms)
+        gone = _gone(connection, run, from_ms=from_ms, to_ms=to_ms)
+        span = _span(connection, run, gone, from_ms=from_ms, to_ms=to_ms)
         in_force = _as_if(connection, run, rules, span, hashes=manifest.get("versions", {}))
         forming_ticks = rules.surge.forming_days * DAY_TICKS
         plain = PlainRules(span.first, max(span.since, span.first + forming_ticks))
-        done = Rehearsal(run, span, rules, in_force, plain)
+        done = Rehearsal(run, span, rules, in_force, plain, gone=gone)
         fold = _fold_before(connection, run, in_force, span)
         desk = _Desk(DeskStage(store, run, display, in_force, sector=sector), done.incidents)
         _before(connection, run, span, desk, plain)
@@ -138,20 +141,35 @@ def rehearse(
     return done
 
 
-def _span(connection: Connection, run: str, *, from_ms: int | None, to_ms: int | None) -> Span:
+def _gone(connection: Connection, run: str, *, from_ms: int | None, to_ms: int | None) -> list[DroppedMonth]:
+    """The months that were dropped of the span that was asked for, or of what its first tick looks back on."""
+    gone = dropped_months(connection, run, since_ms=None if from_ms is None else from_ms - LOOKS_BACK_MS, until_ms=to_ms)
+    half = next((month for month in gone if month.ended_ms is None), None)
+    if half is not None:
+        reason = (
+            f"run {run!r}: {half.sentence}; finish it with `groundswell months drop --before {half.month.after(1).name}`, then rehearse"
+        )
+        raise UsageError(reason)
+    return gone
+
+
+def _span(connection: Connection, run: str, gone: Sequence[DroppedMonth], *, from_ms: int | None, to_ms: int | None) -> Span:
     first = first_tick(connection, run)
     closed = [claim.closed_tick for role in (ROLE_FOLD, ROLE_DESK) for claim in progress_of(connection, run, role)]
     if first is None or not closed or min(closed) == NEVER_TICK:
         reason = f"run {run!r}: it has not closed a tick yet, so there is nothing to rehearse on; wait, or choose another --run"
         raise NotFoundError(reason)
     last = max(first, min(closed))
-    since = first if from_ms is None else max(first, -(-from_ms // TICK_MS))
+    # Arrivals of a history stay when a month goes: without its other rows they would make a quiet month of it.
+    kept = max(first, *(month.month.last_tick + 1 for month in gone)) if gone else first
+    since = kept if from_ms is None else max(kept, -(-from_ms // TICK_MS))
     through = last if to_ms is None else min(last, to_ms // TICK_MS - 1)
     if since > through:
         reason = (
-            f"run {run!r}: nothing of it lies in the span that was asked for; it was known from {iso(first * TICK_MS)} to "
+            f"run {run!r}: nothing of it lies in the span that was asked for; it was known from {iso(kept * TICK_MS)} to "
             f"{iso((last + 1) * TICK_MS)}: choose --from and --to between them"
         )
+        reason = "; ".join([reason, *(month.sentence for month in gone)])
         raise UsageError(reason)
     return Span(first, since, through)
 

@@ -82,4 +82,5 @@ def _compared(connection: Connection, done: Rehearsal, before: str) -> Compariso
         held=done.held,
         forming_ms=min(span.end_ms, span.first * TICK_MS + done.rules.surge.forming_days * DAY_MS),
         unlike=done.unlike,
+        gone=[month.month.name for month in done.gone],
     )

@@ -70,11 +70,11 @@ def test_a_file_of_ones_own_names_companies_as_people_do(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[searches]\nbad = '(queue'\n", r"mine\.toml: bad: query, column 7: expected .* the query ends"),
-        ("[searches]\n'no good' = 'queue'\n", r"mine\.toml: no good: watch 'no good': a name has letters, digits"),
-        ("[searches]\nlate = 'queue from:2026-01-01'\n", r"mine\.toml: late: .*says what, not when"),
+        ("[searches]\nbad = '(queue'\n", r"mine\.toml:2: searches\.bad: query, column 7: expected .* the query ends"),
+        ("[searches]\n'no good' = 'queue'\n", r"mine\.toml:2: searches\.no good: watch 'no good': a name has letters, digits"),
+        ("[searches]\nlate = 'queue from:2026-01-01'\n", r"mine\.toml:2: searches\.late: .*says what, not when"),
         ("[search]\nx = 'queue'\n", r"mine\.toml:1: search: there is no such key, did you mean 'searches'\?"),
-        ("[searches]\nx = 3\n", r"mine\.toml:1: searches\..*: Expected `str`, got `int`"),
+        ("[searches]\nx = 3\n", r"mine\.toml:2: searches\.x: Expected `str`, got `int`"),
         ("[searches\n", r"mine\.toml: is not TOML: .*alerts/watches\.toml shows how it looks"),
     ],
 )

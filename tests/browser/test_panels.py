@@ -18,6 +18,8 @@ pytestmark = [
     pytest.mark.skipif(find_spec("axe_core_python") is None, reason=AXE_MISSING),
 ]
 PATHS = ("/?company=SVB", "/board/2?company=SVB", "/?as_of=2026-03-10T10:00Z", "/why-not?series=entity:SVB&at=2026-03-10T11:00Z")
+FOLDED = """[...document.querySelectorAll('.scroll:has(.folding)')].filter((one) => one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.getAttribute('aria-labelledby') ?? one.getAttribute('aria-label'))"""
 BROKEN_WORDS = r"""(() => {
   const lines = (cell) => { const all = document.createRange(); all.selectNodeContents(cell);
     return new Set([...all.getClientRects()].map((box) => Math.round(box.top))).size; };
@@ -43,6 +45,9 @@ async def test_axe_finds_nothing_a_phone_scrolls_nothing_and_a_company_is_select
             for path in PATHS:
                 await tab.open(f"{board.url}{path}")
                 assert await tab.value("document.documentElement.scrollWidth") <= 375, path
+            for path in (*PATHS, "/alerts", "/sources"):
+                await tab.open(f"{board.url}{path}")
+                assert await tab.value(FOLDED) == [], f"{path}: what is wide stands under its row's name"
             await tab.ask("Network.setCookie", name=LANGUAGE_COOKIE, value="zh", url=board.url)
             for path in PATHS[:2]:
                 await tab.open(f"{board.url}{path}")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from contextlib import closing
+from getpass import getuser
 from importlib import resources
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from groundswell.local_log import LocalLog
 from groundswell.names import LIVE_RUN
+from groundswell.store.audit import entries
 from groundswell.store.store import Store
 from groundswell.store.versions import rules_text_of
 from stream.shells.embedded import EmbeddedPipeline
@@ -37,6 +39,12 @@ def ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return groundswell(*arguments, folder=folder, GROUNDSWELL_STORE_URL=str(folder / "desk.db"), GROUNDSWELL_MODELS_USE="linear")
 
 
+def audited(folder: Path) -> list[str]:
+    """What the audit log has, oldest first."""
+    with closing(Store(str(folder / "desk.db"))) as store, store.read() as connection:
+        return [entry.what for entry in entries(connection)][::-1]
+
+
 def listed(folder: Path) -> list[dict[str, str | None]]:
     done = ask(folder, "versions", "list", "--format", "jsonl")
     assert done.returncode == 0, done.stderr
@@ -57,7 +65,11 @@ def test_rules_are_put_in_force_a_little_ahead_and_listed_as_to_come(folder: Pat
     assert done.stdout == f"rules {newest['hash']}: in force from {newest['since']}\n"
     with closing(Store(str(folder / "desk.db"))) as store, store.read() as connection:
         assert rules_text_of(connection, str(newest["hash"])) == rules.read_text()
+        (entry,) = entries(connection)
+    assert (entry.who, entry.place, entry.what) == (getuser(), "command line", "rules saved")
+    assert entry.detail == f"{newest['hash']}, in force from {newest['since']}"
     assert "nothing to do, they are the newest already" in ask(folder, "versions", "put", "rules", str(rules)).stdout
+    assert audited(folder) == ["rules saved"], "what changed nothing is not said"
     broken = ask(folder, "versions", "put", "rules", str(folder / "none.toml"))
     assert (broken.returncode, "cannot be read" in broken.stderr) == (2, True)
 
@@ -74,3 +86,22 @@ def test_another_model_reads_what_counted_into_a_run_of_its_own(folder: Path) ->
     assert refused.returncode == 2
     assert "it was made with catalogue" in refused.stderr
     assert ask(folder, "runs", "drop", "past", "--yes").returncode == 0
+
+
+def test_whoever_changes_by_a_command_what_is_in_force_is_in_the_audit_log_as_on_the_board(folder: Path) -> None:
+    table = folder / "mine.csv"
+    table.write_text("company,weight,owner\nSVB,2,Li\n")
+    errors = str(resources.files("models") / "error_matrices.json")
+    for asked in (
+        ("watch", "save", "queues", "bank run"), ("watch", "save", "queues", "bank run"), ("watch", "add", str(table)),
+        ("watch", "remove", "queues", "SVB"), ("versions", "put", "errors", errors),
+    ):  # fmt: skip
+        done = ask(folder, *asked)
+        assert done.returncode == 0, done.stderr
+    with closing(Store(str(folder / "desk.db"))) as store, store.read() as connection:
+        *found, last = [(entry.who, entry.place, entry.what, entry.detail) for entry in entries(connection)][::-1]
+    assert last[2] == "measured errors saved"
+    assert [one[:2] for one in (*found, last)] == [(getuser(), "command line")] * 4
+    assert [one[2:] for one in found] == [
+        ("search saved", "queues: bank run"), ("companies watched", "taken 1, not taken 0"), ("watched no longer", "queues, SVB"),
+    ]  # fmt: skip

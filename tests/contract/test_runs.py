@@ -15,6 +15,7 @@ from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, TICK_MS
 from groundswell.records import RawDocument
 from groundswell.schedule import MODEL
 from groundswell.store import schema as t
+from groundswell.store.audit import COMMAND_LINE, RUN_ATTACHED, Entry, entries
 from groundswell.store.drop_run import STILL_MS, begin_drop, finish_drop
 from groundswell.store.history import History, attach, history_of
 from groundswell.store.query import alerts_of, run_named, series_windows
@@ -158,7 +159,7 @@ def test_with_a_history_the_live_run_alerts_where_it_would_still_have_been_formi
     with LocalLog(tmp_path / "live.log") as log:
         before = live_pipeline(store, b.fill(log, early))
         play(before)
-        history, copied = attach(store, PAST)
+        history, copied = attach(store, PAST, entry=Entry(7, "li", COMMAND_LINE, RUN_ATTACHED, PAST))
         b.fill(log, late)
         with pytest.raises(OwnershipLostError):  # whoever worked without the history is fenced, and starts again with it
             before.step()
@@ -166,6 +167,8 @@ def test_with_a_history_the_live_run_alerts_where_it_would_still_have_been_formi
         play(with_history)
         assert unheld(store, LIVE_RUN, log) == {}
 
+    with store.read() as connection:
+        assert entries(connection) == [Entry(7, "li", COMMAND_LINE, RUN_ATTACHED, PAST)]
     assert copied["increments"] > 100
     assert min(count for table, count in copied.items() if table != "blind_spans") > 0  # nobody was silent there
     with store.read() as connection:

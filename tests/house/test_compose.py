@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +12,11 @@ from typing import Any, Final
 import pytest
 import yaml  # type: ignore[import-untyped]
 from click.testing import CliRunner
-from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
 
 from dashboards.grafana.files import PATH
 from groundswell.cli import root
 from groundswell.settings import load_settings
-from groundswell.store.accounts import Person, add_person, anybody, person_named
-from groundswell.store.audit import Entry, note
-from groundswell.store.store import Store
-from tests.peers import postgres_programs
 
 DEPLOY: Final = Path(__file__).resolve().parents[2] / "deploy"
 COMPOSE: Final = DEPLOY / "compose.yaml"
@@ -177,65 +170,6 @@ def test_grafana_finds_sources_and_dashboards_where_it_looks() -> None:
     assert {json.loads(path.read_text(encoding="utf-8"))["uid"] for path in places[PATH].glob("*.json")} == {
         path.stem for path in places[PATH].glob("*.json")
     }
-
-
-def test_the_database_is_made_with_logins_that_have_their_roles_alone(postgres_empty_url: str) -> None:
-    """As the container does it: roles.sql, logins.sh, the schema by its owner, roles.sql again."""
-    url, programs = make_url(postgres_empty_url), postgres_programs()
-    assert programs is not None
-    names = ("migrator", "crawler", "worker", "desk", "board", "reader")
-    environment = {
-        "PATH": f"{programs}:{os.environ['PATH']}", "PGHOST": str(url.host or url.query.get("host")), "PGPORT": str(url.port or ""),
-        "PGPASSWORD": str(url.password or ""), "POSTGRES_USER": str(url.username), "POSTGRES_DB": str(url.database),
-    } | {f"{name.upper()}_PASSWORD": PASSWORD for name in names}  # fmt: skip
-
-    def run(*command: str) -> None:
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=600)
-
-    def roles() -> None:
-        run(
-            "psql",
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-U",
-            str(url.username),
-            "-d",
-            str(url.database),
-            "-f",
-            str(DEPLOY / "postgres/roles.sql"),
-        )
-
-    def as_(name: str) -> str:
-        return url.set(username=name, password=PASSWORD).render_as_string(hide_password=False)
-
-    try:
-        roles()
-        run("sh", str(DEPLOY / "postgres" / "logins.sh"))
-        with closing(Store(as_("migrator"))):
-            roles()
-        for name in ("worker", "desk", "board"):
-            Store(as_(name)).close()
-        with closing(Store(as_("migrator"))) as store, store.write() as connection:
-            add_person(store, connection, Person("mei", "admin", None, 1, 1, None))
-        with closing(Store(as_("board"))) as store, store.write() as connection:
-            assert person_named(connection, "mei") is not None
-            note(store, connection, Entry(1, "mei", "127.0.0.1", "signed in", ""))
-        with closing(Store(as_("desk"))) as store:
-            assert not anybody(store), "nobody else's business"
-        reader = create_engine(as_("reader"))
-        with reader.connect() as connection:
-            assert connection.execute(text("SELECT count(*) FROM documents")).scalar_one() == 0
-            with pytest.raises(DBAPIError, match="read-only transaction"):
-                connection.execute(text("CREATE TABLE mine (x int)"))
-        reader.dispose()
-    finally:
-        owner = create_engine(postgres_empty_url, isolation_level="AUTOCOMMIT")
-        with owner.connect() as connection:
-            for name in names:
-                connection.execute(text(f"DROP OWNED BY {name}; DROP ROLE IF EXISTS {name}"))
-        owner.dispose()
 
 
 # --- the Dockerfile -----------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, func, select
 
 from groundswell.names import CANARY_SOURCE, HOUR_MS, TICK_MS
 from groundswell.store import schema as t
-from groundswell.store.panels.rows import DAY_TICKS, PanelRow
+from groundswell.store.panels.rows import PanelRow
+from groundswell.store.shares import DAY_TICKS
 
 BEFORE_DAYS: Final = 7
 MEASURED: Final = 2_000

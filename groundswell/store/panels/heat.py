@@ -12,8 +12,9 @@ from groundswell.names import DAY_MS, PANE_MS, TICK_MS, entity_series
 from groundswell.store import schema as t
 from groundswell.store.derived import IncrementBody
 from groundswell.store.panels.followed import Followed
-from groundswell.store.panels.rows import DAY_TICKS, PanelRow, in_chunks
+from groundswell.store.panels.rows import PanelRow
 from groundswell.store.panels.usual import usual_days
+from groundswell.store.shares import DAY_TICKS, in_chunks
 
 PANES: Final = DAY_MS // PANE_MS
 

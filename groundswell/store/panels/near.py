@@ -13,7 +13,8 @@ from groundswell.codec import decode
 from groundswell.names import TICK_MS
 from groundswell.records import Candidate
 from groundswell.store import schema as t
-from groundswell.store.panels.rows import DAY_TICKS, PanelRow
+from groundswell.store.panels.rows import PanelRow
+from groundswell.store.shares import DAY_TICKS
 
 NEAR: Final = 0.8
 DAYS: Final = 7
@@ -47,11 +48,10 @@ def read_near(connection: Connection, run: str, *, known_ms: int) -> list[NearRo
         known_ms: end of the days, in known time.
     """
     c, d, until = t.candidates.c, t.decisions.c, known_ms // TICK_MS
-    held = (
-        select(c.body, d.reason, d.incident)
-        .select_from(t.candidates.join(t.decisions, (c.run == d.run) & (c.candidate_id == d.candidate_id)))
-        .where(c.run == run, c.tick >= until - DAYS * DAY_TICKS, c.tick < until, d.verdict == "held")
-    )
+    # A finding is decided in its own tick. Said of both, because the planner does not follow from one to the other: each by its index.
+    within = (one for row in (c, d) for one in (row.run == run, row.tick >= until - DAYS * DAY_TICKS, row.tick < until))
+    same = c.candidate_id == d.candidate_id
+    held = select(c.body, d.reason, d.incident).select_from(t.candidates.join(t.decisions, same)).where(*within, d.verdict == "held")
     told = _told(connection, run, known_ms=known_ms)
     near: dict[tuple[str, str, int], list[tuple[Candidate, str]]] = defaultdict(list)
     for body, reason, incident in connection.execute(held):

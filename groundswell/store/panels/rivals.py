@@ -14,7 +14,8 @@ from groundswell.names import DAY_MS, LANGUAGES, TOPICS, entity_series, series_k
 from groundswell.peers import PEERS_MAX, PEERS_MIN, STORIES_MIN, Of
 from groundswell.store.grid import most_active
 from groundswell.store.panels.rows import PanelRow
-from groundswell.store.panels.usual import USUAL_DAYS, DaySums, day_rows, day_sums, last_day
+from groundswell.store.panels.usual import USUAL_DAYS, day_rows, day_sums
+from groundswell.store.shares import DaySums, last_day
 
 WEEKS: Final = 28
 WEEK_DAYS: Final = 7

@@ -3,20 +3,14 @@
 A field `NAME_ms` is a moment and is told as `NAME_at`, UTC with Z; a length of time is in seconds, `NAME_s`. Shares lie in [0, 1].
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import msgspec
 from sqlalchemy import Connection
 
 from groundswell.exports import iso
-from groundswell.names import DAY_MS, TICK_MS
+from groundswell.names import TICK_MS
 from groundswell.store.query import closed_ms
-
-KEYS: Final = 500
-"""Series of one query: SQLite and PostgreSQL look up each by the index."""
-
-DAY_TICKS: Final = DAY_MS // TICK_MS
 
 
 class PanelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +52,3 @@ def known_until(connection: Connection, run: str, as_of_ms: int | None = None) -
     if until_ms is None or as_of_ms is None:
         return until_ms
     return min(until_ms, as_of_ms - as_of_ms % TICK_MS)
-
-
-def in_chunks(series: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Series keys, so many at a time as one query may name."""
-    wanted = sorted(set(series))
-    for start in range(0, len(wanted), KEYS):
-        yield wanted[start : start + KEYS]

@@ -15,8 +15,9 @@ from groundswell.names import LANGUAGES, TICK_MS, TOPICS, topic_series
 from groundswell.store import schema as t
 from groundswell.store.derived import IncrementBody
 from groundswell.store.facts import counted_documents
-from groundswell.store.panels.rows import DAY_TICKS, PanelRow, in_chunks
+from groundswell.store.panels.rows import PanelRow
 from groundswell.store.panels.usual import usual_days
+from groundswell.store.shares import DAY_TICKS, in_chunks
 from groundswell.windows import DOCUMENTS, NEGATIVE_PPM
 
 ROWS_READ: Final = 4_000

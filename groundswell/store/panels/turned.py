@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from groundswell.names import DAY_MS, LANGUAGES, TOPICS, topic_series
 from groundswell.store.panels.rows import PanelRow
-from groundswell.store.panels.usual import DaySums, day_sums
+from groundswell.store.panels.usual import day_sums
+from groundswell.store.shares import DaySums
 
 WEEK_DAYS: Final = 7
 BEFORE_DAYS: Final = 90

@@ -15,8 +15,8 @@ from dashboards.board import door, shell, words
 from dashboards.board.admin_pages import RETRIED
 from dashboards.board.inbox import FILTERS
 from dashboards.board.people_pages import SAID as PEOPLE_SAID
+from dashboards.board.reasons import REASONS
 from dashboards.board.rehearsing import REHEARSED
-from dashboards.board.rules_pages import SAVED as RULES_SAVED
 from dashboards.board.token_forms import MADE, REVOKED
 from dashboards.board.view import PANELS
 from dashboards.board.watch_forms import SAID as WATCH_SAID
@@ -27,6 +27,7 @@ from groundswell.records import Act, AlertKind, Corrected, Kind, Role, Severity,
 from groundswell.schedule import CATALOGUE, ERRORS, MODEL, RULES, WATCHES
 from groundswell.silence import Judgement
 from groundswell.store.accounts import ROLES
+from groundswell.store.audit import ERRORS_SAVED, RULES_SAVED, RUN_ATTACHED
 from groundswell.store.conditions import TITLES
 from tests.dashboards.board.board_store import END_MS
 from tests.dashboards.board.people_store import ALERT, PEOPLE, Office, an_office
@@ -76,12 +77,12 @@ STORED: Final = {
     *get_args(Judgement), *ROLES, *SENTIMENTS, *TITLES.values(), *TOPIC_TITLES.values(), *LANGUAGE_TITLES.values(), *FILTERS,
     *shell.TITLES.values(), "live", "demo", "backfill", "disabled", "forgotten", "due", "attempted", "sent", "failed", "joined", "held",
     *get_args(Kind), *get_args(Role), MODEL, RULES, CATALOGUE, ERRORS, WATCHES, "to come", "in force", "was", *WATCH_SAID,
-    REHEARSED, RULES_SAVED,
+    REHEARSED, RULES_SAVED, ERRORS_SAVED, RUN_ATTACHED,
     MADE, REVOKED, *PEOPLE_SAID, RETRIED, *OUTBOX_STATES, "signed in", "signed out", "sign-in refused", "sign-in locked",
     "People", "What happened", "Outbox", *shell.THEMES,
         "Messages", "Messages a day", "Incidents", "of these, not in the other", "Updates", "Would not have been told",
     "Would have been told besides", "Told by both",
-    *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
+    *REASONS, *FLAG_TITLES.values(), *(title for _, title in PANELS.values()), *FIGURES,
 }  # fmt: skip
 """Words that a template takes from what is stored."""
 

@@ -85,7 +85,7 @@ def test_the_panels_come_in_their_order_each_with_json_csv_and_a_link_that_stays
     [
         ("/", "watchlist", ["Acme 4 / 1.9 1.2 0.5", "SVB Li", "2 / 1.5 0.3 0.08", "Calm 0 / 0.0 0.0 2"]),
         ("/", "turned", ["SVB 10 % 50 % +40.0 70", "Acme 20 % 10 % −10.0 70"]),
-        ("/?company=SVB", "echo", ["5 documents are 4 stories of 3 owners: 1.2 documents for each story; usual: 1.0"]),
+        ("/?company=SVB", "echo", ["5 documents in 4 stories of 3 owners: 1.2 documents for each story; usual: 1.0"]),
         ("/", "risks", ["Litigation SVB 2 Downgrade Acme 1 ★", "Executive departure –"]),
         ("/", "stories", ["3.0 Linlan <b>payout</b> missed Harbour Wire news Debt & credit 1 h 2 3 97 %", "text removed"]),
         (
@@ -163,7 +163,7 @@ def test_a_page_as_of_then_stays_what_it_was_whatever_comes_later(tmp_path: Path
         page = text(opened.get(f"/{then}").text)
     made.close()
     assert "Shown as it was known at 2026-03-10 10:30:00 UTC. See now" in page
-    assert "4 documents are 4 stories of 2 owners" in text(before[FIRST.index("echo")])
+    assert "4 documents in 4 stories of 2 owners" in text(before[FIRST.index("echo")])
 
 
 # --- selecting, more ---------------------------------------------------------------------------------------------------------------

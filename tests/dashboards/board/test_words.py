@@ -77,3 +77,22 @@ def test_states_verdicts_and_actions_have_words_of_their_own_in_both_languages(k
         said = [Clock("UTC", language).words(word) for word in known]
         assert len(set(said)) == len(known)
         assert not [word for word in said if "_" in word or (language == "zh" and word.isascii())]
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "said"),
+    [
+        ("{number} docs", {"number": "1"}, "1 doc"),
+        ("{number} docs", {"number": "11"}, "11 docs"),
+        ("{a} documents in {b} stories of {c} owners", {"a": 2, "b": 1, "c": 1}, "2 documents in 1 story of 1 owner"),
+        ("{number} negative stories", {"number": 1}, "1 negative story"),
+        ("{a} of {b} alerts were judged", {"a": 0, "b": 1}, "0 of 1 alerts were judged"),
+        ("{title}: {number} documents", {"title": "1 stories", "number": 1}, "1 stories: 1 document"),
+    ],
+)
+def test_one_of_a_thing_is_no_plural_in_english(text: str, values: dict[str, object], said: str) -> None:
+    assert Clock("UTC").say(text, **values) == said
+
+
+def test_chinese_has_no_plural_to_mind() -> None:
+    assert Clock("UTC", "zh").say("{number} alerts", number=1) == "1 条预警"
