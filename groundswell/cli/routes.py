@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ COLUMNS: Final = ["target", "reader", "language", "kinds", "series", "severity",
 PLACE: Final = "command line"
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @o.listing_options
 @o.store_option
 @click.pass_context
@@ -69,7 +70,7 @@ def _state(stop: "Stop | None") -> dict[str, Any]:
     return {"state": "stopped", "since": iso(stop.at_ms), "by": f"{stop.who}, {stop.place}"}
 
 
-@routes.command()
+@routes.command(epilog=example("groundswell routes stop mail:anna"))
 @click.argument("target", metavar="TARGET")
 @o.who_option
 @o.store_option
@@ -78,7 +79,7 @@ def stop(target: str, who: str, store_url: str | None) -> None:
     _say(target, "stop", who=who, store_url=store_url)
 
 
-@routes.command()
+@routes.command(epilog=example("groundswell routes resume mail:anna"))
 @click.argument("target", metavar="TARGET")
 @o.who_option
 @o.store_option
@@ -99,3 +100,6 @@ def _say(target: str, what: "What", *, who: str, store_url: str | None) -> None:
             note(store, connection, Entry(now_ms, who, PLACE, "unsubscribed" if what == "stop" else "subscribed again", target))
     state = "stopped" if what == "stop" else "on"
     click.echo(f"{target}: {state}" if changed else f"{target}: {state} already; nothing changed")
+    known = _targets(o.settings())
+    if target not in known:  # somebody may leave the file today and come back tomorrow, so it is no error
+        click.echo(f"note: {target} is no target of the routes now; there are: {', '.join(known)}", err=True)
