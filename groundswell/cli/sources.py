@@ -72,7 +72,8 @@ def check(files: tuple[Path, ...]) -> None:
     from ingest.catalogue import SHIPPED
     from ingest.catalogue_check import problems_of
 
-    paths = [SHIPPED, *(Path(extra) for extra in o.settings().catalogue.extra), *files]
+    asked = [SHIPPED, *(Path(extra) for extra in o.settings().catalogue.extra), *files]
+    paths = list({path.resolve(): path for path in reversed(asked)}.values())[::-1]  # a file that is named twice is read once
     found = problems_of(paths)
     for problem in found:
         click.echo(str(problem))
