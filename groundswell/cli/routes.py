@@ -31,7 +31,7 @@ def routes(context: click.Context, form: str, output: str | None, store_url: str
         return
     from groundswell.store.stops import stopped
 
-    with o.open_store(store_url).read() as connection:
+    with o.open_store(store_url, makes=True).read() as connection:
         stops = stopped(connection)
     known = _targets(o.settings())
     gone = {target: {"target": target, "reader": target.partition(":")[2]} for target in stops if target not in known}
@@ -93,7 +93,7 @@ def _say(target: str, what: "What", *, who: str, store_url: str | None) -> None:
     from groundswell.store.audit import Entry, note
     from groundswell.store.stops import Stop, say
 
-    store, now_ms = o.open_store(store_url), SystemClock().now_ms()
+    store, now_ms = o.open_store(store_url, makes=True), SystemClock().now_ms()
     with store.write() as connection:
         changed = say(store, connection, Stop(target, now_ms, what, who, PLACE))
         if changed:

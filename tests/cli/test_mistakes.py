@@ -20,7 +20,7 @@ from tests.groundswell.store.test_search import admitted
 
 READING = (
     "alerts", "series *", "explain 4d", "why-not SVB", "inbox", "ack 4d", "verdict 4d true", "correct 4d --topic debt_credit", "missed SVB",
-    "quality report", "labels export out", "search bank", "watch list", "watch save a b", "drops list", "routes", "outbox", "runs list",
+    "quality report", "labels export out", "search bank", "watch list", "watch save a b", "drops list", "outbox", "runs list",
     "runs drop a --yes", "months list", "versions list", "rescore --run a", "rehearse shipped", "forget source a", "people list",
     "people audit", "tokens list", "sources health", "board",
 )  # fmt: skip
