@@ -3,11 +3,11 @@
 import sys
 from typing import NoReturn
 
-from groundswell.errors import GroundswellError, reason_of
+from groundswell.errors import DependencyError, GroundswellError, reason_of
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 not found or not held, 2 usage, 3 partly done and resumable."""
+    """Run the command line. Exit codes: 0 done, 1 not found or not held, 2 usage, 3 a peer is away or the work is partly done."""
     from groundswell.cli import root
 
     try:
@@ -25,6 +25,11 @@ def main() -> None:
             _end(first)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:  # no file that somebody named: a fault of ours, whose place should be seen
+            raise
+        step = "does it exist, may this account read and write it, and is there room?"
+        _end(DependencyError(f"{error.filename}: {error.strerror or reason_of(error)}; {step}"))
 
 
 def _end(error: GroundswellError) -> NoReturn:

@@ -334,6 +334,26 @@ def sought(node: Node | None) -> Iterator[Phrase]:
                 yield from sought(each)
 
 
+def companies_of(query: Query) -> list[str]:
+    """The companies that a query names, as it writes them.
+
+    >>> companies_of(parse('company:SVB (run OR NOT company:"Credit Suisse")'))
+    ['SVB', 'Credit Suisse']
+    """
+
+    def named(node: Node | None) -> Iterator[str]:
+        match node:
+            case Field("company", value):
+                yield value
+            case Not(of):
+                yield from named(of)
+            case And(of) | Or(of):
+                for each in of:
+                    yield from named(each)
+
+    return list(dict.fromkeys(named(query.node)))
+
+
 def with_companies(query: Query, ids_of: Callable[[str], Sequence[str]]) -> Query:
     """The query with names of companies as the ids that they stand for; a name of nobody stays as it is."""
     return query if query.node is None else replace(query, node=_renamed(query.node, ids_of))

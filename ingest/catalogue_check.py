@@ -13,6 +13,7 @@ import msgspec
 
 from groundswell.errors import SettingsError, reason_of
 from ingest.catalogue import Source, address_problem, entries_of
+from ingest.types.table import TYPES, type_of
 
 __all__ = ["Problem", "problems_of"]
 
@@ -83,11 +84,27 @@ def _of_table(table: Any) -> Iterator[tuple[str, str]]:
                 yield name, f"{reason_of(error)}; got {_shown(value)}, correct it"
 
 
+def _is_asked(source: Source) -> bool:
+    """Whether it is read over HTTP; a folder, a mailbox and what posts to us have addresses of their own."""
+    kind = TYPES.get(source.type)
+    return kind is None or "http" in kind.schemes
+
+
 def _of_source(source: Source) -> Iterator[tuple[str, str]]:
     """What holds together within one entry."""
-    problem = address_problem(source.url)
-    if problem:
-        yield "url", problem
+    if _is_asked(source):
+        if problem := address_problem(source.url):
+            yield "url", problem
+        if source.enabled and not source.documented:
+            yield (
+                "documented",
+                "missing; say where the address stands, or it cannot be checked: the publisher's page, or the list that has it",
+            )
+    else:
+        try:
+            type_of(source)
+        except SettingsError as error:
+            yield "-", reason_of(error)
     if source.checked != "never" and not _is_day(source.checked):
         yield "checked", f'must be "never" or a day like 2026-11-28; got {_shown(source.checked)}, correct it'
     if source.language is not None and not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", source.language):
@@ -100,8 +117,6 @@ def _of_source(source: Source) -> Iterator[tuple[str, str]]:
         yield "may_redistribute", "cannot be true where the text may not even be stored; correct one of the two"
     if source.enabled and not source.licence:
         yield "licence", "missing; say in one line what the publisher allows before its texts are read"
-    if source.enabled and not source.documented:
-        yield "documented", "missing; say where the address stands, or it cannot be checked: the publisher's page, or the list that has it"
     if not source.enabled and not source.why_disabled:
         yield "why_disabled", "missing; say why it is switched off, for whoever wants to switch it on"
     if source.enabled and source.why_disabled:

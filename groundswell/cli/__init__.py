@@ -4,6 +4,8 @@ from importlib import import_module
 
 import click
 
+from groundswell.cli.groups import Group
+
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("groundswell.cli.show", "replay the demo archive: board, alert, mail and Slack message"),
     "run": ("groundswell.cli.service", "the whole pipeline in one process, on live sources"),
@@ -56,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class _Lazy(click.Group):
+class _Lazy(Group):
     """A group that lists commands from the table above and imports a command's file only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import UsageError
+from groundswell.names import LIVE_RUN
 
 if TYPE_CHECKING:
     from groundswell.store.store import Store
@@ -18,7 +20,12 @@ BACKFILL_NICE = 10
 """An archive can wait; a live document cannot."""
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "groundswell backfill archive.csv.gz --dry-run --map title=headline",
+        "groundswell backfill archive.csv.gz --store history.db --run history --map title=headline",
+    )
+)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option("--run", default=None, metavar="NAME", help="Name of the run to fill.  [default: the first file's name]")
 @click.option("--assume-lag", default="10m", show_default=True, metavar="SPAN", help="Without known_at: known this long after published.")
@@ -81,7 +88,12 @@ def backfill(
         _dry_run(files, options, sample=sample, shown=shown)
         return
     name = run or files[0].name.split(".")[0]
-    store, chosen, instruments = o.open_store(store_url), o.settings(), o.instruments(watches=watches)
+    if name == LIVE_RUN:
+        message = (
+            f"--run {LIVE_RUN}: only sources fill the live run; choose another name; `groundswell runs attach NAME` makes it live's past"
+        )
+        raise UsageError(message)
+    store, chosen, instruments = o.open_store(store_url, makes=True), o.settings(), o.instruments(watches=watches)
     if no_watches:
         instruments = replace(instruments, watches=NOTHING)
     with Progress(shown=shown) as progress:
@@ -201,7 +213,11 @@ class Progress:
         self._bar.update(task, completed=done, total=total, rate=f"{done / elapsed:,.0f}/s" if elapsed > 1 else "")
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        'echo \'{"title": "Northwind misses a payment"}\' | groundswell score -', "groundswell score headlines.jsonl -o scored.jsonl"
+    )
+)
 @click.argument("file", type=click.File("rb"), metavar="FILE")
 @click.option("-o", "--output", default="-", type=click.File("wb"), metavar="FILE", help="Where to write.  [default: the terminal]")
 def score(file: Any, output: Any) -> None:

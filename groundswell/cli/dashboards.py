@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.errors import DependencyError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 HTTP_TIMEOUT_S = 10.0
 
 
-@click.group()
+@click.group(cls=Group)
 def dashboards() -> None:
     """Grafana's dashboards: opinion, incident, pipeline, sources and model. Thresholds come from the rules and settings in force."""
 
 
-@dashboards.command()
+@dashboards.command(epilog=example("groundswell dashboards build -o /etc/groundswell/grafana"))
 @click.option(
     "-o",
     "--output",
@@ -80,7 +81,7 @@ def _write(folder: Path, made: Mapping[str, str], *, option: str) -> int:
     return written
 
 
-@dashboards.command()
+@dashboards.command(epilog=example("groundswell dashboards check exported/"))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True))
 def check(folder: Path | None) -> None:
     """Hold the dashboards against every rule, without a Grafana; with FOLDER those of its *.json files.
@@ -112,7 +113,7 @@ def check(folder: Path | None) -> None:
         sys.exit(1)
 
 
-@dashboards.command()
+@dashboards.command(epilog=example("groundswell dashboards publish --dry-run"))
 @click.option("--dry-run", is_flag=True, help="Show what would change, panel by panel, and write nothing.")
 @click.option("--annotate", metavar="SPAN", help="Also mark the incidents told within this span before now, for all dashboards: 7d.")
 @o.run_option

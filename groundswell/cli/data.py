@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from groundswell.cli.groups import Group, example
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ LEAKS_SHOWN = 3  # lines of each pair of sets
 CONFLICTS_SHOWN = 20
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Look at training data before it is trained on."""
 
 
-@data.command()
+@data.command(epilog=example("groundswell data check data/ --recipe my-recipe.toml"))
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DATA_DIR")
 @click.option(
     "--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Training recipe whose [[data.user]] files are checked too."

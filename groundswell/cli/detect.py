@@ -6,10 +6,11 @@ from typing import IO
 
 import click
 
+from groundswell.cli.groups import example
 from groundswell.errors import UsageError
 
 
-@click.command()
+@click.command(epilog=example("groundswell detect counts.csv --profile nab -o scored.csv"))
 @click.argument("file", type=click.File("r", encoding="utf-8-sig"), metavar="FILE.csv")
 @click.option(
     "-o", "--output", default="-", type=click.File("w", encoding="utf-8"), metavar="OUT", help="Where to write.  [default: the terminal]"

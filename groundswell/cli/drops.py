@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.errors import UsageError
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
@@ -23,7 +24,7 @@ SHOWN_BYTES: Final = 4_096
 HEX_LINE: Final = 16
 
 
-@click.group()
+@click.group(cls=Group)
 def drops() -> None:
     """Records that could not be used: which, why, with their bytes, and the way back.
 
@@ -31,7 +32,7 @@ def drops() -> None:
     """
 
 
-@drops.command("list")
+@drops.command("list", epilog=example("groundswell drops list --reason language --from 2026-11-01"))
 @click.option("--reason", metavar="TEXT", help="Only reasons that begin so: a class such as language, or more of it.")
 @click.option("--source", metavar="NAME", help="Only this source's.")
 @click.option("--from", "start", metavar="TIME", help="Known at or after.")
@@ -55,14 +56,15 @@ def list_drops(
     from groundswell.store.drops import drops_of
     from groundswell.store.query import run_named
 
+    start_ms, end_ms = o.span_ms(start, end)
     with o.open_store(store_url).read() as connection:
         found = drops_of(
             connection,
             run_named(connection, run),
             reason=reason,
             source=source,
-            start_ms=o.time_ms(start, name="--from") if start else None,
-            end_ms=o.time_ms(end, name="--to", end=True) if end else None,
+            start_ms=start_ms,
+            end_ms=end_ms,
             limit=limit,
         )
     o.print_rows((_row(drop) for drop in found), form=form, output=output, columns=COLUMNS)
@@ -85,7 +87,7 @@ def _at(ms: int | None) -> str | None:
 
 
 # ignore_unknown_options: the places of an archive's bad lines begin with a minus sign.
-@drops.command(context_settings={"ignore_unknown_options": True})
+@drops.command(context_settings={"ignore_unknown_options": True}, epilog=example("groundswell drops show 3:1042:7"))
 @click.argument("place")
 @o.run_option
 @o.store_option
@@ -129,7 +131,10 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-@drops.command(context_settings={"ignore_unknown_options": True})
+@drops.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=example("groundswell drops replay 3:1042:7", "groundswell drops replay --reason language"),
+)
 @click.argument("places", nargs=-1, metavar="[PLACE...]")
 @click.option("--reason", metavar="TEXT", help="All drops whose reason begins so, instead of places.")
 @click.option("--again", is_flag=True, help="Also those that were replayed before.")

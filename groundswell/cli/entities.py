@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 
 if TYPE_CHECKING:
     from models.entities import Catalogue, Entity
@@ -16,7 +17,7 @@ LIST_COLUMNS: Final = ["entity_id", "name_en", "name_zh", "sector", "country", "
 TEST_COLUMNS: Final = ["line", "text", "start", "end", "entity_id", "name", "rule", "verdict"]
 
 
-@click.group()
+@click.group(cls=Group)
 def entities() -> None:
     """The companies, banks, exchanges and institutions that opinion is followed for, and their names.
 
@@ -24,7 +25,7 @@ def entities() -> None:
     """
 
 
-@entities.command("list")
+@entities.command("list", epilog=example("groundswell entities list --sector bank --country CN"))
 @click.option("--sector", metavar="NAME", help="Only this sector, such as bank.")
 @click.option("--country", metavar="CODE", help="Only this country of the seat, such as US or CN.")
 @click.option("--search", metavar="TEXT", help="Only those with this in their id, a name or a ticker, whatever its case.")
@@ -39,7 +40,7 @@ def list_entities(sector: str | None, country: str | None, search: str | None, f
     click.echo(f"{len(rows):,} of {len(catalogue.entities):,}; names and tickers as of {AS_OF}; catalogue {catalogue.hash}", err=True)
 
 
-@entities.command("test")
+@entities.command("test", epilog=example("groundswell entities test 'Credit Suisse shares fall'"))
 @click.argument("text")
 @o.listing_options
 def test_text(text: str, form: str, output: str | None) -> None:

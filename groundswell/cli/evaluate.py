@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import RecordError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ ALIASES: Final[Mapping[str, str]] = {"native_topic": "topic", "entities": "targe
 """Columns that the labelled sets call otherwise than a recipe does."""
 
 
-@click.command()
+@click.command(epilog=example("groundswell evaluate en-bge headlines.csv -o report.html"))
 @click.argument("bundle", metavar="BUNDLE")
 @click.argument("data", type=click.Path(path_type=Path), metavar="DATA")
 @click.option("--against", multiple=True, metavar="BUNDLE", help="Another bundle to show beside it; may be given more than once.")

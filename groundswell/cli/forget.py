@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
     from stream.shells.forget import Forgotten
 
 
-@click.group()
+@click.group(cls=Group)
 def forget() -> None:
     """Remove text: titles, texts and addresses of documents, and the bytes of drops.
 
@@ -21,7 +22,7 @@ def forget() -> None:
     """
 
 
-@forget.command()
+@forget.command(epilog=example("groundswell forget document 2aea429a54d0e1a3"))
 @click.argument("document_id", metavar="ID")
 @o.store_option
 def document(document_id: str, store_url: str | None) -> None:
@@ -31,7 +32,7 @@ def document(document_id: str, store_url: str | None) -> None:
     _say(shell.forget_document(o.open_store(store_url), document_id, now_ms=_now_ms()))
 
 
-@forget.command()
+@forget.command(epilog=example("groundswell forget source harbour_news"))
 @click.argument("name")
 @o.store_option
 def source(name: str, store_url: str | None) -> None:
@@ -41,7 +42,7 @@ def source(name: str, store_url: str | None) -> None:
     _say(shell.forget_source(o.open_store(store_url), name, now_ms=_now_ms()))
 
 
-@forget.command()
+@forget.command(epilog=example("groundswell forget author some_handle"))
 @click.argument("name")
 @o.store_option
 def author(name: str, store_url: str | None) -> None:
@@ -54,7 +55,7 @@ def author(name: str, store_url: str | None) -> None:
     _say(shell.forget_author(o.open_store(store_url), name, now_ms=_now_ms()))
 
 
-@forget.command()
+@forget.command(epilog=example("groundswell forget expired"))
 @click.option("--archives", is_flag=True, help="Also what archives brought, counted from its known time, which may be years ago.")
 @o.store_option
 def expired(archives: bool, store_url: str | None) -> None:

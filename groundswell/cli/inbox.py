@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = ["incident", "state", "holder", "severity", "kind", "opened_at", "moved_at", "updates", "verdict", "quiet", "title"]
 
 
-@click.command()
+@click.command(epilog=example("groundswell inbox --mine --since last"))
 @click.option("--mine", is_flag=True, help="Only what you have, or nobody has.")
 @click.option("--since", metavar="last|TIME", help="Only what has moved since, over or not. last: since you last did or said anything.")
 @click.option("--all", "everything", is_flag=True, help="Those that are over too.")
@@ -85,7 +86,7 @@ _ID: Final = click.argument("incident", metavar="ID")
 _NOTE: Final = click.option("--note", default="", metavar="TEXT", help="Why; at most 2,000 characters.")
 
 
-@click.command()
+@click.command(epilog=example("groundswell ack 9355 --note 'calling their treasurer'"))
 @_ID
 @_NOTE
 @o.who_option
@@ -99,7 +100,7 @@ def ack(incident: str, note: str, who: str, run: str | None, store_url: str | No
     _act("acknowledge", incident, who=who, note=note, run=run, store_url=store_url)
 
 
-@click.command()
+@click.command(epilog=example("groundswell assign 9355 mei"))
 @_ID
 @click.argument("assignee", metavar="TO")
 @_NOTE
@@ -111,7 +112,7 @@ def assign(incident: str, assignee: str, note: str, who: str, run: str | None, s
     _act("assign", incident, who=who, note=note, run=run, store_url=store_url, assignee=assignee)
 
 
-@click.command()
+@click.command(epilog=example("groundswell snooze 9355 --until +2h"))
 @_ID
 @click.option("--until", metavar="TIME", help="18:00, +1h or ISO 8601; without it: until the incident's next update.")
 @_NOTE
@@ -123,7 +124,7 @@ def snooze(incident: str, until: str | None, note: str, who: str, run: str | Non
     _act("snooze", incident, who=who, note=note, run=run, store_url=store_url, until=until)
 
 
-@click.command()
+@click.command(epilog=example("groundswell mute 9355 --note 'old story'"))
 @_ID
 @click.option("--story", metavar="STORY", help="Only this story of it, as an alert's evidence names it; without it, all of it.")
 @_NOTE
@@ -135,7 +136,7 @@ def mute(incident: str, story: str | None, note: str, who: str, run: str | None,
     _act("mute_story", incident, who=who, note=note, run=run, store_url=store_url, story=story)
 
 
-@click.command()
+@click.command(epilog=example("groundswell comment 9355 'the bank denies it'"))
 @_ID
 @click.argument("note", metavar="TEXT")
 @o.who_option
@@ -146,7 +147,7 @@ def comment(incident: str, note: str, who: str, run: str | None, store_url: str 
     _act("comment", incident, who=who, note=note, run=run, store_url=store_url)
 
 
-@click.command()
+@click.command(epilog=example("groundswell resolve 9355 --note 'settled'"))
 @_ID
 @_NOTE
 @o.who_option
@@ -157,7 +158,7 @@ def resolve(incident: str, note: str, who: str, run: str | None, store_url: str 
     _act("resolve", incident, who=who, note=note, run=run, store_url=store_url)
 
 
-@click.command()
+@click.command(epilog=example("groundswell reopen 9355"))
 @_ID
 @_NOTE
 @o.who_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from groundswell.records import Corrected, Correction, VerdictWord
 
 
-@click.command()
+@click.command(epilog=example("groundswell verdict 4d9c4db3 true --note 'confirmed by phone'"))
 @click.argument("alert", metavar="ID")
 @click.argument("word", metavar="WORD")
 @click.option("--note", default="", metavar="TEXT", help="Why; at most 2,000 characters.")
@@ -49,7 +50,7 @@ def verdict(alert: str, word: str, note: str, who: str, run: str | None, store_u
     click.echo(f"alert {named.alert}: {said.word} by {who}; it counts as {words_of(verdicts)[named.alert]}, {people} judged it")
 
 
-@click.command()
+@click.command(epilog=example("groundswell correct 2aea429a54d0e1a3 --sentiment neutral --not-company SVB"))
 @click.argument("document_id", metavar="DOCUMENT_ID")
 @click.option("--sentiment", metavar="WORD", help="The right one: negative, neutral or positive.")
 @click.option("--topic", metavar="TOPIC", help="The right one, such as debt_credit.")
@@ -101,7 +102,7 @@ def _told(correction: "Correction") -> str:
     return f"not about {correction.value}" if correction.what == "company" else f"{correction.what} is {correction.value}"
 
 
-@click.command()
+@click.command(epilog=example("groundswell missed 'Linlan Bank' --at 'today 10:05' --note 'all over the wires'"))
 @click.argument("name")
 @click.option("--at", metavar="TIME", help="When it was expected, in known time: ISO 8601, today 10:05, -2h; now by default.")
 @click.option("--note", default="", metavar="TEXT", help="What you know of it; at most 2,000 characters.")

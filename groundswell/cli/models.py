@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.errors import BundleError, UsageError, reason_of
 from groundswell.names import LANGUAGES
 
@@ -28,7 +29,7 @@ language_option = click.option(
 why_option = click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")
 
 
-@click.group()
+@click.group(cls=Group)
 def models() -> None:
     """The models that score documents: which there are, which is in force, and the way to another.
 
@@ -38,7 +39,7 @@ def models() -> None:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------------
-@models.command("list")
+@models.command("list", epilog=example("groundswell models list"))
 @o.listing_options
 def list_models(form: str, output: str | None) -> None:
     """Every bundle: languages, where it is in force, size and date; a broken one says what is wrong."""
@@ -58,7 +59,7 @@ def _row(registry: "Registry", name: str, in_force: Sequence[str]) -> dict[str, 
     return row | {"languages": languages, "format": found.format, "MB": round(found.bytes / 1e6, 1), "made": found.created, "fault": None}
 
 
-@models.command()
+@models.command(epilog=example("groundswell models show en-bge"))
 @click.argument("name")
 def show(name: str) -> None:
     """What the card of bundle NAME says, its figures on dev data, and when it was put in force."""
@@ -105,7 +106,7 @@ def _sources(sources: Sequence[Any], notes: str) -> Iterator[str]:
 
 
 # --- two models on the same texts ------------------------------------------------------------------------------------------
-@models.command()
+@models.command(epilog=example("groundswell models compare linear en-bge headlines.jsonl --limit 20"))
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.argument("file", type=click.File("rb"), metavar="FILE")
@@ -133,7 +134,7 @@ def compare(first: str, second: str, file: Any, limit: int, form: str) -> None:
     click.echo(msgspec.json.encode(found).decode() if form == "json" else "\n".join(_shown(found)))
 
 
-@models.command()
+@models.command(epilog=example("groundswell models errors en-bge labelled.csv -o errors.json"))
 @click.argument("name")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Also write them here, for models.errors.")
@@ -203,7 +204,7 @@ def _cut(text: str) -> str:
 
 
 # --- changing ------------------------------------------------------------------------------------------------------------
-@models.command()
+@models.command(epilog=example("groundswell models promote var/runs/mine/bundle --why 'better on our debt news'"))
 @click.argument("name")
 @language_option
 @why_option
@@ -226,7 +227,7 @@ def promote(name: str, languages: tuple[str, ...], why: str, force: bool) -> Non
     _warn_if_unused()
 
 
-@models.command()
+@models.command(epilog=example("groundswell models rollback --language en --why 'too many false negatives'"))
 @language_option
 @why_option
 def rollback(languages: tuple[str, ...], why: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 LIST_COLUMNS: Final = ["month", "records", "increments", "stories", "partition", "dropped"]
 
 
-@click.group()
+@click.group(cls=Group)
 def months() -> None:
     """Months of known time of the live run: what old rows are deleted by. Other runs go as a whole: `groundswell runs drop`."""
 
 
-@months.command("list")
+@months.command("list", epilog=example("groundswell months list"))
 @o.listing_options
 @o.store_option
 def list_months(form: str, output: str | None, store_url: str | None) -> None:
@@ -31,7 +32,7 @@ def list_months(form: str, output: str | None, store_url: str | None) -> None:
     o.print_rows(rows, form=form, output=output, columns=LIST_COLUMNS)
 
 
-@months.command()
+@months.command(epilog=example("groundswell months prepare --ahead 6"))
 @click.option("--ahead", type=click.IntRange(1, 24), default=3, show_default=True, help="Months after this one.")
 @o.store_option
 def prepare(ahead: int, store_url: str | None) -> None:
@@ -51,7 +52,7 @@ def prepare(ahead: int, store_url: str | None) -> None:
     click.echo(f"made: {', '.join(month.name for month in made)}" if made else "all months are there.")
 
 
-@months.command()
+@months.command(epilog=example("groundswell months drop --keep 24 --dry-run"))
 @click.option("--before", metavar="MONTH", help="The first month that stays, such as 2025-11.")
 @click.option("--keep", type=click.IntRange(1, 1_200), metavar="N", help="Keep this month and the N before it.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")

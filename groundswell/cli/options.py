@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from groundswell.errors import UsageError
+from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import write_csv
 from groundswell.moments import duration_ms, moment_ms, time_ms
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "catalogue", "company_ids", "company_names", "display", "duration_ms", "entry", "instruments", "linear", "listing_options", "live_log",
-    "moment_ms", "near_companies", "open_store", "print_rows", "run_option", "settings", "store_option", "time_ms",
+    "moment_ms", "near_companies", "open_store", "print_rows", "run_option", "settings", "span_ms", "store_option", "time_ms", "written",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -84,14 +85,20 @@ def settings() -> "Settings":
     return load_settings(environ=os.environ)
 
 
-def open_store(url: str | None) -> "Store":
+def open_store(url: str | None, *, makes: bool = False) -> "Store":
     """The store that was asked for, else that of the settings.
+
+    Args:
+        url: --store.
+        makes: the command may begin a store. The others refuse a file that does not exist: a mistyped path would be an empty store,
+            and its silence would look like calm.
 
     Raises:
         UsageError: a password on the command line.
+        NotFoundError: there is no such file.
     """
     from groundswell.masking import mask_url, passwords_of_url
-    from groundswell.store.store import Store
+    from groundswell.store.store import Store, sqlite_file
 
     if url and passwords_of_url(url):
         reason = (
@@ -99,7 +106,15 @@ def open_store(url: str | None) -> "Store":
             "GROUNDSWELL_STORE_URL_FILE, or leave the password to PGPASSFILE"
         )
         raise UsageError(reason)
-    return Store(url or settings().store.url)
+    url = url or settings().store.url
+    file = sqlite_file(url)
+    if file and not makes and not file.exists():
+        reason = (
+            f"store {file}: there is no such file; name another by --store or GROUNDSWELL_STORE_URL, or make one with `groundswell demo`, "
+            "`groundswell backfill` or `groundswell run`"
+        )
+        raise NotFoundError(reason)
+    return Store(url)
 
 
 def instruments(*, of_run: str | None = None, bundle: str | None = None, watches: Path | None = None) -> "Instruments":
@@ -147,7 +162,7 @@ def live_log(run: str) -> "LocalLog | None":
 
 def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | None, columns: list[str], whole: bool = False) -> int:
     """Print rows as a table, JSON lines or CSV; returns how many. Long cells of a table are cut, unless they are asked for `whole`."""
-    with open(output, "w", encoding="utf-8", newline="") if output else _stdout() as out:
+    with written(output) as out:
         if form == "jsonl":
             return sum(1 for row in rows if out.write(msgspec.json.encode(row).decode() + "\n"))
         if form == "csv":
@@ -157,6 +172,21 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, form: str, output: str | No
         for line in [columns, *shown]:
             out.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
         return len(shown)
+
+
+def written(output: str | None) -> AbstractContextManager[Any]:
+    """The file of --output, or standard output.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if output is None or output == "-":
+        return _stdout()
+    try:
+        return open(output, "w", encoding="utf-8", newline="")
+    except OSError as error:
+        reason = f"--output {output}: cannot be written: {error.strerror}; name a file in a folder that exists and is yours to write"
+        raise UsageError(reason) from error
 
 
 class _stdout(io.TextIOBase):  # noqa: N801 - used like a function
@@ -183,6 +213,20 @@ def _demo_companies(run: str | None) -> list[Path]:
     from stream.shells.demo import RUN
 
     return [CATALOGUE] if run == RUN else []
+
+
+def span_ms(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """--from and --to; a bare day as --to counts whole.
+
+    Raises:
+        UsageError: one is not a time, or they are the wrong way round.
+    """
+    start_ms = time_ms(start, name="--from") if start else None
+    end_ms = time_ms(end, name="--to", end=True) if end else None
+    if start_ms is not None and end_ms is not None and end_ms <= start_ms:
+        reason = f"--from {start} --to {end}: the span is empty; give the later moment as --to"
+        raise UsageError(reason)
+    return start_ms, end_ms
 
 
 def display() -> Callable[[str], str]:

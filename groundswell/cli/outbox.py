@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN, OUTBOX_STATES
 
@@ -15,7 +16,7 @@ COLUMNS: Final = ["alert", "target", "state", "how", "attempts", "opened_at", "n
 NOT_BEFORE_STATES: Final = ("due", "attempted", "held")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--state", type=click.Choice(OUTBOX_STATES), help="Only messages in this state.")
 @click.option("--target", metavar="NAME", help="Only messages to this target, such as mail:anna.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
@@ -56,7 +57,7 @@ def _row(item: "Item") -> dict[str, Any]:
     }
 
 
-@outbox.command()
+@outbox.command(epilog=example("groundswell outbox retry 4d9c4db3f6d38732 --target mail:anna"))
 @click.argument("alert_id", metavar="ID")
 @click.option("--target", metavar="NAME", help="Only the message to this target.")
 @o.store_option

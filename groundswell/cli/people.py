@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.errors import UsageError, reason_of
 from groundswell.exports import iso
 
@@ -18,7 +19,7 @@ LIST_COLUMNS: Final = ["name", "role", "signs_in", "created", "changed", "disabl
 AUDIT_COLUMNS: Final = ["at", "who", "place", "what", "detail"]
 
 
-@click.group()
+@click.group(cls=Group)
 def people() -> None:
     """Who may use the board. Roles: a reader looks, an analyst also acts on alerts, an admin also changes what holds for everybody.
 
@@ -55,7 +56,7 @@ def _change(name: str, store_url: str | None, what: str, *, detail: str = "", **
     click.echo(f"{what}: {name}{detail}; whoever was signed in with it has to sign in again")
 
 
-@people.command()
+@people.command(epilog=example("groundswell people add mei@bank.example --role analyst"))
 @click.argument("name")
 @click.option("--role", type=ROLE_CHOICE, default="reader", show_default=True, help="What they may do.")
 @click.option(
@@ -73,7 +74,7 @@ def add(name: str, role: "Role", password_file: str | None, no_password: bool, s
     if no_password and password_file:
         reason = "--password-file and --no-password: give one of the two"
         raise UsageError(reason)
-    name, store = person_name(name), o.open_store(store_url)
+    name, store = person_name(name), o.open_store(store_url, makes=True)
     stored = None if no_password else Passwords().hash(_password(password_file))
     is_first, now_ms = not anybody(store), SystemClock().now_ms()
     with store.write() as connection:
@@ -84,7 +85,7 @@ def add(name: str, role: "Role", password_file: str | None, no_password: bool, s
         click.echo("It is the first one: start the board again, and from then on everybody has to sign in.")
 
 
-@people.command("list")
+@people.command("list", epilog=example("groundswell people list"))
 @o.listing_options
 @o.store_option
 def list_people(form: str, output: str | None, store_url: str | None) -> None:
@@ -107,7 +108,7 @@ def list_people(form: str, output: str | None, store_url: str | None) -> None:
     o.print_rows(rows, form=form, output=output, columns=LIST_COLUMNS)
 
 
-@people.command()
+@people.command(epilog=example("groundswell people role mei@bank.example admin"))
 @click.argument("name")
 @click.argument("new_role", metavar="ROLE", type=ROLE_CHOICE)
 @o.store_option
@@ -116,7 +117,7 @@ def role(name: str, new_role: str, store_url: str | None) -> None:
     _change(name, store_url, "role changed", detail=f", {new_role}", role=new_role)
 
 
-@people.command()
+@people.command(epilog=example("groundswell people password mei@bank.example"))
 @click.argument("name")
 @click.option(
     "--password-file", metavar="FILE", help="File whose first line is the password; - for standard input.  [default: it is asked]"
@@ -129,7 +130,7 @@ def password(name: str, password_file: str | None, store_url: str | None) -> Non
     _change(name, store_url, "password changed", password_hash=Passwords().hash(_password(password_file)))
 
 
-@people.command()
+@people.command(epilog=example("groundswell people disable mei@bank.example"))
 @click.argument("name")
 @o.store_option
 def disable(name: str, store_url: str | None) -> None:
@@ -137,7 +138,7 @@ def disable(name: str, store_url: str | None) -> None:
     _change(name, store_url, "account disabled", disabled=True)
 
 
-@people.command()
+@people.command(epilog=example("groundswell people enable mei@bank.example"))
 @click.argument("name")
 @o.store_option
 def enable(name: str, store_url: str | None) -> None:
@@ -145,7 +146,7 @@ def enable(name: str, store_url: str | None) -> None:
     _change(name, store_url, "account enabled", disabled=False)
 
 
-@people.command()
+@people.command(epilog=example("groundswell people audit --who mei@bank.example --limit 20"))
 @click.option("--who", metavar="NAME", help="Only what this person did.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="How many, the newest first.")
 @o.listing_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 COLUMNS: Final = ["figure", "group", "value", "low", "high", "cases", "before", "note"]
 
 
-@click.group()
+@click.group(cls=Group)
 def quality() -> None:
     """How good the alerts were, by what people did and said."""
 
 
-@quality.command()
+@quality.command(epilog=example("groundswell quality report --month 2026-11 --format csv -o november.csv"))
 @click.option("--month", metavar="YYYY-MM", help="Which, in known time and UTC.  [default: the last one that the run has reached]")
 @click.option(
     "--incidents",
@@ -87,12 +88,12 @@ def _row(figure: "Figure", before: dict[tuple[str, str], float | None]) -> dict[
     }
 
 
-@click.group()
+@click.group(cls=Group)
 def labels() -> None:
     """What people said, as labelled texts for the next model."""
 
 
-@labels.command()
+@labels.command(epilog=example("groundswell labels export labelled/ --verdicts"))
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER")
 @click.option("--verdicts", is_flag=True, help="Also the documents that alerts judged true rest on, as negative: weak labels.")
 @o.run_option

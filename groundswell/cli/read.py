@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, TICK_MS
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from stream.shells.second_reading import Reading
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "groundswell series 'entity:*' --from 2026-11-01 --window 1d --format csv -o november.csv",
+        "groundswell series topic:debt_credit:en --as-of 2026-11-23T10:05",
+    )
+)
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @click.option("--from", "start", metavar="TIME", help="First moment.  [default: the run's first pane]")
 @click.option("--to", "end", metavar="TIME", help="Moment after the last; a bare day counts whole.  [default: the run's closed time]")
@@ -47,15 +53,19 @@ def series(
     errors. known_basis: the weakest of the run; assumed times are no evidence of who knew what when.
     """
     from groundswell.store.query import run_named
-    from groundswell.store.tables import SERIES_COLUMNS, series_rows
+    from groundswell.store.tables import SERIES_COLUMNS, series_rows, uncounted_series
 
+    start_ms, end_ms = o.span_ms(start, end)
     with o.open_store(store_url).read() as connection:
+        name = run_named(connection, run)
+        for key in uncounted_series(connection, name, keys):
+            click.echo(f"note: run {name} counts nothing in {key}, so its zeros say nothing; the key '*' prints every series", err=True)
         rows = series_rows(
             connection,
-            run_named(connection, run),
+            name,
             keys,
-            start_ms=o.time_ms(start, name="--from") if start else None,
-            end_ms=o.time_ms(end, name="--to", end=True) if end else None,
+            start_ms=start_ms,
+            end_ms=end_ms,
             window_ms=o.duration_ms(window, name="--window"),
             as_of_ms=o.time_ms(as_of, name="--as-of") if as_of else None,
             vintage=vintage,
@@ -63,7 +73,7 @@ def series(
         o.print_rows(rows, form=form, output=output, columns=SERIES_COLUMNS)
 
 
-@click.command()
+@click.command(epilog=example("groundswell alerts --from 2026-11-01 --format jsonl"))
 @click.option("--from", "start", metavar="TIME", help="Opened at or after.")
 @click.option("--to", "end", metavar="TIME", help="Opened before; a bare day counts whole.")
 @o.listing_options
@@ -74,19 +84,15 @@ def alerts(start: str | None, end: str | None, form: str, output: str | None, ru
     from groundswell.store.query import alerts_of, run_named
     from groundswell.store.tables import ALERT_COLUMNS, alert_rows
 
+    start_ms, end_ms = o.span_ms(start, end)
     with o.open_store(store_url).read() as connection:
         name = run_named(connection, run)
-        found = alerts_of(
-            connection,
-            name,
-            start_ms=o.time_ms(start, name="--from") if start else None,
-            end_ms=o.time_ms(end, name="--to", end=True) if end else None,
-        )
+        found = alerts_of(connection, name, start_ms=start_ms, end_ms=end_ms)
         rows = alert_rows(connection, name, found)
     o.print_rows(rows, form=form, output=output, columns=ALERT_COLUMNS)
 
 
-@click.command()
+@click.command(epilog=example("groundswell explain 4d9c4db3"))
 @click.argument("alert_id", metavar="ID")
 @click.option("--bytes", "raw", is_flag=True, help="Print the recomputed alert and nothing else.")
 @o.run_option
@@ -192,7 +198,7 @@ def _before(before: "Before") -> Iterator[str]:
         yield f"  like it ({', '.join(past.because)}): {iso(past.alert.opened_ms)} {past.alert.title}, alert {past.alert.id}: {judged}"
 
 
-@click.command()
+@click.command(epilog=example("groundswell config --format jsonl"))
 @o.listing_options
 def config(form: str, output: str | None) -> None:
     """Show every setting with its value and where that came from; secrets are masked."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.exports import alert_row, iso
 from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
 
@@ -22,7 +23,7 @@ TITLE_CHARACTERS: Final = 100
 DOCUMENTS_SHOWN: Final = 3
 
 
-@click.command()
+@click.command(epilog=example("groundswell rehearse my-rules.toml --from 2026-04-01 --incidents known.csv"))
 @click.argument("rules", type=click.Path(path_type=Path), metavar="RULES")
 @click.option("--from", "start", metavar="TIME", help="Since when the rules are in force.  [default: the run's first tick]")
 @click.option("--to", "end", metavar="TIME", help="Moment after the last; a bare day counts whole.  [default: as far as the run has come]")
@@ -52,14 +53,16 @@ def rehearse(
     """
     from alerts.rules import load_rules
     from groundswell.store.query import run_named
+    from stream.shells.keep import refuse_name as refuse_kept
     from stream.shells.rehearse import rehearse as play
 
     chosen = load_rules(None if str(rules) == "shipped" else rules)
     store = o.open_store(store_url)
     with store.read() as connection:
         name = run_named(connection, run)
-    from_ms = o.time_ms(start, name="--from") if start else None
-    to_ms = o.time_ms(end, name="--to", end=True) if end else None
+        if keep:
+            refuse_kept(connection, keep)
+    from_ms, to_ms = o.span_ms(start, end)
     holdout_ms = o.time_ms(holdout, name="--holdout") if holdout else None
     events = listed_events(incidents) if incidents else []
     done = play(store, name, chosen, display=o.display(), sector=o.catalogue().peers, from_ms=from_ms, to_ms=to_ms)
@@ -68,7 +71,7 @@ def rehearse(
 
         make_run(store, done, keep)
     if form == "table":
-        with click.open_file(output or "-", "w", encoding="utf-8") as out:
+        with o.written(output) as out:
             out.writelines(f"{line}\n" for line in _report(done, events, holdout_ms, kept=keep))
     else:
         from groundswell.store.tables import ALERT_COLUMNS

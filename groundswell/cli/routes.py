@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = ["target", "reader", "language", "kinds", "series", "severity", "at_once", "escalates_to", "state", "since", "by"]
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @o.listing_options
 @o.store_option
 @click.pass_context
@@ -29,7 +30,7 @@ def routes(context: click.Context, form: str, output: str | None, store_url: str
         return
     from groundswell.store.stops import stopped
 
-    with o.open_store(store_url).read() as connection:
+    with o.open_store(store_url, makes=True).read() as connection:
         stops = stopped(connection)
     known = _targets(o.settings())
     gone = {target: {"target": target, "reader": target.partition(":")[2]} for target in stops if target not in known}
@@ -68,7 +69,7 @@ def _state(stop: "Stop | None") -> dict[str, Any]:
     return {"state": "stopped", "since": iso(stop.at_ms), "by": f"{stop.who}, {stop.place}"}
 
 
-@routes.command()
+@routes.command(epilog=example("groundswell routes stop mail:anna"))
 @click.argument("target", metavar="TARGET")
 @o.who_option
 @o.store_option
@@ -77,7 +78,7 @@ def stop(target: str, who: str, store_url: str | None) -> None:
     _say(target, "stop", who=who, store_url=store_url)
 
 
-@routes.command()
+@routes.command(epilog=example("groundswell routes resume mail:anna"))
 @click.argument("target", metavar="TARGET")
 @o.who_option
 @o.store_option
@@ -91,7 +92,7 @@ def _say(target: str, what: "What", *, who: str, store_url: str | None) -> None:
     from groundswell.store.audit import COMMAND_LINE, note
     from groundswell.store.stops import Stop, say
 
-    store, now_ms = o.open_store(store_url), SystemClock().now_ms()
+    store, now_ms = o.open_store(store_url, makes=True), SystemClock().now_ms()
     with store.write() as connection:
         changed = say(store, connection, Stop(target, now_ms, what, who, COMMAND_LINE))
         if changed:
@@ -99,3 +100,6 @@ def _say(target: str, what: "What", *, who: str, store_url: str | None) -> None:
             note(store, connection, o.entry(said, target, now_ms=now_ms, who=who))
     state = "stopped" if what == "stop" else "on"
     click.echo(f"{target}: {state}" if changed else f"{target}: {state} already; nothing changed")
+    known = _targets(o.settings())
+    if target not in known:  # somebody may leave the file today and come back tomorrow, so it is no error
+        click.echo(f"note: {target} is no target of the routes now; there are: {', '.join(known)}", err=True)

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
 
@@ -20,7 +21,7 @@ PROGRESS_COLUMNS: Final = ["role", "part", "time", "closed", "next_offset", "epo
 VERIFY_COLUMNS: Final = ["check", "compared", "holds", "disagreements", "first"]
 
 
-@click.group()
+@click.group(cls=Group)
 def runs() -> None:
     """The runs of a store: the live one, backfills, demos; each is a derivation of its own from a log.
 
@@ -28,7 +29,7 @@ def runs() -> None:
     """
 
 
-@runs.command("list")
+@runs.command("list", epilog=example("groundswell runs list"))
 @o.listing_options
 @o.store_option
 def list_runs(form: str, output: str | None, store_url: str | None) -> None:
@@ -55,7 +56,7 @@ def _row(one: "RunRow") -> dict[str, Any]:
     }
 
 
-@runs.command()
+@runs.command(epilog=example("groundswell runs show history"))
 @click.argument("run")
 @o.store_option
 def show(run: str, store_url: str | None) -> None:
@@ -94,7 +95,7 @@ def _progress(claim: Any) -> dict[str, Any]:
     }
 
 
-@runs.command()
+@runs.command(epilog=example("groundswell runs verify history"))
 @click.argument("run")
 @o.listing_options
 @o.store_option
@@ -129,7 +130,7 @@ def _told(check: str) -> None:
         click.echo(f"checking {check} ...", err=True)
 
 
-@runs.command()
+@runs.command(epilog=example("groundswell runs attach history"))
 @click.argument("run")
 @o.store_option
 def attach(run: str, store_url: str | None) -> None:
@@ -159,7 +160,7 @@ def attach(run: str, store_url: str | None) -> None:
     click.echo("Whatever works on the live run ends at its next commit; start it again unless a supervisor does.")
 
 
-@runs.command()
+@runs.command(epilog=example("groundswell runs drop history"))
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @o.store_option

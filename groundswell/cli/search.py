@@ -3,9 +3,10 @@
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 
 
-@click.command()
+@click.command(epilog=example("groundswell search '(default OR \"missed payment\") company:SVB NOT kind:comment' --from 2026-11-01"))
 @click.argument("query", nargs=-1, metavar="QUERY")
 @click.option("--from", "start", metavar="TIME", help="Published at or after.")
 @click.option("--to", "end", metavar="TIME", help="Published before; a bare day counts whole.")
@@ -28,9 +29,7 @@ def search(
     """Find documents of a run, the newest publication first.
 
     QUERY has words, "phrases", AND, OR, NOT, brackets, and the fields company:, topic:, source:, kind:, language:, sentiment:, from:
-    and to:. Words beside each other must all be there. Quote it from the shell:
-
-        groundswell search '(default OR "missed payment") company:SVB NOT kind:comment'
+    and to:. Words beside each other must all be there. Quote it from the shell.
 
     A company is an id of the catalogue or a name that it knows. Exit code 1: nothing was found.
     """
@@ -38,16 +37,13 @@ def search(
     from dataclasses import replace
 
     from groundswell.exports import DOCUMENT_COLUMNS
-    from groundswell.search import parse, with_companies
+    from groundswell.search import companies_of, parse, with_companies
     from groundswell.store.query import run_named
     from groundswell.store.tables import document_rows
 
     asked = parse(" ".join(query))
-    asked = replace(
-        asked,
-        from_ms=o.time_ms(start, name="--from") if start else asked.from_ms,
-        to_ms=o.time_ms(end, name="--to", end=True) if end else asked.to_ms,
-    )
+    from_ms, to_ms = o.span_ms(start, end)
+    asked = replace(asked, from_ms=asked.from_ms if from_ms is None else from_ms, to_ms=asked.to_ms if to_ms is None else to_ms)
     with o.open_store(store_url).read() as connection:
         name = run_named(connection, run)
         rows, next_below = document_rows(connection, name, with_companies(asked, o.company_ids()), limit=limit, below=below)
@@ -55,4 +51,10 @@ def search(
     if next_below is not None:
         click.echo(f"There are more: add --below {next_below}", err=True)
     if not shown:
+        for company in companies_of(asked):
+            if not o.company_ids()(company):
+                near = ", ".join(o.near_companies()(company))
+                hint = f"; near: {near}" if near else ", `groundswell entities list` prints those there are"
+                click.echo(f"company:{company}: no company is called so{hint}", err=True)
+        click.echo(f"Nothing in run {name} was found by this query.", err=True)
         sys.exit(1)

@@ -14,6 +14,7 @@ import click
 
 from groundswell.cli import channels
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.names import LIVE_RUN
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from stream.shells.canaries import CanaryWatch
 
 
-@click.command()
+@click.command(epilog=example("groundswell run --store desk.db"))
 @click.option("--no-board", is_flag=True, help="Do not serve the board from this process.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port of the board; 0 takes a free one.  [default: the setting]")
 @o.store_option
@@ -44,7 +45,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
     from stream.shells.lookout import Lookout
 
     settings, probes = _service_settings(), Probes()
-    store, instruments, clock, metrics = o.open_store(store_url), o.instruments(), SystemClock(), _metrics(settings, probes)
+    store, instruments, clock, metrics = o.open_store(store_url, makes=True), o.instruments(), SystemClock(), _metrics(settings, probes)
     log_path = Path(settings.data.dir) / "live.log"
     notifiers, sender = channels.settings_notifiers(settings), channels.sender(settings, store, link=channels.reader_links(settings))
     buttons = channels.slack_buttons(settings, channels.presses(store, clock.now_ms))
@@ -84,7 +85,7 @@ def run(no_board: bool, port: int | None, store_url: str | None) -> None:
         asyncio.run(work())
 
 
-@click.command()
+@click.command(epilog=example("groundswell crawl"))
 def crawl() -> None:
     """Poll the sources of the catalogue and publish to Kafka; while the broker is away, a spool on disk keeps the order.
 
@@ -131,7 +132,7 @@ def crawl() -> None:
         sink.close()
 
 
-@click.command()
+@click.command(epilog=example("groundswell worker --agents score,fold --processes 2"))
 @click.option("--agents", default="score,fold", show_default=True, metavar="NAMES", help="score, fold or both.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of each agent.")
 @click.option("--run", "run_name", default=LIVE_RUN, show_default=True, metavar="NAME", help="Run whose topics are worked on.")
@@ -153,7 +154,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     from stream.shells.worker import WorkerSettings
 
     settings = _service_settings(kafka=True)
-    store, kafka = o.open_store(store_url), KafkaAccess.from_settings(settings.kafka)
+    store, kafka = o.open_store(store_url, makes=True), KafkaAccess.from_settings(settings.kafka)
     if run_name == LIVE_RUN:
         prepare_run(store, kafka, run_name, kind="live", instruments=o.instruments(), now_ms=SystemClock().now_ms() + AHEAD_MS)
     found = WorkerSettings(
@@ -176,7 +177,7 @@ def worker(agents: str, processes: int, run_name: str, store_url: str | None) ->
     sys.exit(run_workers(found, names, o.instruments, entry=run_worker, processes=processes, report=report))
 
 
-@click.command()
+@click.command(epilog=example("groundswell desk"))
 @click.option("--run", "run_name", default=LIVE_RUN, show_default=True, metavar="NAME", help="Run whose candidates are decided.")
 @o.store_option
 def desk(run_name: str, store_url: str | None) -> None:
@@ -190,7 +191,7 @@ def desk(run_name: str, store_url: str | None) -> None:
     from stream.shells.lookout import Lookout
 
     settings, probes = _service_settings(), Probes()
-    store, live, metrics = o.open_store(store_url), run_name == LIVE_RUN, _metrics(settings, probes)
+    store, live, metrics = o.open_store(store_url, makes=True), run_name == LIVE_RUN, _metrics(settings, probes)
     notifiers = channels.settings_notifiers(settings) if live else {}
     # Without a secret that is set, the board could not read the links of a desk on another machine.
     link = channels.reader_links(settings) if settings.board.secret else None
@@ -344,7 +345,7 @@ def _canaries(settings: "Settings", store: "Store", metrics: "Metrics") -> "Cana
     return CanaryWatch(store, LIVE_RUN, c.every_s * 1_000, targets, settings.board.base_url, SystemClock(), metrics)
 
 
-@click.command()
+@click.command(epilog=example("groundswell doctor --format jsonl"))
 @o.listing_options
 def doctor(form: str, output: str | None) -> None:
     """Check every part that is configured, from Python to the mail relay, and say what to do; sends nothing.

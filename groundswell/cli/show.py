@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from groundswell.settings import Settings
 
 
-@click.command()
+@click.command(epilog=example("groundswell demo", "groundswell demo --once"))
 @click.option("--once", is_flag=True, help="Run to the end without a board and print one JSON line with the balance.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port of the board; 0 takes a free one.  [default: the setting]")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
@@ -201,7 +202,7 @@ def _free_port(host: str, wanted: int) -> int:
     raise UsageError(reason)
 
 
-@click.command()
+@click.command(epilog=example("groundswell board --store history.db --run history --port 0"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=None, help="Port; 0 takes a free one.  [default: the setting]")
 @o.run_option
 @o.store_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, TICK_MS
 
@@ -17,7 +18,7 @@ SELDOM: Final = 1.0
 """Items a day at which a rhythm in the catalogue says how long a gap may be; what comes oftener shows its own within two weeks."""
 
 
-@click.command()
+@click.command(epilog=example("groundswell sources health --as-of 2026-11-23T10:05"))
 @click.option("--as-of", metavar="TIME", help="As it stood at this moment of known time.  [default: the end of the data]")
 @o.run_option
 @o.store_option

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.cli.source_health import health
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 LIST_COLUMNS: Final = ["source", "enabled", "type", "kind", "language", "region", "role", "tier", "owner", "rhythm", "checked", "url"]
 
 
-@click.group()
+@click.group(cls=Group)
 def sources() -> None:
     """The sources that are read: which there are, and how they do."""
 
 
-@sources.command("list")
+@sources.command("list", epilog=example("groundswell sources list --language zh --tier 1 --enabled"))
 @click.option("--kind", help="Only news, report, filing or comment.")
 @click.option("--language", metavar="CODE", help="Only this language: en, zh.")
 @click.option("--region", metavar="CODE", help='Only this region: US, CN, EU, "world".')
@@ -60,7 +61,7 @@ def _row(source: "Source") -> dict[str, Any]:
     return {"source": source.name} | {name: getattr(source, name) for name in names}
 
 
-@sources.command()
+@sources.command(epilog=example("groundswell sources check my-sources.toml"))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
 def check(files: tuple[Path, ...]) -> None:
     """Check catalogue files, without asking anybody: the shipped one, those of catalogue.extra, and FILEs after them.
@@ -71,7 +72,8 @@ def check(files: tuple[Path, ...]) -> None:
     from ingest.catalogue import SHIPPED
     from ingest.catalogue_check import problems_of
 
-    paths = [SHIPPED, *(Path(extra) for extra in o.settings().catalogue.extra), *files]
+    asked = [SHIPPED, *(Path(extra) for extra in o.settings().catalogue.extra), *files]
+    paths = list({path.resolve(): path for path in reversed(asked)}.values())[::-1]  # a file that is named twice is read once
     found = problems_of(paths)
     for problem in found:
         click.echo(str(problem))
@@ -84,7 +86,7 @@ def check(files: tuple[Path, ...]) -> None:
 ITEMS_SHOWN: Final = 5
 
 
-@sources.command("test")
+@sources.command("test", epilog=example("groundswell sources test https://harbour.example/news.rss"))
 @click.argument("target", metavar="URL|NAME")
 @click.option(
     "--write-checked", "file", type=click.Path(path_type=Path), metavar="FILE", help="If it works: say so in this catalogue file."
@@ -120,7 +122,9 @@ def try_source(target: str, file: Path | None, allow_private: bool) -> None:
         click.echo(f"{file}: {source.name} was checked on {day}")
 
 
-@sources.command()
+@sources.command(
+    epilog=example("groundswell sources add https://harbour.example/news.rss --to my-sources.toml --licence 'asked on 2026-11-02'")
+)
 @click.argument("url")
 @click.option(
     "--to", "file", type=click.Path(path_type=Path), metavar="FILE", help="Add the entry to this catalogue file.  [default: print it]"

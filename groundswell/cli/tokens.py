@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 COLUMNS: Final = ["id", "person", "name", "role", "created", "expires", "state"]
 
 
-@click.group()
+@click.group(cls=Group)
 def tokens() -> None:
     """What programs show instead of a password, for /api/v1: `Authorization: Bearer TOKEN`.
 
@@ -22,7 +23,7 @@ def tokens() -> None:
     """
 
 
-@tokens.command()
+@tokens.command(epilog=example("groundswell tokens add nightly 'export to the warehouse' --days 30"))
 @click.argument("person")
 @click.argument("name")
 @click.option("--role", type=click.Choice(["reader", "analyst", "admin"]), default="reader", show_default=True, help="What it may do.")
@@ -43,7 +44,7 @@ def add(person: str, name: str, role: "Role", days: int, store_url: str | None) 
     click.echo(text)
 
 
-@tokens.command("list")
+@tokens.command("list", epilog=example("groundswell tokens list"))
 @o.listing_options
 @o.store_option
 def list_tokens(form: str, output: str | None, store_url: str | None) -> None:
@@ -69,7 +70,7 @@ def list_tokens(form: str, output: str | None, store_url: str | None) -> None:
     o.print_rows(rows, form=form, output=output, columns=COLUMNS)
 
 
-@tokens.command()
+@tokens.command(epilog=example("groundswell tokens revoke 7f3a"))
 @click.argument("token_id", metavar="ID")
 @o.store_option
 def revoke(token_id: str, store_url: str | None) -> None:

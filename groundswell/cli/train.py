@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.errors import DependencyError
 
 
-@click.command()
+@click.command(epilog=example("groundswell train models/recipes/en.toml --data data/"))
 @click.argument("recipe", type=click.Path(path_type=Path), metavar="RECIPE")
 @click.option("--data", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder with train/ and dev/.")
 @click.option("--run", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run; var/runs/NAME unless given.")

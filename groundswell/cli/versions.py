@@ -3,11 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 from groundswell.names import LIVE_RUN
 
@@ -17,12 +18,12 @@ RESCORE_NICE: Final = 10
 """The past can wait; a live document cannot."""
 
 
-@click.group()
+@click.group(cls=Group)
 def versions() -> None:
     """What a run is made with: model, rules, company catalogue, each from a known time on, for all workers alike."""
 
 
-@versions.command("list")
+@versions.command("list", epilog=example("groundswell versions list"))
 @o.run_option
 @o.listing_options
 @o.store_option
@@ -46,7 +47,7 @@ def list_versions(run: str | None, form: str, output: str | None, store_url: str
     o.print_rows(rows, form=form, output=output, columns=COLUMNS, whole=True)
 
 
-@versions.command()
+@versions.command(epilog=example("groundswell versions put rules my-rules.toml --in 5m"))
 @click.argument("kind", type=click.Choice(KINDS_TO_PUT))
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--in", "ahead", default="1m", show_default=True, metavar="SPAN", help="How far ahead it comes into force.")
@@ -79,7 +80,7 @@ def put(kind: str, file: Path, ahead: str, store_url: str | None) -> None:
         click.echo(f"{kind} {given[0]}: nothing to do, they are the newest already")
 
 
-@click.command()
+@click.command(epilog=example("groundswell rescore --run past --model my-bundle --from 2026-09-01"))
 @click.option("--run", required=True, metavar="NAME", help="Name of the run to fill.")
 @click.option("--model", "bundle", metavar="BUNDLE", help="A bundle of the registry, for its languages.  [default: what is in force]")
 @click.option("--from", "start", metavar="TIME", help="Known time of the first document.  [default: the live run's first]")
@@ -99,12 +100,9 @@ def rescore(run: str, bundle: str | None, start: str | None, end: str | None, qu
 
     os.nice(RESCORE_NICE)
     store, data_dir = o.open_store(store_url), Path(o.settings().data.dir)
-    span: dict[str, Any] = {
-        "from_ms": None if start is None else o.time_ms(start, name="--from"),
-        "to_ms": None if end is None else o.time_ms(end, name="--to", end=True),
-    }
+    from_ms, to_ms = o.span_ms(start, end)
     with Progress(shown=not quiet and sys.stderr.isatty()) as progress:
-        done = shell(store, run, o.instruments(bundle=bundle), data_dir=data_dir, progress=progress.update, **span)
+        done = shell(store, run, o.instruments(bundle=bundle), data_dir=data_dir, progress=progress.update, from_ms=from_ms, to_ms=to_ms)
     sums = total(done.rows)
     state = "was complete already, nothing changed" if done.already else "complete"
     click.echo(f"run {run} {state}: " + ", ".join(f"{name} {value}" for name, value in sums.terms.items()))

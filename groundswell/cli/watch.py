@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import Group, example
 from groundswell.exports import iso
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ COLUMNS: Final = ["what", "name", "series", "query", "weight", "owner"]
 REFUSED_SHOWN: Final = 20
 
 
-@click.group()
+@click.group(cls=Group)
 def watch() -> None:
     """What is watched: searches that are counted as series of their own, and companies with exposure and owner.
 
@@ -27,7 +28,7 @@ def watch() -> None:
     """
 
 
-@watch.command()
+@watch.command(epilog=example("groundswell watch save queues 'company:SVB (queue OR \"bank run\")'"))
 @click.argument("name")
 @click.argument("query", nargs=-1, required=True)
 @o.store_option
@@ -39,7 +40,7 @@ def save(name: str, query: tuple[str, ...], store_url: str | None) -> None:
     _change(store_url, lambda watches: watches.saving(name, text, ids_of=o.company_ids()), SEARCH_SAVED, f"{name}: {text}")
 
 
-@watch.command()
+@watch.command(epilog=example("groundswell watch add companies.csv"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.csv")
 @o.store_option
 def add(file: Path, store_url: str | None) -> None:
@@ -64,7 +65,7 @@ def add(file: Path, store_url: str | None) -> None:
         sys.exit(1)
 
 
-@watch.command("list")
+@watch.command("list", epilog=example("groundswell watch list"))
 @o.run_option
 @o.listing_options
 @o.store_option
@@ -79,7 +80,7 @@ def list_watches(run: str | None, form: str, output: str | None, store_url: str 
     o.print_rows(watch_rows(watches), form=form, output=output, columns=COLUMNS)
 
 
-@watch.command()
+@watch.command(epilog=example("groundswell watch remove queues SVB"))
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @o.store_option
 def remove(names: tuple[str, ...], store_url: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from groundswell.cli import options as o
+from groundswell.cli.groups import example
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, TICK_MS
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from stream.shells.why_not import Reading, WhyNot
 
 
-@click.command("why-not")
+@click.command("why-not", epilog=example("groundswell why-not 'Credit Suisse' --at 2023-03-15T09:00"))
 @click.argument("name")
 @click.option("--at", metavar="TIME", help="The moment, in known time: ISO 8601, today 10:05, -2h; now by default.")
 @o.run_option

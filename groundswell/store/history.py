@@ -19,7 +19,7 @@ from groundswell.codec import encode
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
 from groundswell.names import DAY_MS, HEARD_OUTCOMES, HOUR_MS, LIVE_RUN, ROLE_FOLD, TICK_MS, partition_of
-from groundswell.schedule import MODEL
+from groundswell.schedule import MODEL, WATCHES
 from groundswell.store import schema as t
 from groundswell.store.audit import Entry, note
 from groundswell.store.progress import NEVER_TICK
@@ -124,7 +124,7 @@ def _check(connection: Connection, run: str, *, live: Mapping[str, Any], other: 
     # What lies before the live run's first tick counts as read by the model that it began with; a later one is given a past of its own.
     began = {row.kind: row.hash for row in read_schedule(connection, LIVE_RUN).of(MODEL)[:1]}
     here, there = {**live.get("versions", {}), **began}, other.get("versions", {})
-    for kind in sorted({*here, *there}):
+    for kind in sorted({*here, *there} - {WATCHES}):  # searches are series of their own: no baseline but theirs rests on them
         if here.get(kind) != there.get(kind):
             reason = (
                 f"run {run!r}: it was made with {kind} {there.get(kind)}, the live run has {here.get(kind)}; baselines of two kinds do not "

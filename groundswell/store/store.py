@@ -215,13 +215,27 @@ def sqlalchemy_url(url: str) -> str:
     return url
 
 
+def sqlite_file(url: str) -> Path | None:
+    """Where a store of SQLite lies; None of PostgreSQL, of one in memory, and of what is no URL.
+
+    >>> sqlite_file("var/desk.db"), sqlite_file("postgresql://u@h/d")
+    (PosixPath('var/desk.db'), None)
+    """
+    try:
+        parsed = make_url(sqlalchemy_url(url))
+    except (ArgumentError, ValueError):
+        return None
+    kept = parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)).expanduser() if kept else None
+
+
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            if parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-                make_own(Path(parsed.database))
+            if file := sqlite_file(url):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                make_own(file)
             # timeout: a reader or the desk may hold the file for a moment; isolation_level None leaves BEGIN to us.
             engine = create_engine(url, connect_args={"timeout": SQLITE_WAIT_S, "isolation_level": None}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)
@@ -238,7 +252,7 @@ def _engine(url: str) -> Engine:
         step = "write a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE, a password with %2F for / and %40 for @"
         reason = f"store {mask_url(url.split('@')[-1])!r}: {said}; {step}"
         raise UsageError(reason) from error
-    reason = f"store {parsed.get_backend_name()!r}: only sqlite and postgresql are known"
+    reason = f"store {parsed.get_backend_name()!r}: only SQLite and PostgreSQL are known; write a path, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     raise UsageError(reason)
 
 

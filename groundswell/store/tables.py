@@ -6,13 +6,14 @@ Times are UTC with Z, probabilities and shares numbers, units in the names. Ever
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from groundswell.errors import UsageError
 from groundswell.exports import alert_row, document_row, iso
 from groundswell.lifecycle import FOR_EVER_MS
 from groundswell.records import Alert
 from groundswell.search import Query, sought
+from groundswell.store import schema as t
 from groundswell.store.basis import basis_of_alerts, basis_of_run
 from groundswell.store.corrections import corrections_of
 from groundswell.store.health import SourceHealth, SourceWatch, source_health
@@ -81,6 +82,20 @@ def series_rows(
         for one in series_windows(connection, run, key, corrections=corrections, **asked):
             is_there = not any(month.touches(one.start_ms, one.end_ms) for month in gone)
             yield _series_row(one, measured=is_there and key not in unmeasured, basis=basis)
+
+
+def uncounted_series(connection: Connection, run: str, keys: Sequence[str]) -> list[str]:
+    """Keys, globs apart, of which the run has no increment at all: their zeros are those of a name that nobody knows.
+
+    A topic that the run's model cannot measure is none of them: it has no zeros.
+    """
+    found = t.increments.c
+    unmeasured = unmeasured_series(connection, run)
+
+    def counted(key: str) -> bool:
+        return connection.execute(select(found.tick).where(found.run == run, found.series == key).limit(1)).first() is not None
+
+    return [key for key in dict.fromkeys(keys) if not set(key) & set("*?[") and key not in unmeasured and not counted(key)]
 
 
 def _series_row(one: SeriesWindow, *, measured: bool, basis: str) -> Row:

@@ -60,10 +60,19 @@ def keep(store: Store, done: Rehearsal, name: str) -> None:
         _write(store, connection, done, name)
 
 
-def _check(connection: Connection, done: Rehearsal, name: str) -> None:
+def refuse_name(connection: Connection, name: str) -> None:
+    """Say so before the work where nothing can be kept under this name.
+
+    Raises:
+        UsageError: there is a run of that name, or it is the live one's.
+    """
     if name == LIVE_RUN or connection.execute(select(func.count()).where(t.runs.c.run == name)).scalar_one():
         reason = f"--keep {name!r}: there is such a run, or only the live one may be called so; choose another name"
         raise UsageError(reason)
+
+
+def _check(connection: Connection, done: Rehearsal, name: str) -> None:
+    refuse_name(connection, name)
     last = max(claim.closed_tick for claim in progress_of(connection, done.run, "desk"))
     if done.span.through < last:
         reason = f"--keep {name!r}: a run is whole or it is none; leave --to out"

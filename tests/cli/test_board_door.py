@@ -55,7 +55,8 @@ def test_cookies_are_for_https_where_readers_come_by_https(store: Store, tmp_pat
 
 
 def test_the_command_ends_before_it_listens(tmp_path: Path) -> None:
-    done = groundswell("board", "--port", "0", folder=tmp_path, GROUNDSWELL_BOARD_HOST="0.0.0.0")
+    Store(str(tmp_path / "desk.db")).close()
+    done = groundswell("board", "--port", "0", "--store", "desk.db", folder=tmp_path, GROUNDSWELL_BOARD_HOST="0.0.0.0")
     assert done.returncode == 2
     assert "whoever reaches it could read everything" in done.stderr
 

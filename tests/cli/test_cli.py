@@ -128,7 +128,7 @@ def test_as_of_shows_what_was_known_then(store: Path) -> None:
         (("series", "*", "--run", "june"), 1, "stored runs: march"),
         (("series", "*", "--window", "7m"), 2, "panes are 5 minutes"),
         (("series", "*", "--from", "yesterdayish"), 2, "--from 'yesterdayish': not a time"),
-        (("series", "*", "--from", "2026-03-05", "--to", "2026-03-02"), 2, "lies before from"),
+        (("series", "*", "--from", "2026-03-05", "--to", "2026-03-02"), 2, "the span is empty; give the later moment as --to"),
         (("explain", "0000"), 1, "no alert has that id"),
         (("alerts", "--format", "xml"), 2, "Invalid value for '--format'"),
         (("backfill", "missing.jsonl"), 2, "there is no such file"),

@@ -81,6 +81,7 @@ def test_what_cannot_be_an_account_is_refused_with_the_rule(
 
 
 def test_an_account_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    Store(str(tmp_path / "desk.db")).close()
     done = ask(tmp_path, "disable", "mei")
     assert done.returncode == 1
     assert "person 'mei': has no account" in done.stderr

@@ -255,7 +255,8 @@ def test_only_a_finished_run_with_the_same_instruments_and_other_documents_becom
     assert "nothing of it was known before the live run's first tick" in refusal(store, "later")
     backfilled(store, tmp_path, [*archive.before, (SPLIT_MS - 1, *archive.after[-1][1:])], run="twice")
     assert "run 'twice': 1 documents of it count in the live run too, such as" in refusal(store, "twice")
-    attach(store, PAST)
+    update_manifest(store, LIVE_RUN, versions=b.instruments().versions | {"watches": "saved since"})
+    attach(store, PAST)  # what is watched now is no matter of the past's
     assert "it has a history already, run 'past'" in refusal(store, PAST)
     log.close()
 

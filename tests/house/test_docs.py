@@ -204,6 +204,29 @@ def test_commands_are_found_in_pipes_and_inline() -> None:
     assert command_lines(page) == ["groundswell score -", "groundswell doctor"]
 
 
+def leaves(command: click.Command = root, path: str = "groundswell") -> Iterator[tuple[str, click.Command]]:
+    """Every command that is no group, with what is typed for it."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from leaves(found, f"{path} {name}")
+
+
+def test_the_help_of_every_command_ends_with_an_example_that_can_be_typed() -> None:
+    wrong = []
+    for path, command in leaves():
+        lines = [line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  ")]
+        typed = [part for line in lines for part in command_lines(f"```sh\n{line}\n```\n")]
+        wrong += [f"{path}: {line}: {found}" for line in typed if (found := complaint(line))]
+        if not any(line.startswith(path) for line in typed):
+            wrong.append(f"{path}: no example")
+    assert not wrong
+
+
 def test_every_command_that_the_code_tells_people_to_type_exists() -> None:
     told = [(name, line) for name, text in sources() for line in re.findall(r"`((?:groundswell|make) [^`\n]+)`", text)]
     assert told

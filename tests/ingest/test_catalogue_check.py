@@ -69,6 +69,14 @@ def test_one_thing_that_is_wrong_is_named_with_entry_field_and_rule(extra: Path,
     assert rule in only[2]
 
 
+def test_a_source_that_is_not_asked_over_http_has_an_address_of_its_own_type(extra: Path) -> None:
+    folder = GOOD.replace("https://news.example/rss", "file:///var/drop").replace('documented = "https://news.example/feeds"\n', "")
+    assert said(extra, folder + 'type = "folder"\n') == []
+    ((entry, _, rule),) = said(extra, GOOD + 'type = "folder"\n')
+    assert entry == "1 (desk)"
+    assert "url must be file:///FOLDER, the whole path, got 'https://news.example/rss'" in rule
+
+
 def test_all_that_is_wrong_is_said_in_one_go(extra: Path) -> None:
     fields = [field for _, field, _ in said(extra, '[[source]]\nname = "x"\ntier = 9\nulr = "y"\nkind = "rumour"\n')]
     assert sorted(fields) == ["kind", "owner", "tier", "ulr", "url"]
