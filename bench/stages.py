@@ -100,6 +100,8 @@ def _drive(store: Store, logs: Sequence[Sequence[RawMessage]], meter: Meter) -> 
     intake = IntakeStage(store, RUN, made.scorer, shared=True)
     scores = [ScorePartition.open(intake, part, owner="bench", log_id="bench", live=False) for part in range(RAW_PARTITIONS)]
     fold = FoldProcess(store, RUN, made.rules, owner="bench", log_id="bench")
+    for part in range(CONTRIBUTION_PARTITIONS):
+        fold.partition(part)
     offsets = [0] * CONTRIBUTION_PARTITIONS
     sent: list[RawBatch] = []
     for at in range(0, max(map(len, logs)), ENVELOPES):
