@@ -35,11 +35,13 @@ from stream.shells.rights import cause_of
 from stream.shells.score_worker import ScorePartition, in_batches, lead_of
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live
-from stream.shells.wire import RawMessage, fold_messages, punctuation
+from stream.shells.wire import RawBatch, RawMessage, fold_messages, punctuation
 from stream.shells.worker import StallWatch, WorkerSettings, end_process
 
-TAKE_RAW: Final = 64
+TAKE_RAW: Final = 256
 TAKE_CONTRIBUTIONS: Final = 512
+"""Messages of one round, of all partitions together: sixteen of each, where a burst has come. A transaction costs the same for one."""
+
 TAKE_WITHIN_S: Final = 0.2
 FINISH_WITHIN_S: Final = 20.0
 LOOK_WITHIN_S: Final = 4.0
@@ -199,28 +201,42 @@ class ScoreAgent(Agent):
 
     async def _work_off(self) -> None:
         """In rounds: the next batch of every partition that may go on stored, sent to all fold partitions, delivered, acknowledged."""
-        generation, owned = self.generation, self._owned
+        generation = self.generation
         while self.is_current(generation):
             ahead = {partition: list(islice(events, self.take_max)) for partition, events in sorted(self._waiting.items()) if events}
-            taken, messages = await self.in_thread(partial(self._take, owned, ahead)) if ahead else ({}, [])
+            taken, batches = await self._take(ahead)
             if not taken:
                 self._hold_back(frozenset(ahead))
                 return
-            await self._deliver(messages)
+            await self._deliver(await self.in_thread(partial(fold_messages, batches)))
             for partition, size in taken.items():
                 for _ in range(size):
                     self._waiting[partition].popleft().ack()
 
-    def _take(self, owned: dict[int, ScorePartition], ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[list[bytes]]]:
-        """Take a batch of each partition that may go on; returns how many messages of each were taken, and what to send."""
-        taken, batches = {}, []
+    async def _take(self, ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[RawBatch]]:
+        """Take a batch of each partition that may go on; returns how many messages of each were taken, and what they led to.
+
+        One piece of work for each batch: with a slow model a round takes minutes, and a group that shares out anew waits for one batch.
+        """
+        generation, owned = self.generation, self._owned
+        taken: dict[int, int] = {}
+        batches: list[RawBatch] = []
         for partition, events in ahead.items():
-            mine = owned.get(partition) or self._open(owned, partition)
-            if mine.may_take(events[0].message.offset):
-                messages = in_batches([_raw_message(event) for event in events])[0]
-                batches += mine.take(messages)
-                taken[partition] = len(messages)
-        return taken, fold_messages(batches) if batches else []
+            if not self.is_current(generation):
+                break
+            size, found = await self.in_thread(partial(self._take_batch, owned, partition, events))
+            self.watch.beat()
+            if size:
+                taken[partition] = size
+                batches += found
+        return taken, batches
+
+    def _take_batch(self, owned: dict[int, ScorePartition], partition: int, events: list[Any]) -> tuple[int, list[RawBatch]]:
+        mine = owned.get(partition) or self._open(owned, partition)
+        if not mine.may_take(events[0].message.offset):
+            return 0, []
+        messages = in_batches([_raw_message(event) for event in events])[0]
+        return len(messages), mine.take(messages)
 
     def _open(self, owned: dict[int, ScorePartition], partition: int) -> ScorePartition:
         settings = self.settings
