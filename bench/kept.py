@@ -1,7 +1,7 @@
 """What fold keeps of a burst, by how its known times are spread: the pure fold, without Kafka and store, each rate in a process of its own.
 
-What fold remembers is bounded by known time (leaders of stories: three days, windows: one) and by count (leaders of a series), not by how
-many documents there are: a burst of a few hours is one growing day, a burst of weeks is not.
+What fold remembers is bounded by known time (leaders of stories: three days, windows: one, hours of baselines: 56) and by count (leaders of
+a series), not by how many documents there are: a burst of a few hours only grows, one of weeks does so by its hours and series.
 """
 
 import gc
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from bench.material import BEGIN_MS, CheapScorer, documents, instruments
 from bench.pipeline import Ratio
 from bench.processes import rss_bytes
-from groundswell.names import DAY_MS
+from groundswell.names import HOUR_MS
 from groundswell.records import Arrival, Document
 from stream.operators.admit import ClosedTick, tick_of
 from stream.operators.contribute import contribute
@@ -45,14 +45,14 @@ def of_kept_state(folder: Path, count: int = DOCUMENTS) -> list[Ratio]:
         with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
             marks = pool.submit(measure_kept, count, per_s).result()
         second, last = marks[PARTS // 2 - 1], marks[-1]
-        days = count / per_s * 1_000 / DAY_MS
+        hours = count / per_s * 1_000 / HOUR_MS
         grown = (last.used_bytes - second.used_bytes) / (count / 2)
         lines.append(
             Ratio(
-                f"memory of the fold at the end of {days:.1f} days of known time",
+                f"memory of the fold at the end of {hours:,.1f} hours of known time",
                 "after half of them",
                 last.used_bytes / second.used_bytes,
-                "about 1 beyond three days",
+                "printed",
                 f"{last.used_bytes / 2**20:,.0f} against {second.used_bytes / 2**20:,.0f} MiB, {grown:,.0f} bytes a document; "
                 f"{last.leaders:,} against {second.leaders:,} leaders of {LEADER_BYTES} bytes, at most {LEADERS_MAX:,} a series; "
                 f"{count:,} documents, {per_s:g}/s on the known axis",
