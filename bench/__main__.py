@@ -15,6 +15,7 @@ from bench.demo import first_impressions
 from bench.detect import detectors
 from bench.gpu import on_a_gpu
 from bench.kafka import beside_a_bare_loop
+from bench.kept import of_kept_state
 from bench.latency import of_a_live_run
 from bench.months import of_months
 from bench.ping import evidence_to_ping
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "latency": of_a_live_run,
     "ping": evidence_to_ping,
     "resources": of_a_burst,
+    "kept": of_kept_state,
     "rehearse": a_quarter,
     "chance": of_chance,
     "detect": detectors,

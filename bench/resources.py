@@ -18,13 +18,14 @@ from sqlalchemy import text
 from bench.material import BEGIN_MS, ENVELOPE_RECORDS, SERIES, CheapScorer, documents, end_ms, instruments, publish, serve_cheap
 from bench.pipeline import Ratio
 from bench.processes import MemoryWatch, cores, cpu_s, family, highest_in_quarter, pin, rss_bytes
-from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, partition_of
+from groundswell.names import RAW_PARTITIONS, partition_of
 from groundswell.records import Arrival, Document
 from groundswell.store.store import Store
 from stream.operators.contribute import contribute
 from stream.operators.normalise import normalise
 from stream.operators.stories import LEADER_BYTES, LEADERS_MAX
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.fold_process import FoldProcess
+from stream.shells.fold_worker import FoldInput
 from stream.shells.topics import prepare_run
 from stream.shells.wire import FoldItem, RawBatch, fold_messages
 from tests.kafka_run import CONTEXT, KafkaRun, kafka_run
@@ -176,17 +177,13 @@ def of_open_state(folder: Path, count: int) -> list[Ratio]:
 def measure_open_state(path: Path, count: int) -> tuple[int, int]:
     """Bytes that fold holds of documents while no raw partition has passed them, and after all have."""
     store = Store(str(path))
-    rules, hours, run = instruments().rules, SharedHours(), "open"
-    folds = [
-        FoldPartition.open(store, run, part, rules=rules, owner="bench", log_id="bench", hours=hours)
-        for part in range(CONTRIBUTION_PARTITIONS)
-    ]
+    fold = FoldProcess(store, "open", instruments().rules, owner="bench", log_id="bench")
     before = _used_bytes()
     for batches in _raw_batches(count):
-        _take(folds, batches)
+        _take(fold, batches)
     held = _used_bytes() - before
     last_ms = end_ms(count, per_s=PER_S)
-    _take(folds, [RawBatch(part, 0, count, last_ms, []) for part in range(RAW_PARTITIONS)])
+    _take(fold, [RawBatch(part, 0, count, last_ms, []) for part in range(RAW_PARTITIONS)])
     kept = _used_bytes() - before
     store.close()
     return held, kept
@@ -214,7 +211,10 @@ def _raw_batches(count: int) -> Iterator[list[RawBatch]]:
             yield [RawBatch(part, number, number, None, [FoldItem.of(number, arrivals, contributions)])]
 
 
-def _take(folds: list[FoldPartition], batches: list[RawBatch]) -> None:
-    for fold, pieces in zip(folds, fold_messages(batches), strict=True):
-        begin = fold.expected or 0
-        fold.take([FoldInput(begin + place, body) for place, body in enumerate(pieces)])
+def _take(fold: FoldProcess, batches: list[RawBatch]) -> None:
+    waiting: dict[int, list[FoldInput]] = {}
+    for part, pieces in enumerate(fold_messages(batches)):
+        begin = fold.partition(part).expected or 0
+        waiting[part] = [FoldInput(begin + place, body) for place, body in enumerate(pieces)]
+    while waiting:
+        fold.take(waiting)

@@ -26,7 +26,8 @@ from stream.operators.contribute import contribute
 from stream.operators.stories import Leaders
 from stream.operators.windows import increments_of
 from stream.pipeline import Fold, Folded, open_records
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.fold_process import FoldProcess
+from stream.shells.fold_worker import FoldInput
 from stream.shells.instruments import open_run
 from stream.shells.publish import raw_partition
 from stream.shells.score_worker import ScorePartition
@@ -96,12 +97,12 @@ def _drive(store: Store, logs: Sequence[Sequence[RawMessage]], meter: Meter) -> 
     """All raw partitions in turn, a transaction of each to a round; then every contribution partition takes what the round brought."""
     made = instruments()
     open_run(store, RUN, kind="backfill", instruments=made)
-    intake, hours = IntakeStage(store, RUN, made.scorer, shared=True), SharedHours()
+    intake = IntakeStage(store, RUN, made.scorer, shared=True)
     scores = [ScorePartition.open(intake, part, owner="bench", log_id="bench", live=False) for part in range(RAW_PARTITIONS)]
-    folds = [
-        FoldPartition.open(store, RUN, part, rules=made.rules, owner="bench", log_id="bench", hours=hours)
-        for part in range(CONTRIBUTION_PARTITIONS)
-    ]
+    fold = FoldProcess(store, RUN, made.rules, owner="bench", log_id="bench")
+    for part in range(CONTRIBUTION_PARTITIONS):
+        fold.partition(part)
+    offsets = [0] * CONTRIBUTION_PARTITIONS
     sent: list[RawBatch] = []
     for at in range(0, max(map(len, logs)), ENVELOPES):
         batches = []
@@ -109,9 +110,10 @@ def _drive(store: Store, logs: Sequence[Sequence[RawMessage]], meter: Meter) -> 
             if taken := log[at : at + ENVELOPES]:
                 batches += meter.call("score", partial(partition.take, taken))
         pieces = meter.call("messages for fold", partial(fold_messages, batches))
-        for fold, found in zip(folds, pieces, strict=True):
-            inputs = [FoldInput((fold.expected or 0) + place, body) for place, body in enumerate(found)]
-            meter.call("fold", partial(fold.take, inputs))
+        waiting = {part: [FoldInput(offsets[part] + place, body) for place, body in enumerate(found)] for part, found in enumerate(pieces)}
+        offsets = [offset + len(found) for offset, found in zip(offsets, pieces, strict=True)]
+        while waiting:
+            meter.call("fold", partial(fold.take, waiting))
         sent += batches
     store.close()
     _operators(logs, sent, meter)

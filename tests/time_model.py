@@ -26,6 +26,7 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.operators.lead import Lead
 from stream.shells.desk_worker import DeskWorker
+from stream.shells.fold_process import COMMIT_RECORDS, FoldProcess
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import open_run
 from stream.shells.score_worker import ScorePartition
@@ -260,30 +261,31 @@ class World:
                 self.raw_acknowledged[partition] = offset
 
     # --- fold and desk ----------------------------------------------------------------------------------------------------------
-    def fold_takes(self, who: int, partition: int, size: int, *, death: Death = None, lags: bool = False) -> bool:
-        """A fold worker takes messages of a partition, commits what they close, and acknowledges; returns whether there were any."""
+    def fold_takes(
+        self, who: int, sizes: dict[int, int], *, death: Death = None, lags: bool = False, records_max: int = COMMIT_RECORDS
+    ) -> bool:
+        """A fold worker takes messages of partitions, commits what they close, and acknowledges; returns whether there were any."""
         me = self.fold[who]
-        if partition not in me.believes:
-            return False
-        first = me.position.setdefault(partition, self.fold_acknowledged[partition])
-        messages = [FoldInput(first + n, body) for n, body in enumerate(self.contributions[partition][first : first + size])]
+        waiting: dict[int, list[FoldInput]] = {}
+        for partition in sorted(sizes.keys() & me.believes):
+            first = me.position.setdefault(partition, self.fold_acknowledged[partition])
+            bodies = self.contributions[partition][first : first + sizes[partition]]
+            if bodies:
+                waiting[partition] = [FoldInput(first + n, body) for n, body in enumerate(bodies)]
+        counts = {partition: len(messages) for partition, messages in waiting.items()}
         with self._living(me, self.fold_owner, death):
-            mine = me.owned.get(partition) or self._open_fold(me, partition)
-            if messages:
-                commits = mine.claim.revision
-                done = mine.take(messages)
-                me.position[partition] = first + len(messages)
-                self._check_owner(ROLE_FOLD, partition, me, mine, stored=mine.claim.revision != commits)
-                if self.fold_owner[partition] == who and not lags:
-                    self.fold_acknowledged[partition] = max(done, self.fold_acknowledged[partition])
-        return bool(messages)
-
-    def _open_fold(self, me: Process, partition: int) -> FoldPartition:
-        me.owned[partition] = self.parts.fold.open(
-            self.store, RUN, partition, rules=self.made.rules, owner=me.owner, log_id="c", hours=me.hours,
-            raw_partitions=RAW, partitions=PARTS,
-        )  # fmt: skip
-        return me.owned[partition]  # type: ignore[no-any-return]
+            process = FoldProcess(
+                self.store, RUN, self.made.rules, me.owner, "c", me.hours, RAW, PARTS, kind=self.parts.fold, owned=me.owned
+            )
+            while waiting:
+                commits = {partition: mine.claim.revision for partition, mine in me.owned.items()}
+                for partition, done in process.take(waiting, records_max=records_max).items():
+                    me.position[partition] += counts[partition]
+                    mine = me.owned[partition]
+                    self._check_owner(ROLE_FOLD, partition, me, mine, stored=mine.claim.revision != commits.get(partition, 0))
+                    if self.fold_owner[partition] == who and not lags:
+                        self.fold_acknowledged[partition] = max(done, self.fold_acknowledged[partition])
+        return bool(counts)
 
     def desk_decides(self, which: int, *, death: Death = None) -> bool:
         """One of two desks decides what has closed; the one that was replaced notices, and ends."""
@@ -378,9 +380,8 @@ class World:
             lives = me.lives
             moved |= self.score_takes(who, dict.fromkeys(sorted(me.believes), 4)) or me.lives > lives
         for who, me in enumerate(self.fold):
-            for partition in sorted(me.believes):
-                lives = me.lives
-                moved |= self.fold_takes(who, partition, 6) or me.lives > lives
+            lives = me.lives
+            moved |= self.fold_takes(who, dict.fromkeys(sorted(me.believes), 6)) or me.lives > lives
         return moved
 
     def published(self) -> int:

@@ -1,7 +1,8 @@
 """Many rows into one table: by COPY where the database has it, which costs a third of an insert for each row.
 
-COPY knows no "keep the row that is there", so it is tried behind a savepoint: a key that is stored already undoes it, and the rows are
-inserted one by one. That happens after a restart, to the batch that is met again, and where a second run reads what a first one stored.
+COPY knows no "keep the row that is there", so it is tried behind a savepoint: a key that is stored already undoes it. Then the database is
+asked once which keys it has, and the rows that are left are copied. That happens after a restart, to the batch that is met again, and where
+a second run reads what a first one stored: most rows are there then, and a key is less than a row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Engine, Table, event
+from sqlalchemy import ARRAY, Connection, Dialect, Engine, Select, Table, and_, bindparam, event, func, literal_column, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -39,20 +40,51 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, ke
     if connection.dialect.name == "postgresql" and len(rows) >= COPY_ROWS_MIN:
         if not keep:
             return _copy(connection, table, rows)
-        connection.exec_driver_sql("SAVEPOINT bulk")
-        try:
-            copied = _copy(connection, table, rows)
-        except IntegrityError as error:
-            if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
-                raise
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT bulk")
-        else:
-            connection.exec_driver_sql("RELEASE SAVEPOINT bulk")
-            return copied
+        copied = _try_copy(connection, table, rows)
+        if copied is None:
+            rows = _missing(connection, table, rows)
+            copied = _try_copy(connection, table, rows) if len(rows) >= COPY_ROWS_MIN else None
+        if copied is not None or not rows:
+            return copied or 0
     statement, places = _insert_statement(connection.dialect, table, keep=keep)
     # Past SQLAlchemy's own parameter handling, which costs as much per row as SQLite's insert does.
     given = [tuple(row[name] for name in places) for row in rows] if places else list(rows)
     return connection.exec_driver_sql(statement, given).rowcount
+
+
+def _try_copy(connection: Connection, table: Table, rows: Sequence[Row]) -> int | None:
+    """Copy rows; None where a key of one was there, and none was copied."""
+    connection.exec_driver_sql("SAVEPOINT bulk")
+    try:
+        copied = _copy(connection, table, rows)
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) != _UNIQUE_VIOLATION:
+            raise
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT bulk")
+        return None
+    connection.exec_driver_sql("RELEASE SAVEPOINT bulk")
+    return copied
+
+
+def _missing(connection: Connection, table: Table, rows: Sequence[Row]) -> list[Row]:
+    """The rows whose keys are not stored, each key once: the first."""
+    names = [column.name for column in table.primary_key]
+    keys = [tuple(row[name] for name in names) for row in rows]
+    first = dict(zip(reversed(keys), reversed(rows), strict=True))
+    given = {f"of_{name}": list(values) for name, values in zip(names, zip(*first, strict=True), strict=True)}
+    stored = {tuple(found) for found in connection.execute(_stored_statement(table), given)}
+    return [row for key, row in zip(keys, rows, strict=True) if key not in stored and first[key] is row]
+
+
+@lru_cache(maxsize=64)
+def _stored_statement(table: Table) -> Select[Any]:
+    """Which of many keys a table has. Each is looked up by itself, as in facts.py: a plan of PostgreSQL's own may read the whole table."""
+    columns = list(table.primary_key)
+    arrays = [bindparam(f"of_{column.name}", type_=ARRAY(column.type)) for column in columns]
+    wanted = func.unnest(*arrays).table_valued(*(column.name for column in columns), name="wanted").render_derived()
+    same = and_(*(column == wanted.c[column.name] for column in columns))
+    found = select(literal_column("1").label("one")).select_from(table).where(same).offset(literal_column("0")).lateral("found")
+    return select(*(wanted.c[column.name] for column in columns)).select_from(wanted).join(found, true())
 
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> int:

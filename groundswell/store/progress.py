@@ -8,9 +8,11 @@ An owner that finds revision 0 follows one that committed nothing. It may only h
 what killed it, so the first batch is done with care (stream/shells/isolation.py).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from groundswell.errors import ContinuityError, OwnershipLostError
 from groundswell.names import ROLE_SCORE
@@ -84,6 +86,27 @@ def _has_suspects(connection: Connection, run: str, part: int) -> bool:
     return connection.execute(select(s.position).where(s.run == run, s.part == part).limit(1)).first() is not None
 
 
+class Move(NamedTuple):
+    """Where one owner's progress goes."""
+
+    claim: Claim
+    next_offset: int
+    time_ms: int
+    closed_tick: int
+
+    @property
+    def made(self) -> Claim:
+        """The claim to use from then on."""
+        return replace(
+            self.claim,
+            revision=self.claim.revision + 1,
+            next_offset=self.next_offset,
+            time_ms=self.time_ms,
+            closed_tick=self.closed_tick,
+            follows_death=False,
+        )
+
+
 def advance(connection: Connection, claim: Claim, *, next_offset: int, time_ms: int, closed_tick: int) -> Claim:
     """Move progress within the caller's transaction; a zombie's whole transaction is undone by the error.
 
@@ -93,20 +116,39 @@ def advance(connection: Connection, claim: Claim, *, next_offset: int, time_ms: 
     Raises:
         OwnershipLostError: another owner has claimed the row, or has committed in this owner's name.
     """
-    row = t.progress.c
-    done = connection.execute(
-        update(t.progress)
-        .where(
-            row.run == claim.run, row.role == claim.role, row.part == claim.part,
-            row.epoch == claim.epoch, row.revision == claim.revision,
-        )
-        .values(revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick)
-    )  # fmt: skip
-    if done.rowcount != 1:
-        raise _replaced(claim)
-    return replace(
-        claim, revision=claim.revision + 1, next_offset=next_offset, time_ms=time_ms, closed_tick=closed_tick, follows_death=False
-    )
+    return advance_all(connection, [Move(claim, next_offset, time_ms, closed_tick)])[0]
+
+
+def advance_all(connection: Connection, moves: Sequence[Move]) -> list[Claim]:
+    """The same of several rows of one process at once: all of them or none, in the given order.
+
+    Whoever moves several rows in one transaction goes through them by partition, so that two owners cannot lock each other.
+
+    Raises:
+        OwnershipLostError: one of the rows has another owner.
+    """
+    given = [
+        {f"of_{name}": getattr(move.claim, name) for name in _OWNED} | {name: getattr(move.made, name) for name in _MOVED} for move in moves
+    ]
+    if connection.execute(_ADVANCE, given if len(given) > 1 else given[0]).rowcount != len(moves):
+        raise _replaced(next(move.claim for move in moves if not _is_made(connection, move)))
+    return [move.made for move in moves]
+
+
+_OWNED: Final = ("run", "role", "part", "epoch", "revision")
+_MOVED: Final = ("revision", "next_offset", "time_ms", "closed_tick")
+_ADVANCE: Final = (
+    update(t.progress)
+    .where(*(t.progress.c[name] == bindparam(f"of_{name}") for name in _OWNED))
+    .values({name: bindparam(name) for name in _MOVED})
+)
+
+
+def _is_made(connection: Connection, move: Move) -> bool:
+    row, made = t.progress.c, move.made
+    mine = and_(row.run == made.run, row.role == made.role, row.part == made.part)
+    found = connection.execute(select(row.epoch, row.revision).where(mine)).one_or_none()
+    return found is not None and tuple(found) == (made.epoch, made.revision)
 
 
 def confirm(connection: Connection, claim: Claim) -> None:

@@ -1,18 +1,20 @@
 """Fold, as the owner of one contribution partition: messages in, closed ticks folded and stored with the progress. No Kafka in here.
 
-Messages may be acknowledged below the offset that `take` returns: everything before it is folded and committed, and so is
-the time that it brought. After a restart fold reads from there; what it meets again is passed over.
+    offer -> close -> one transaction of the rows and the progress (`commit`), of all partitions of a process that have closed ticks
+
+Messages may be acknowledged below the offset that is `needed`: everything before it is folded and committed, and so is the time
+that it brought. After a restart fold reads from there; what it meets again is passed over.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from alerts.rules import Rules
 from groundswell.errors import ContinuityError
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, ROLE_FOLD, TICK_MS, partition_of
-from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
+from groundswell.store.progress import NEVER_TICK, Claim, Move, advance_all, claim
 from groundswell.store.store import Store
 from stream.operators.admit import BEGINNING_MS, Gate, tick_of
 from stream.pipeline import Fold, Folded
@@ -97,10 +99,11 @@ class FoldPartition:
         owner: str,
         log_id: str,
         hours: SharedHours,
+        in_force: VersionsInForce | None = None,
         raw_partitions: int = RAW_PARTITIONS,
         partitions: int = CONTRIBUTION_PARTITIONS,
     ) -> Self:
-        """Take the partition and load what its former owner knew.
+        """Take the partition and load what its former owner knew; `in_force` may be one for all partitions of a process.
 
         Raises:
             ContinuityError: the stored progress belongs to another topic.
@@ -108,24 +111,19 @@ class FoldPartition:
         """
         taken = claim(store, run, ROLE_FOLD, part=partition, owner=owner, log_id=log_id)
         mine = series_of(partition, partitions)
-        fold, in_force = Fold(rules, mine=mine), VersionsInForce(run, rules)
+        fold, in_force = Fold(rules, mine=mine), in_force or VersionsInForce(run, rules)
         with store.read() as connection:
             in_force.renew(connection)
             if taken.closed_tick != NEVER_TICK:
                 fold = rebuild_fold(connection, run, in_force=in_force, through_tick=taken.closed_tick, mine=mine)
         return cls(store, taken, fold, in_force, hours, raw_partitions)
 
-    def take(self, messages: Sequence[FoldInput]) -> int:
-        """Take messages, fold the ticks that they close, and commit.
-
-        Returns:
-            The lowest offset that must not be acknowledged yet.
+    def offer(self, messages: Sequence[FoldInput]) -> None:
+        """Take messages; what they close waits for `commit`.
 
         Raises:
             ContinuityError: messages are missing, or time went back.
             RecordError: something else was written to the topic.
-            OwnershipLostError: another process owns the partition; nothing was stored.
-            DependencyError: the store is away; nothing was stored.
         """
         for message in messages:
             self._check_order(message.offset)
@@ -133,9 +131,16 @@ class FoldPartition:
             last_tick = max(ticks, default=BEGINNING_MS)
             if last_tick > self.gate.closed_tick:
                 self.unfolded.append((message.offset, last_tick))
-        if self.gate.time_ms != BEGINNING_MS and tick_of(self.gate.time_ms) > tick_of(self.claim.time_ms):
-            self._commit()
+
+    @property
+    def needed(self) -> int:
+        """The lowest offset that must not be acknowledged yet."""
         return self.claim.next_offset
+
+    @property
+    def is_due(self) -> bool:
+        """Whether ticks have closed that are not committed, with or without anything in them."""
+        return self.gate.time_ms != BEGINNING_MS and tick_of(self.gate.time_ms) > tick_of(self.claim.time_ms)
 
     def _check_order(self, offset: int) -> None:
         due = self.claim.next_offset if self.expected is None else self.expected
@@ -162,27 +167,16 @@ class FoldPartition:
             self.moved_by[part.partition] = offset
         return last_tick
 
-    def _commit(self) -> None:
-        folded = Folded()
-        last_folded = self.claim.closed_tick
-        with self.store.read() as connection:
-            self.in_force.renew(connection)
+    def close(self) -> tuple[Folded, Move]:
+        """Fold what has closed: the rows, and the progress that stands for them."""
+        folded, last_folded = Folded(), self.claim.closed_tick
         self.fold.plan = self.in_force.plan()
         for closed in self.gate.close():
             self.fold.step(closed, folded)
             last_folded = closed.tick
         while self.unfolded and self.unfolded[0][1] <= self.gate.closed_tick:
             self.unfolded.popleft()
-        self.hours.new_only(folded)
-        with self.store.write() as connection:
-            # First: a zombie must meet the fence, not the new owner's rows.
-            self.claim = advance(
-                connection, self.claim, next_offset=self._next_offset(), time_ms=self.gate.time_ms, closed_tick=last_folded
-            )
-            self.in_force.check(connection, before_ms=tick_of(self.gate.time_ms) * TICK_MS)
-            store_folded(self.store, connection, self.claim.run, folded)
-        self.hours.committed(folded)
-        self.leaders_crowded_out += folded.leaders_crowded_out
+        return folded, Move(self.claim, self._next_offset(), self.gate.time_ms, last_folded)
 
     def _next_offset(self) -> int:
         """The lowest offset that a restart needs: unfolded items, or time of a raw partition that is ahead of the others.
@@ -194,6 +188,50 @@ class FoldPartition:
         ahead = [offset for partition, offset in self.moved_by.items() if tick_of(self.gate.times_ms[partition]) > open_tick]
         held = [self.unfolded[0][0]] if self.unfolded else []
         return min([*held, *ahead, self.expected or 0])
+
+
+def commit(partitions: Iterable[FoldPartition]) -> None:
+    """Fold and store what has closed in partitions of one process: one transaction for all of them, or nothing of any.
+
+    Raises:
+        OwnershipLostError: another process owns one of them; nothing was stored.
+        DependencyError: the store is away, or a version came into force meanwhile; nothing was stored.
+    """
+    due = sorted((mine for mine in partitions if mine.is_due), key=lambda mine: mine.claim.part)
+    if not due:
+        return
+    store, run = due[0].store, due[0].claim.run
+    in_force = {id(mine.in_force): mine.in_force for mine in due}.values()
+    with store.read() as connection:
+        for each in in_force:
+            each.renew(connection)
+    closed = [mine.close() for mine in due]
+    hours = due[0].hours
+    rows = together([folded for folded, _ in closed])
+    hours.new_only(rows)
+    with store.write() as connection:
+        # First: a zombie must meet the fence, not the new owner's rows.
+        claims = advance_all(connection, [move for _, move in closed])
+        for each in in_force:
+            each.check(connection, before_ms=max(tick_of(mine.gate.time_ms) for mine in due) * TICK_MS)
+        store_folded(store, connection, run, rows)
+    hours.committed(rows)
+    for mine, claimed, (folded, _) in zip(due, claims, closed, strict=True):
+        mine.claim = claimed
+        mine.leaders_crowded_out += folded.leaders_crowded_out
+
+
+def together(found: Sequence[Folded]) -> Folded:
+    """The rows of several partitions. What each of them computes alike is there once, in one order for all processes that store it."""
+    return Folded(
+        increments=[row for each in found for row in each.increments],
+        stories=[row for each in found for row in each.stories],
+        baselines=[row for each in found for row in each.baselines],
+        source_hours=sorted({row for each in found for row in each.source_hours}, key=lambda row: (row.hour, row.source, row.language)),
+        exposures=sorted({row for each in found for row in each.exposures}, key=lambda row: (row.hour, row.language)),
+        blind_spans=sorted({row for each in found for row in each.blind_spans}, key=lambda row: (row.source, row.since_tick)),
+        candidates=[row for each in found for row in each.candidates],
+    )
 
 
 def series_of(partition: int, partitions: int = CONTRIBUTION_PARTITIONS) -> Callable[[str], bool]:

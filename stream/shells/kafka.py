@@ -33,7 +33,7 @@ from stream.shells.rights import cause_of, lost_right, watch_rights
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import check_rights, is_live, topic_ids
 from stream.shells.wire import MESSAGE_BYTES_MAX
-from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within
+from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within, spare_the_collector
 
 PUNCTUATE_EVERY_S: Final = 2.0
 GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
@@ -139,6 +139,7 @@ def run_worker(settings: WorkerSettings, agent: AgentName, instruments: Callable
     except GroundswellError as error:
         _log.error("the worker ends", reason=reason_of(error))
         raise SystemExit(exit_code_of(error)) from error
+    spare_the_collector()
     watch.start()
     watch_rights(partial(lost_right, settings.kafka, settings.run, role=ROLES[agent]))
     loop = asyncio.new_event_loop()

@@ -295,37 +295,14 @@ def store_folded(store: Store, connection: Connection, run: str, folded: Folded)
     """Write what closed ticks have led to, within the caller's transaction."""
     insert_increments(store, connection, run, folded.increments)
     insert_stories(store, connection, run, folded.stories)
-    insert_rows(
-        store,
-        connection,
-        run,
-        t.baselines,
-        [
-            {"series": r.series, "period_s": r.period_s, "period": r.index, "negative": r.negative, "stories": r.stories}
-            for r in folded.baselines
-        ],
-    )
-    insert_rows(
-        store,
-        connection,
-        run,
-        t.source_hours,
-        [{"hour": r.hour, "source": r.source, "language": r.language, "documents": r.documents} for r in folded.source_hours],
-    )
-    insert_rows(
-        store,
-        connection,
-        run,
-        t.exposures,
-        [{"hour": r.hour, "language": r.language, "exposure_ppm": r.exposure_ppm} for r in folded.exposures],
-    )
-    insert_rows(
-        store,
-        connection,
-        run,
-        t.blind_spans,
-        [{"source": r.source, "since_tick": r.since_tick, "until_tick": r.until_tick} for r in folded.blind_spans],
-    )
+    baselines = [
+        {"series": r.series, "period_s": r.period_s, "period": r.index, "negative": r.negative, "stories": r.stories}
+        for r in folded.baselines
+    ]
+    insert_rows(store, connection, run, t.baselines, baselines)
+    insert_rows(store, connection, run, t.source_hours, map(vars, folded.source_hours))
+    insert_rows(store, connection, run, t.exposures, map(vars, folded.exposures))
+    insert_rows(store, connection, run, t.blind_spans, map(vars, folded.blind_spans))
     insert_candidates(store, connection, run, folded.candidates)
 
 

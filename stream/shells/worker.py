@@ -4,6 +4,7 @@ A worker never repairs itself: what it cannot handle ends the process at once, w
 (compose, Kubernetes, systemd, or supervisor.py on one machine) starts it again from what is stored.
 """
 
+import gc
 import os
 import socket
 import sys
@@ -41,6 +42,10 @@ EXIT_CRASH_LOOP: Final = 79  # of the supervisor: a worker crashes again and aga
 
 STOP_WITHIN_S: Final = 9.0
 STALLED_AFTER_S: Final = 120.0
+
+COLLECT_AFTER: Final = (50_000, 20, 50)
+"""New objects, then collections of the younger generation, before one is looked at; Python begins with (700, 10, 10)."""
+
 _log = logger("groundswell.worker")
 
 
@@ -121,6 +126,16 @@ def leave_within(seconds: float = STOP_WITHIN_S, *, leave: Callable[[int], objec
     timer.daemon = True
     timer.start()
     return timer
+
+
+def spare_the_collector() -> None:
+    """Let Python's collector look less often, and never at what the process began with: the last call before its work.
+
+    Records refer to nothing that refers back, so hardly anything waits for it; looking took 6 % of a worker's processor time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 class StallWatch:

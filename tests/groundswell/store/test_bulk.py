@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, event, func, select
 from sqlalchemy.exc import DataError, IntegrityError
 
+from groundswell.store import bulk
 from groundswell.store import schema as t
 from groundswell.store.bulk import COPY_ROWS_MIN, insert_rows
 from groundswell.store.store import Store
@@ -44,6 +45,33 @@ def test_a_key_that_is_stored_keeps_its_row_and_the_others_are_added(store: Stor
         assert insert_rows(connection, t.fetched, rows(COPY_ROWS_MIN), keep=True) == COPY_ROWS_MIN
         assert insert_rows(connection, t.fetched, rows(documents=99), keep=True) == MANY - COPY_ROWS_MIN
         assert stored(connection) == {f"s{n:03}": n if n < COPY_ROWS_MIN else 99 for n in range(MANY)}
+
+
+def test_rows_that_are_there_already_are_asked_for_by_key_and_not_sent_one_by_one(store: Store) -> None:
+    with store.write() as connection:
+        insert_rows(connection, t.fetched, rows(MANY - 1), keep=True)
+    said: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *given: said.append(given[2].split()[0]))
+    with store.write() as connection:
+        assert insert_rows(connection, t.fetched, rows(2 * MANY), keep=True) == MANY + 1
+        assert insert_rows(connection, t.fetched, rows(2 * MANY), keep=True) == 0
+    assert "INSERT" not in said
+    assert said.count("COPY") == 3, "tried, the rest, and tried again"
+
+
+def test_of_a_key_that_comes_twice_in_a_batch_the_first_row_stays(store: Store) -> None:
+    with store.write() as connection:
+        insert_rows(connection, t.fetched, rows(1), keep=True)
+        given = [*rows(), *rows(documents=99)]
+        assert insert_rows(connection, t.fetched, given, keep=True) == MANY - 1
+        assert stored(connection) == {f"s{n:03}": n for n in range(MANY)}
+
+
+@pytest.mark.parametrize("table", [t.documents, t.scores, t.admissions, t.search, t.drops, t.source_hours], ids=str)
+def test_every_kind_of_key_can_be_asked_for(store: Store, table: Table) -> None:
+    with store.read() as connection:
+        keys = {f"of_{column.name}": [7] if column.type.python_type is int else ["x"] for column in table.primary_key}
+        assert connection.execute(bulk._stored_statement(table), keys).all() == []
 
 
 def test_what_the_transaction_wrote_before_a_stored_key_was_met_stays(store: Store) -> None:

@@ -41,8 +41,8 @@ def work_off(world: World, *, but: int | None) -> int:
             while any(me.outgoing):
                 world.score_sends(who)
             world.score_acknowledges(who, lags=False)
-        for place, who in enumerate(world.fold_owner):
-            moved |= world.fold_takes(who, place, 5)
+        for who in range(len(world.fold)):
+            moved |= world.fold_takes(who, dict.fromkeys(range(PARTS), 5))
         most = max(most, sum(fold.gate.records_held for me in world.fold for fold in me.owned.values()))
     return most
 

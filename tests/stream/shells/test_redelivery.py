@@ -19,6 +19,7 @@ from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
+from stream.shells.fold_process import FoldProcess
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import Instruments, open_run, update_manifest
 from stream.shells.publish import send_archive
@@ -86,15 +87,14 @@ class Cluster:
         ]
 
     def fold_step(self, partition: int, *, crash: bool) -> None:
+        process = FoldProcess(self.store, self.run, self.made.rules, owner="f", log_id="c", hours=self.hours, owned=self.fold)
         if partition not in self.fold:
-            self.fold[partition] = FoldPartition.open(
-                self.store, self.run, partition, rules=self.made.rules, owner="f", log_id="c", hours=self.hours
-            )
+            process.partition(partition)
             self.fold_next[partition] = self.fold_acknowledged[partition]
         first = self.fold_next[partition]
         messages = self.contributions[partition][first : first + self.rng.randint(1, 12)]
         if messages:
-            done = self.fold[partition].take([FoldInput(first + n, body) for n, body in enumerate(messages)])
+            done = process.take({partition: [FoldInput(first + n, body) for n, body in enumerate(messages)]})[partition]
             self.fold_next[partition] += len(messages)
             self.fold_acknowledged[partition] = self.rng.choice([done, self.fold_acknowledged[partition]])
         if crash:

@@ -131,14 +131,14 @@ class TimeModel(RuleBasedStateMachine):
             self.world.score_acknowledges(who, lags=lags)
 
     # --- fold and desk
-    @rule(who=two, partition=part, size=st.integers(1, 8), death=deaths, lags=st.booleans())
-    def fold_takes(self, who: int, partition: int, size: int, death: Death, lags: bool) -> None:
-        self.world.fold_takes(who, partition, size, death=death, lags=lags)
+    @rule(who=two, sizes=st.dictionaries(part, st.integers(1, 8), min_size=1), death=deaths, lags=st.booleans(), few=st.booleans())
+    def fold_takes(self, who: int, sizes: dict[int, int], death: Death, lags: bool, few: bool) -> None:
+        self.world.fold_takes(who, sizes, death=death, lags=lags, records_max=1 if few else 1_000)
 
     @rule(size=st.integers(1, 30))
     def fold_works_undisturbed(self, size: int) -> None:
-        for partition, who in enumerate(self.world.fold_owner):
-            self.world.fold_takes(who, partition, size)
+        for who in range(2):
+            self.world.fold_takes(who, dict.fromkeys(range(PARTS), size))
 
     @rule(which=two, death=deaths)
     def a_desk_decides(self, which: int, death: Death) -> None:
@@ -229,27 +229,27 @@ test_whatever_happens_the_rows_are_those_of_one_sort_and_one_fold = TimeModel.Te
 class AcknowledgesAll(FoldPartition):
     """Fold says that everything it has taken may be acknowledged, folded or not."""
 
-    def take(self, messages: Sequence[FoldInput]) -> int:
-        super().take(messages)
+    @property
+    def needed(self) -> int:
         return self.expected or 0
 
 
 class TakesTwice(FoldPartition):
     """Fold forgets which raw offsets it has taken."""
 
-    def take(self, messages: Sequence[FoldInput]) -> int:
+    def offer(self, messages: Sequence[FoldInput]) -> None:
         self.seen = {}
-        return super().take(messages)
+        super().offer(messages)
 
 
 class Unfenced(FoldPartition):
     """Fold commits in the name of whoever owns the partition now."""
 
-    def take(self, messages: Sequence[FoldInput]) -> int:
+    def offer(self, messages: Sequence[FoldInput]) -> None:
         with self.store.read() as connection:
             (row,) = [row for row in progress_of(connection, RUN, ROLE_FOLD) if row.part == self.claim.part]
         self.claim = replace(self.claim, epoch=row.epoch, revision=row.revision)
-        return super().take(messages)
+        super().offer(messages)
 
 
 class Stubborn(ScorePartition):

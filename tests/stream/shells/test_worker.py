@@ -1,9 +1,11 @@
+import gc
 import threading
 
 import pytest
 
 from groundswell.errors import ContinuityError, DependencyError, OwnershipLostError, UsageError
 from stream.shells.worker import (
+    COLLECT_AFTER,
     EXIT_DEPENDENCY,
     EXIT_FINAL,
     EXIT_OWNERSHIP,
@@ -13,6 +15,7 @@ from stream.shells.worker import (
     end_process,
     exit_code_of,
     leave_within,
+    spare_the_collector,
 )
 
 
@@ -31,6 +34,18 @@ def test_every_kind_of_end_has_its_own_exit_code(error: Exception, code: int) ->
     end_process(error, place="here", leave=left.append)
     assert left == [code] == [exit_code_of(error)]
     assert code not in (0, 1, 2)
+
+
+def test_the_collector_looks_less_often_and_not_at_what_a_worker_began_with() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_the_collector()
+        assert gc.get_threshold() == COLLECT_AFTER != before
+        assert gc.get_freeze_count() > 0
+        assert gc.isenabled(), "what refers to itself still goes"
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def test_a_graceful_stop_that_takes_too_long_is_cut_short() -> None:

@@ -1,0 +1,94 @@
+"""The contribution partitions of one fold process, from one rebalance to the next. No Kafka in here.
+
+Every partition hears of every tick, so all of a process close their ticks at about the same time. They are committed together: one
+transaction with the rows and the progress of all, where one for each of 32 partitions was a third of what fold cost.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from alerts.rules import Rules
+from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS
+from groundswell.store.store import Store
+from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours, commit
+from stream.shells.versions import VersionsInForce
+
+COMMIT_RECORDS: Final = 20_000
+"""Contributions of one transaction, about: whole partitions only. Rows of all are in memory at once, and a group that gives partitions
+away waits for the transaction in hand."""
+
+
+@dataclass
+class FoldProcess:
+    """Takes messages of its partitions and commits what they close.
+
+    Args:
+        store: where everything is stored.
+        run: whose contributions.
+        rules: those of a run that has no others.
+        owner: who writes the progress.
+        log_id: the topic.
+        hours: of this process, whatever partitions it has.
+        raw_partitions: how many raw partitions have to pass a tick before it is closed.
+        partitions: how many contribution partitions the run has.
+        kind: what a partition is; a test may break it.
+    """
+
+    store: Store
+    run: str
+    rules: Rules
+    owner: str
+    log_id: str
+    hours: SharedHours = field(default_factory=SharedHours)
+    raw_partitions: int = RAW_PARTITIONS
+    partitions: int = CONTRIBUTION_PARTITIONS
+    kind: type[FoldPartition] = FoldPartition
+    owned: dict[int, FoldPartition] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._in_force = VersionsInForce(self.run, self.rules)
+
+    def take(self, waiting: dict[int, list[FoldInput]], *, records_max: int = COMMIT_RECORDS) -> dict[int, int]:
+        """Take messages of as many partitions as one transaction may hold out of `waiting`, fold what they close, and commit.
+
+        Args:
+            waiting: messages by partition; at least one partition's are taken, all of them.
+            records_max: with so many contributions held no further partition joins the transaction.
+
+        Returns:
+            {partition that was taken: lowest offset of it that must not be acknowledged yet}
+
+        Raises:
+            ContinuityError: messages are missing, time went back, or the stored progress belongs to another topic.
+            RecordError: something else was written to the topic.
+            OwnershipLostError: another process owns one of the partitions; nothing was stored.
+            DependencyError: the store is away; nothing was stored.
+        """
+        taken: list[FoldPartition] = []
+        records = 0
+        for partition in sorted(waiting):
+            mine = self.partition(partition)
+            mine.offer(waiting.pop(partition))
+            taken.append(mine)
+            records += mine.gate.records_held
+            if records >= records_max:
+                break
+        commit(taken)
+        return {mine.claim.part: mine.needed for mine in taken}
+
+    def partition(self, partition: int) -> FoldPartition:
+        """One of its partitions, claimed and loaded where it is new."""
+        if partition not in self.owned:
+            self.owned[partition] = self.kind.open(
+                self.store,
+                self.run,
+                partition,
+                rules=self.rules,
+                owner=self.owner,
+                log_id=self.log_id,
+                hours=self.hours,
+                in_force=self._in_force,
+                raw_partitions=self.raw_partitions,
+                partitions=self.partitions,
+            )
+        return self.owned[partition]
