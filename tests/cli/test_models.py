@@ -114,7 +114,7 @@ def test_a_bundle_that_is_broken_is_listed_with_its_fault_and_never_promoted(fol
 
 
 def test_a_network_that_cannot_be_run_is_refused_before_anything_changes(folder: Path) -> None:
-    an_encoder(folder / "noise")
+    an_encoder(folder / "noise", options={"max_tokens": 96})
     done = models("promote", "./noise", "--force", folder=folder)
     assert done.returncode == 1, done.stderr
     assert "noise/" in done.stderr
