@@ -479,9 +479,9 @@ def test_the_same_log_leads_to_the_same_rows_as_in_a_fresh_sqlite_store(store: S
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ("mysql://u@h/d", UsageError, "only sqlite and postgresql are known"),
-        ("nothing://", UsageError, "only sqlite and postgresql are known"),
-        ("post gres:/x://", UsageError, "only sqlite and postgresql are known|write a path"),
+        ("mysql://u@h/d", UsageError, "only SQLite and PostgreSQL are known"),
+        ("nothing://", UsageError, "only SQLite and PostgreSQL are known"),
+        ("post gres:/x://", UsageError, "only SQLite and PostgreSQL are known|write a path"),
         ("postgresql://u:secret@127.0.0.1:1/d", DependencyError, "is the server running and the database created"),
     ],
 )
