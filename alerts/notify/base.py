@@ -27,7 +27,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     messages_per_s: float  # sustained, per target
     burst: int = 5  # how many at once after a rest
     threads: bool  # updates appear under the incident's first message
-    repeats_seen: bool  # the reader's program can tell a repeat by its stable id
 
 
 class Notifier(Protocol):

@@ -16,7 +16,7 @@ __all__ = ["ConsoleNotifier"]
 class ConsoleNotifier:
     """Writes the subject and the text to a stream that the caller opened and closes."""
 
-    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=100_000, messages_per_s=100.0, threads=False, repeats_seen=False)
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=100_000, messages_per_s=100.0, threads=False)
 
     def __init__(self, name: str, stream: TextIO) -> None:
         self.name = name

@@ -40,9 +40,7 @@ _FLAT: Final = str.maketrans(
 class DingTalkNotifier:
     """One group."""
 
-    limits: ClassVar[Limits] = Limits(
-        subject_chars=None, text_chars=BYTES_MAX, messages_per_s=0.25, burst=3, threads=False, repeats_seen=False
-    )
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=BYTES_MAX, messages_per_s=0.25, burst=3, threads=False)
 
     def __init__(self, name: str, hook: Hook, *, now_s: Callable[[], float] = time.time) -> None:
         self.name = name

@@ -39,7 +39,7 @@ STEPS: Final = {
 class FeishuNotifier:
     """One group."""
 
-    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=BYTES_MAX, messages_per_s=1.0, threads=False, repeats_seen=False)
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=BYTES_MAX, messages_per_s=1.0, threads=False)
 
     def __init__(self, name: str, hook: Hook, *, now_s: Callable[[], float] = time.time) -> None:
         self.name = name

@@ -85,7 +85,7 @@ class MailSettings:
 class MailNotifier:
     """One list of recipients behind one relay. A connection is made per mail: alerts are rare, and relays close idle ones."""
 
-    limits: ClassVar[Limits] = Limits(subject_chars=200, text_chars=1_000_000, messages_per_s=1.0, threads=True, repeats_seen=True)
+    limits: ClassVar[Limits] = Limits(subject_chars=200, text_chars=1_000_000, messages_per_s=1.0, threads=True)
 
     def __init__(self, name: str, settings: MailSettings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Make the notifier; nothing is connected yet.

@@ -9,7 +9,7 @@ from alerts.notify.base import Limits
 class Pace:
     """The pace of one target; time comes in with each call.
 
-    >>> pace = Pace(Limits(subject_chars=None, text_chars=1, messages_per_s=0.5, burst=2, threads=False, repeats_seen=False))
+    >>> pace = Pace(Limits(subject_chars=None, text_chars=1, messages_per_s=0.5, burst=2, threads=False))
     >>> [pace.take(now_ms=1_000) for _ in range(3)], pace.take(now_ms=3_000)
     ([True, True, False], True)
     """

@@ -60,9 +60,7 @@ class SlackSettings:
 class SlackNotifier:
     """One channel."""
 
-    limits: ClassVar[Limits] = Limits(
-        subject_chars=HEADER_CHARS, text_chars=TOTAL_CHARS, messages_per_s=1.0, threads=False, repeats_seen=False
-    )
+    limits: ClassVar[Limits] = Limits(subject_chars=HEADER_CHARS, text_chars=TOTAL_CHARS, messages_per_s=1.0, threads=False)
 
     def __init__(self, name: str, settings: SlackSettings) -> None:
         self.name = name

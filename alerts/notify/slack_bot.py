@@ -79,9 +79,7 @@ class SlackBotSettings:
 class SlackBotNotifier:
     """One channel."""
 
-    limits: ClassVar[Limits] = Limits(
-        subject_chars=HEADER_CHARS, text_chars=TOTAL_CHARS, messages_per_s=1.0, burst=3, threads=True, repeats_seen=False
-    )
+    limits: ClassVar[Limits] = Limits(subject_chars=HEADER_CHARS, text_chars=TOTAL_CHARS, messages_per_s=1.0, burst=3, threads=True)
 
     def __init__(self, name: str, settings: SlackBotSettings) -> None:
         self.name = name

@@ -29,7 +29,7 @@ STYLES: Final = {"low": "default", "medium": "warning", "high": "attention"}
 class TeamsNotifier:
     """One workflow."""
 
-    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=BYTES_MAX, messages_per_s=1.0, threads=False, repeats_seen=False)
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=BYTES_MAX, messages_per_s=1.0, threads=False)
 
     def __init__(self, name: str, hook: Hook) -> None:
         self.name = name

@@ -37,7 +37,7 @@ TOLERANCE_S: Final = 300
 class WebhookNotifier:
     """One address."""
 
-    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=1_000_000, messages_per_s=5.0, threads=True, repeats_seen=True)
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=1_000_000, messages_per_s=5.0, threads=True)
 
     def __init__(self, name: str, hook: Hook, *, now_s: Callable[[], float] = time.time) -> None:
         """Make the notifier; nothing is connected yet.

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from dashboards.board.words import Clock, duration, parse_duration, parse_moment
+from dashboards.board.words import Clock, duration, parse_moment
 from groundswell.errors import UsageError
 from groundswell.exports import iso
+from groundswell.moments import duration_ms
 from groundswell.names import DAY_MS, HOUR_MS, LANGUAGES, PANE_MS, TOPICS, topic_series
 from groundswell.records import Alert
 from groundswell.store.grid import Cell, first_hour_ms, series_grid
@@ -74,7 +75,7 @@ def range_asked(asked: Mapping[str, str], *, first_ms: int | None, until_ms: int
         end = _up(until_ms, DAY_MS if length >= 3 * DAY_MS else window)
         start = end - length
     if asked.get("window"):
-        window = parse_duration(asked["window"], name="window")
+        window = duration_ms(asked["window"], name="window")
     return _checked(max(start, 0), end, window, span)
 
 

@@ -38,7 +38,7 @@ TWINS: Final = {
     "/why-not": "",
 }
 WITH_QUERY: Final = ("/", "/board/2", "/inbox", "/search", "/series")
-_SLACK_LINK: Final = re.compile(r"<([^|>\s]+)\|([^>]*)>")
+_SLACK_LINK: Final = re.compile(r"<([^<|>\s]+)\|([^<>]*)>")
 
 
 def environment(folder: Path, clock: Clock, display: Callable[[str], str]) -> jinja2.Environment:

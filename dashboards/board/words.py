@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from groundswell.errors import SettingsError, UsageError
-from groundswell.moments import LAST_MS, spoken
+from groundswell.errors import SettingsError
+from groundswell.moments import spoken, time_ms
 from groundswell.names import DAY_MS, HOUR_MS
 from groundswell.store.months import DroppedMonth
 
@@ -56,8 +56,6 @@ CODES: Final = {
 
 _WEEKDAYS: Final = "一二三四五六日"
 WINDOWS_KEPT: Final = 4096
-_DURATION: Final = re.compile(r"(\d{1,4})([mhd])")
-_UNITS_MS: Final = {"m": 60_000, "h": HOUR_MS, "d": DAY_MS}
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -182,46 +180,24 @@ def offset(moment: datetime) -> str:
     return "UTC" if text == "+0000" else f"UTC{text[:3]}:{text[3:5]}"
 
 
-def parse_duration(text: str, *, name: str) -> int:
-    """Milliseconds of `15m`, `6h` or `7d`.
-
-    Raises:
-        UsageError: anything else.
-    """
-    found = _DURATION.fullmatch(text)
-    if found is None or int(found[1]) == 0:
-        reason = f"{name}: must be a number of minutes, hours or days such as 15m, 6h or 7d, got {text[:40]!r}"
-        raise UsageError(reason)
-    return int(found[1]) * _UNITS_MS[found[2]]
-
-
 def parse_moment(text: str, *, name: str, clock: Clock) -> int:
-    """Milliseconds of an ISO 8601 moment; one without an offset is in the reader's zone.
+    """Milliseconds of an ISO 8601 moment; one without an offset is in the reader's zone. An address turns a plus into a blank.
 
     Raises:
-        UsageError: not a date or time, before 1970 or beyond LAST_MS.
+        UsageError: as `groundswell.moments.time_ms`.
     """
-    try:
-        moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=clock.zone)
-        ms = round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        ms = -1
-    if not 0 <= ms < LAST_MS:
-        reason = f"{name}: must be a date or time such as 2023-03-10 or 2023-03-10T06:00Z, got {text[:40]!r}"
-        raise UsageError(reason)
-    return ms
+    return time_ms(text.strip().replace(" ", "+") if "T" in text else text.strip(), name=name, zone=clock.zone)
 
 
 def duration(ms: int) -> str:
-    """The text that `parse_duration` reads.
+    """The text that `groundswell.moments.duration_ms` reads.
 
     >>> duration(21_600_000), duration(900_000), duration(604_800_000)
     ('6h', '15m', '7d')
     """
-    for unit in ("d", "h"):
-        if ms % _UNITS_MS[unit] == 0:
-            return f"{ms // _UNITS_MS[unit]}{unit}"
+    for unit, unit_ms in (("d", DAY_MS), ("h", HOUR_MS)):
+        if ms % unit_ms == 0:
+            return f"{ms // unit_ms}{unit}"
     return f"{ms // 60_000}m"
 
 

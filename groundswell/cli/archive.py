@@ -102,7 +102,9 @@ def backfill(
             from stream.shells.publish import publish_files
 
             kafka = KafkaAccess.from_settings(chosen.kafka).at(bootstrap)
-            sent = publish_files(files, store, name, instruments, kafka=kafka, data_dir=Path(chosen.data.dir), options=options)
+            sent = publish_files(
+                files, store, name, instruments, kafka=kafka, data_dir=Path(chosen.data.dir), options=options, progress=progress.update
+            )
             click.echo(f"run {name}: {sent} records published; start workers with --run {name}", err=True)
             return
         done = shell.backfill(files, store, name, instruments, data_dir=Path(chosen.data.dir), options=options, progress=progress.update)
@@ -180,7 +182,7 @@ def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
 class Progress:
     """A bar with rate and time left on a terminal; nothing elsewhere."""
 
-    LABELS = {"read": "reading", "sort": "sorting", "run": "running"}  # noqa: RUF012 - constant
+    LABELS = {"read": "reading", "sort": "sorting", "run": "running", "publish": "publishing"}  # noqa: RUF012 - constant
 
     def __init__(self, *, shown: bool) -> None:
         self._bar: Any = None

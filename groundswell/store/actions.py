@@ -228,18 +228,20 @@ def verdicts_of(connection: Connection, run: str, *, alerts: Collection[str] | N
     return _read(connection, t.verdicts, Verdict, wanted, before_ms=before_ms)
 
 
-def corrections_of(connection: Connection, *, documents: Collection[str] | None = None, before_ms: int | None = None) -> list[Correction]:
+def corrections_of(connection: Connection, *, documents: Collection[str] | None = None) -> list[Correction]:
     """Corrections of some documents or of all, oldest first."""
     wanted = [t.corrections.c.document_id.in_(list(documents))] if documents is not None else []
-    return _read(connection, t.corrections, Correction, wanted, before_ms=before_ms)
+    return _read(connection, t.corrections, Correction, wanted)
 
 
-def misses_of(connection: Connection, run: str, *, before_ms: int | None = None) -> list[Miss]:
+def misses_of(connection: Connection, run: str) -> list[Miss]:
     """What was expected in vain, in the order in which it was said."""
-    return _read(connection, t.misses, Miss, [t.misses.c.run == run], before_ms=before_ms)
+    return _read(connection, t.misses, Miss, [t.misses.c.run == run])
 
 
-def _read(connection: Connection, table: Table, kind: type[R], wanted: Iterable[ColumnElement[bool]], *, before_ms: int | None) -> list[R]:
+def _read(
+    connection: Connection, table: Table, kind: type[R], wanted: Iterable[ColumnElement[bool]], *, before_ms: int | None = None
+) -> list[R]:
     until = [table.c.at_ms < before_ms] if before_ms is not None else []
     columns = [table.c[name] for name in kind.__struct_fields__]
     order = table.c.at_ms, *table.primary_key.columns.values()[-1:]

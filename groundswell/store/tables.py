@@ -162,12 +162,12 @@ def _incident_row(one: IncidentRow, alerts: list[Alert]) -> Row:
     }
 
 
-def source_rows(connection: Connection, run: str, *, watch: SourceWatch | None = None) -> list[Row]:
+def source_rows(connection: Connection, run: str) -> list[Row]:
     """Every source as it stands at the end of the data; none before the first closed tick."""
     at_ms = closed_ms(connection, run)
     if at_ms is None:
         return []
-    rhythms = (watch or SourceWatch(run)).rhythms(connection, at_ms=at_ms)
+    rhythms = SourceWatch(run).rhythms(connection, at_ms=at_ms)
     return [source_row(one) for one in source_health(connection, run, rhythms, at_ms=at_ms)]
 
 

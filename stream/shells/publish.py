@@ -177,7 +177,7 @@ def publish_files(
     prepare_run(store, kafka, run, kind=KIND, instruments=instruments, manifest={"files": sorted(f.name for f in files)})
     with stage_archives(files, log_path(data_dir, store, run), options, progress) as log:
         total = log.records()
-        sent = publish_archive(log, kafka, run, store=store, progress=lambda done: progress("run", done, total))
+        sent = publish_archive(log, kafka, run, store=store, progress=lambda done: progress("publish", done, total))
         account_for(store, run, log, log.bad_lines())
         update_manifest(store, run, **{BASIS: basis_counted(log)})
     for leftover in log.path.parent.glob(log.path.name + "*"):

@@ -38,17 +38,16 @@ def lost_right(kafka: KafkaAccess | str, run: str, *, role: str) -> DependencyEr
     return None
 
 
-def watch_rights(lost: Callable[[], GroundswellError | None], *, every_s: float = ASK_EVERY_S) -> None:
+def watch_rights(lost: Callable[[], GroundswellError | None]) -> None:
     """Ask again and again, in a thread of its own, and end the process when a right is gone.
 
     Args:
         lost: asks the brokers; None while nothing is missing.
-        every_s: how often.
     """
 
     def watch() -> None:
         while True:
-            time.sleep(every_s)
+            time.sleep(ASK_EVERY_S)
             error = lost()
             if error is not None:
                 end_process(error, place="rights")

@@ -23,6 +23,7 @@ from stream.shells.wire import MESSAGE_BYTES_MAX
 
 KIND_LIVE: Final = "live"
 RETENTION_DAYS: Final = 7
+"""How long messages stay in a topic that is made here: longer than the longest outage that shall be survived."""
 _READY_WITHIN_S: Final = 20.0
 _ANSWER_WITHIN_MS: Final = 5_000
 _STAMP: Final = "message.timestamp.type"
@@ -44,20 +45,19 @@ def is_live(run: str) -> bool:
     return run == names.LIVE_RUN
 
 
-def create_topics(kafka: KafkaAccess | str, run: str, *, replication: int = -1, retention_days: int = RETENTION_DAYS) -> TopicIds:
+def create_topics(kafka: KafkaAccess | str, run: str, *, replication: int = -1) -> TopicIds:
     """Make a run's topics where they are missing, and say their ids.
 
     Args:
         kafka: the brokers; a bare HOST:PORT has neither encryption nor login.
         run: whose topics.
         replication: copies of each partition; -1 leaves it to the broker.
-        retention_days: how long messages stay; longer than the longest outage that shall be survived.
 
     Raises:
         DependencyError: the broker does not answer or refuses.
         UsageError: a topic exists with another number of partitions or another kind of timestamp.
     """
-    shared = {"retention.ms": str(retention_days * names.DAY_MS), "max.message.bytes": str(MESSAGE_BYTES_MAX), "cleanup.policy": "delete"}
+    shared = {"retention.ms": str(RETENTION_DAYS * names.DAY_MS), "max.message.bytes": str(MESSAGE_BYTES_MAX), "cleanup.policy": "delete"}
     wanted = {
         names.raw_topic(run): {
             "num_partitions": names.RAW_PARTITIONS,

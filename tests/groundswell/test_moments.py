@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from groundswell.errors import UsageError
-from groundswell.moments import time_ms
+from groundswell.moments import duration_ms, time_ms
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -35,3 +35,9 @@ def test_a_day_on_which_the_clocks_change_ends_at_midnight(day: str, next_day: s
 def test_what_is_no_time_or_ends_behind_the_last_day_is_an_error_of_use(text: str) -> None:
     with pytest.raises(UsageError, match=r"--to .*: not a time; write 2026-11-23"):
         time_ms(text, name="--to", end=True)
+
+
+@pytest.mark.parametrize("text", ["", "m", "0h", "1w", "-1h", "1.5h", "1234567d", "1h\n", "١h"])
+def test_what_is_no_span_is_an_error_of_use_with_examples(text: str) -> None:
+    with pytest.raises(UsageError, match="window .*: not a span of time; write 90s, 15m, 1h or 1d"):
+        duration_ms(text, name="window")

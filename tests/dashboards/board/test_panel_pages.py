@@ -184,7 +184,7 @@ def test_a_name_that_is_not_one_company_is_refused_with_the_next_step(board: Ser
 
 
 def test_a_moment_that_cannot_be_read_is_refused(board: Served) -> None:
-    assert "as_of: must be a date or time" in board.get("/?as_of=soon").text
+    assert "not a time; write 2026-11-23" in board.get("/?as_of=soon").text
     assert board.get(f"/api/v1/panels/echo?series={SVB}&as_of=soon").status == 400
     assert "series: is missing" in board.get("/api/v1/panels/peers").text
 

@@ -2,9 +2,10 @@ from typing import get_args
 
 import pytest
 
-from dashboards.board.words import TOPIC_TITLES, Clock, duration, parse_duration, parse_moment, safe_link, visible
+from dashboards.board.words import TOPIC_TITLES, Clock, duration, parse_moment, safe_link, visible
 from groundswell.errors import UsageError
 from groundswell.lifecycle import State
+from groundswell.moments import duration_ms
 from groundswell.names import LANGUAGES, TOPICS
 from groundswell.records import Act, VerdictWord
 
@@ -17,13 +18,7 @@ def test_every_topic_has_a_title() -> None:
 
 @pytest.mark.parametrize("text", ["5m", "6h", "7d", "90d"])
 def test_a_duration_is_read_as_it_is_written(text: str) -> None:
-    assert duration(parse_duration(text, name="window")) == text
-
-
-@pytest.mark.parametrize("text", ["", "0h", "1w", "-1h", "1.5h", "99999d", "1h\n"])
-def test_a_duration_that_is_none_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(UsageError, match="such as 15m, 6h or 7d"):
-        parse_duration(text, name="window")
+    assert duration(duration_ms(text, name="window")) == text
 
 
 @pytest.mark.parametrize("text", ["2026-03-09T20:00+08:00", "2026-03-09T20:00 08:00", "2026-03-09T12:00Z", "2026-03-09T12:00"])
@@ -33,7 +28,7 @@ def test_a_moment_is_read_even_where_a_form_has_turned_its_plus_into_a_blank(tex
 
 @pytest.mark.parametrize("text", ["soon", "1969-12-31", "2026-13-01", "9" * 50])
 def test_a_moment_that_is_none_is_refused_with_examples(text: str) -> None:
-    with pytest.raises(UsageError, match="from: must be a date or time"):
+    with pytest.raises(UsageError, match=r"from .*: (not a time; write|times from 1970)"):
         parse_moment(text, name="from", clock=UTC)
 
 

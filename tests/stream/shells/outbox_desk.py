@@ -34,7 +34,7 @@ class Keeper:
     answers: list[Delivery] = field(default_factory=list)
     got: list[tuple[Message, bool]] = field(default_factory=list)
     amended: list[tuple[str, str]] = field(default_factory=list)
-    limits: ClassVar[Limits] = Limits(subject_chars=90, text_chars=1_000, messages_per_s=1.0, burst=50, threads=True, repeats_seen=True)
+    limits: ClassVar[Limits] = Limits(subject_chars=90, text_chars=1_000, messages_per_s=1.0, burst=50, threads=True)
 
     async def send(self, message: Message, *, resend: bool) -> Delivery:
         self.got.append((message, resend))

@@ -31,7 +31,7 @@ RUN = "live"
 
 
 class Channel:
-    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=10_000, messages_per_s=1.0, threads=False, repeats_seen=False)
+    limits: ClassVar[Limits] = Limits(subject_chars=None, text_chars=10_000, messages_per_s=1.0, threads=False)
 
     def __init__(self, name: str = "mail", *, ok: bool = True) -> None:
         self.name, self.ok = name, ok

@@ -33,7 +33,7 @@ class Channel:
     name: str
     answers: list[Delivery | Exception] = field(default_factory=list)
     got: list[tuple[str, bool]] = field(default_factory=list)
-    limits: ClassVar[Limits] = Limits(subject_chars=90, text_chars=1_000, messages_per_s=1.0, threads=False, repeats_seen=True)
+    limits: ClassVar[Limits] = Limits(subject_chars=90, text_chars=1_000, messages_per_s=1.0, threads=False)
 
     async def send(self, message: Message, *, resend: bool) -> Delivery:
         self.got.append((message.message_id[:1], resend))
