@@ -29,7 +29,7 @@ from stream.shells.topics import prepare_run
 from tests.kafka_run import kafka_run
 from tests.peers import fresh_database, kafka_cluster, postgres_cluster
 
-DOCUMENTS = 20_000
+DOCUMENTS = 60_000  # a run of 20,000 lasts five seconds, one of which is the workers' first round
 PER_S = 50.0  # on the known axis
 ROUNDS = 3
 WITHIN_S = 400
