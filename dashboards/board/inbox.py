@@ -11,9 +11,11 @@ from dashboards.board.incidents import incident_json, is_new_to, is_of, mine_fir
 from dashboards.board.shell import page, state_of, twin
 from dashboards.board.trust import Watch
 from groundswell.errors import UsageError
+from groundswell.names import LIVE_RUN
 from groundswell.store.accounts import Reader, keep_reader, reader_named, visited
 from groundswell.store.inbox import IncidentRow
 from groundswell.store.inbox import inbox as incidents_of
+from groundswell.store.query import closed_ms
 
 FILTERS: Final = {
     "waiting": ("open", "reopened", "acknowledged", "forming"),
@@ -44,7 +46,8 @@ def inbox(request: Request) -> Response:
             "chosen": chosen,
             "only_mine": only_mine,
             "before_ms": reader.before_ms,
-            "until_ms": now_ms,
+            # An archive is read long after its time: the age of an incident is what it was at the end of the data.
+            "until_ms": now_ms if watch.run == LIVE_RUN else closed_ms(connection, watch.run) or now_ms,
         }
 
     return page(request, "inbox.html.j2", fill)

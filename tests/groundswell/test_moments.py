@@ -39,5 +39,5 @@ def test_what_is_no_time_or_ends_behind_the_last_day_is_an_error_of_use(text: st
 
 @pytest.mark.parametrize("text", ["", "m", "0h", "1w", "-1h", "1.5h", "1234567d", "1h\n", "١h"])
 def test_what_is_no_span_is_an_error_of_use_with_examples(text: str) -> None:
-    with pytest.raises(UsageError, match="window .*: not a span of time; write 90s, 15m, 1h or 1d"):
+    with pytest.raises(UsageError, match=r"window .*: not a span of time; write 90s, 15m, 1h or 1d"):
         duration_ms(text, name="window")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from groundswell.names import HOUR_MS, TICK_MS
+from groundswell.names import DAY_MS, HOUR_MS, LIVE_RUN, TICK_MS
 from groundswell.records import Alert
 from groundswell.store import schema as t
 from groundswell.store.accounts import change_person, reader_named
@@ -192,6 +192,13 @@ def test_the_inbox_has_what_is_mine_first_then_the_graver(office: Office) -> Non
     assert "<bdi>rob</bdi>" in rob.get("/inbox").text
     twin = mei.get("/api/inbox.json?mine=1").json()["incidents"]
     assert [(one["alert"], one["state"], one["mine"]) for one in twin] == [(ALERT.id, "open", True)]
+
+
+@pytest.mark.parametrize(("run", "age"), [("r", "1 h"), (LIVE_RUN, "150 d 1 h")])
+def test_an_incident_of_an_archive_is_as_old_as_it_was_at_the_end_of_the_data(tmp_path: Path, run: str, age: str) -> None:
+    with an_office(tmp_path, alerts=[OTHER], run=run) as office:
+        office.clock.advance(150 * DAY_MS)
+        assert f'<td class="number">{age}</td>' in office.browser("mei").get("/inbox").text
 
 
 def test_the_inbox_can_be_asked_for_a_state(office: Office) -> None:
