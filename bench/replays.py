@@ -4,6 +4,7 @@ Reads ../shared/data/replay and ../shared/tools, which are not part of the proje
 Every figure in the page comes from here. `python -m bench.replays NAME...` runs only archives whose name begins so.
 """
 
+import csv
 import gzip
 import json
 import os
@@ -167,7 +168,7 @@ def cut(begin: str, length: timedelta, uncut: list[Line], folder: Path) -> str:
         "series", "topic:general_other:en", "--window", "1h", "--from", middle.isoformat()[:13] + ":00", "--to",
         (middle + timedelta(hours=1)).isoformat()[:13] + ":00", "--format", "csv", "--store", str(run.store), folder=folder,
     )  # fmt: skip
-    exposure = output.splitlines()[1].split(",")[-1]
+    exposure = next(csv.DictReader(output.splitlines()))["exposure"]
     return f"| {begin}Z | {length} | {len(after)} | {exposure} |" + "".join(f" {alert['opened_at']} {alert['title']}" for alert in after)
 
 
