@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, select
 from groundswell.names import LIVE_RUN
 from groundswell.records import Alert, KnownBasis
 from groundswell.store import schema as t
+from groundswell.store.chunks import in_chunks
 from groundswell.store.history import history_of
 from groundswell.store.runs import manifest_of
 
@@ -21,7 +22,6 @@ BASIS: Final = "known_basis"
 """Where the manifest of an archive's run says it: {basis: documents}."""
 
 _STRENGTH: Final[Mapping[str, int]] = {basis: rank for rank, basis in enumerate(get_args(KnownBasis))}  # the weakest comes last
-_CHUNK: Final = 500
 
 
 def weakest(found: Iterable[str]) -> KnownBasis:
@@ -55,8 +55,8 @@ def basis_of_alerts(connection: Connection, run: str, alerts: Iterable[Alert]) -
     found: dict[str, KnownBasis] = {}
     a, d = t.admissions.c, t.documents.c
     same = and_(a.document_id == d.document_id, a.content_hash == d.content_hash)
-    for start in range(0, len(wanted), _CHUNK):
-        chosen = a.document_id.in_(wanted[start : start + _CHUNK])
+    for chunk in in_chunks(wanted):
+        chosen = a.document_id.in_(chunk)
         rows = select(d.document_id, d.known_basis).select_from(t.admissions.join(t.documents, same))
         for document_id, basis in connection.execute(rows.where(a.run == run, a.outcome == "scored", chosen)):
             found[document_id] = basis if basis in of_run else weakest(of_run)

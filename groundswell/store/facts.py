@@ -28,13 +28,11 @@ from groundswell.codec import decode, encode
 from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import Admission, Arrival, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
+from groundswell.store.chunks import in_chunks
 from groundswell.store.history import history_of
 from groundswell.store.search import index_texts
 from groundswell.store.store import Store
 from groundswell.terms import kept_text
-
-CHUNK = 500
-"""Keys in one IN (...) list."""
 
 
 def write_intake(
@@ -162,7 +160,7 @@ def known_contents(connection: Connection, run: str, document_ids: Sequence[str]
     """{document id: {content hash: first position}} of the run, for these documents."""
     known: dict[str, dict[str, Position]] = {}
     statement = _contents_by_document(connection.dialect.name)
-    for chunk in _chunks(sorted(set(document_ids))):
+    for chunk in in_chunks(document_ids):
         rows = connection.execute(statement, {"keys": chunk, "run": run})
         for document_id, content_hash, part, position, place in rows:
             contents = known.setdefault(document_id, {})
@@ -185,7 +183,7 @@ def stored_scores(connection: Connection, keys: Iterable[tuple[str, str]], *, mo
     wanted = set(keys)
     found: dict[tuple[str, str], Score] = {}
     statement = _scores_by_document(connection.dialect.name)
-    for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
+    for chunk in in_chunks(document_id for document_id, _ in wanted):
         rows = connection.execute(statement, {"keys": chunk, "model_id": model_id})
         for document_id, content_hash, body in rows:
             if (document_id, content_hash) in wanted:
@@ -205,7 +203,7 @@ def counted_documents(connection: Connection, run: str, document_ids: Iterable[s
     found: dict[str, Document] = {}
     a, r = t.admissions.c, t.removals.c
     is_whole = not_(exists().where(r.document_id == a.document_id, r.content_hash == a.content_hash))
-    for chunk in _chunks(sorted(set(document_ids))):
+    for chunk in in_chunks(document_ids):
         wanted = [a.run == run, a.document_id.in_(chunk), *([] if removed else [is_whole])]
         for _, document in _counted(connection, *wanted):
             found[document.document_id] = document
@@ -217,7 +215,7 @@ def documents_of(connection: Connection, keys: Iterable[tuple[str, str]]) -> dic
     wanted, d, r = set(keys), t.documents.c, t.removals.c
     is_whole = not_(exists().where(r.document_id == d.document_id, r.content_hash == d.content_hash))
     found = {}
-    for chunk in _chunks(sorted({document_id for document_id, _ in wanted})):
+    for chunk in in_chunks(document_id for document_id, _ in wanted):
         for row in connection.execute(select(t.documents).where(d.document_id.in_(chunk), is_whole)).mappings():
             if (row["document_id"], row["content_hash"]) in wanted:
                 found[row["document_id"], row["content_hash"]] = Document(**dict(row))
@@ -346,7 +344,3 @@ def _lookup(dialect: str, key: ColumnElement[str], *columns: ColumnElement[Any],
     wanted = func.unnest(bindparam("keys", type_=ARRAY(Text))).table_valued("key", name="wanted").render_derived()
     found = select(*columns).where(key == wanted.c.key, where).offset(literal_column("0")).lateral("found")  # the offset keeps it apart
     return select(found).select_from(wanted).join(found, true())
-
-
-def _chunks(keys: list[str]) -> Iterable[list[str]]:
-    return (keys[i : i + CHUNK] for i in range(0, len(keys), CHUNK))

@@ -127,12 +127,14 @@ def advance_all(connection: Connection, moves: Sequence[Move]) -> list[Claim]:
     Raises:
         OwnershipLostError: one of the rows has another owner.
     """
+    made = [move.made for move in moves]
     given = [
-        {f"of_{name}": getattr(move.claim, name) for name in _OWNED} | {name: getattr(move.made, name) for name in _MOVED} for move in moves
+        {f"of_{name}": getattr(move.claim, name) for name in _OWNED} | {name: getattr(claimed, name) for name in _MOVED}
+        for move, claimed in zip(moves, made, strict=True)
     ]
     if connection.execute(_ADVANCE, given if len(given) > 1 else given[0]).rowcount != len(moves):
         raise _replaced(next(move.claim for move in moves if not _is_made(connection, move)))
-    return [move.made for move in moves]
+    return made
 
 
 _OWNED: Final = ("run", "role", "part", "epoch", "revision")

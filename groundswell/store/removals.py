@@ -7,7 +7,7 @@
 Hashes, integers, scores, admissions and alerts stay as they are.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, not_, or_, select, tuple_, update
@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, not
 from groundswell.names import DAY_MS
 from groundswell.records import Alert, Position
 from groundswell.store import schema as t
+from groundswell.store.chunks import in_chunks
 from groundswell.store.drops import mark_drops
 from groundswell.store.search import forget_texts
 from groundswell.store.store import Store
@@ -123,9 +124,8 @@ def expired(known_ms: Any, source: Any, *, now_ms: int, days: int, by_source: Ma
 def removed_texts(connection: Connection, document_ids: Iterable[str]) -> dict[str, int]:
     """{document id: when its text was removed, ms} of those whose text was; of several contents the last one to go."""
     found: dict[str, int] = {}
-    names: Sequence[str] = sorted(set(document_ids))
-    for start in range(0, len(names), CHUNK):
-        chosen = R.document_id.in_(names[start : start + CHUNK])
+    for chunk in in_chunks(document_ids):
+        chosen = R.document_id.in_(chunk)
         rows = connection.execute(select(R.document_id, func.max(R.removed_ms)).where(chosen).group_by(R.document_id))
         found |= {row[0]: row[1] for row in rows}
     return found

@@ -4,7 +4,7 @@ What the desk compares with, and the board beside it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,13 +12,12 @@ from sqlalchemy import Connection, func, select
 
 from groundswell.names import DAY_MS, TICK_MS
 from groundswell.store import schema as t
+from groundswell.store.chunks import in_chunks
 from groundswell.store.derived import IncrementBody
 from groundswell.windows import FRESH
 
 HOUR_S: Final = 3_600
 DAY_TICKS: Final = DAY_MS // TICK_MS
-KEYS: Final = 500
-"""Series of one query: SQLite and PostgreSQL look up each by the index."""
 
 
 class DaySums(NamedTuple):
@@ -70,10 +69,3 @@ def last_day(connection: Connection, run: str, series: Iterable[str], *, known_m
             stories[name].update(story for story, owners in body.members.items() if any(counts[FRESH] for counts in owners.values()))
             negative[name].update(str(one[1]) for one in body.negatives)
     return {name: DaySums(len(negative[name]), len(found)) for name, found in stories.items() if found}
-
-
-def in_chunks(series: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Series keys, so many at a time as one query may name."""
-    wanted = sorted(set(series))
-    for start in range(0, len(wanted), KEYS):
-        yield wanted[start : start + KEYS]

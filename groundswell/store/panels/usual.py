@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from groundswell.names import DAY_MS
 from groundswell.store import schema as t
+from groundswell.store.chunks import in_chunks
 from groundswell.store.grid import first_hour_ms
-from groundswell.store.shares import DaySums, in_chunks
+from groundswell.store.shares import DaySums
 
 DAY_S: Final = DAY_MS // 1_000
 USUAL_DAYS: Final = 56
