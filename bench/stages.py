@@ -30,7 +30,7 @@ from stream.shells.fold_process import FoldProcess
 from stream.shells.fold_worker import FoldInput
 from stream.shells.instruments import open_run
 from stream.shells.publish import raw_partition
-from stream.shells.score_worker import ScorePartition
+from stream.shells.score_process import ScoreProcess
 from stream.shells.stages import IntakeStage
 from stream.shells.wire import FoldPart, RawBatch, RawMessage, fold_messages, open_fold_message, punctuation, stamp_message
 from tests.peers import fresh_database, postgres_cluster
@@ -94,21 +94,24 @@ def raw_logs(count: int) -> list[list[RawMessage]]:
 
 
 def _drive(store: Store, logs: Sequence[Sequence[RawMessage]], meter: Meter) -> None:
-    """All raw partitions in turn, a transaction of each to a round; then every contribution partition takes what the round brought."""
+    """All raw partitions in rounds, as a worker takes them; then every contribution partition takes what the round brought."""
     made = instruments()
     open_run(store, RUN, kind="backfill", instruments=made)
     intake = IntakeStage(store, RUN, made.scorer, shared=True)
-    scores = [ScorePartition.open(intake, part, owner="bench", log_id="bench", live=False) for part in range(RAW_PARTITIONS)]
+    score = ScoreProcess(intake, owner="bench", log_id="bench", live=False)
+    for part in range(RAW_PARTITIONS):
+        score.partition(part)
     fold = FoldProcess(store, RUN, made.rules, owner="bench", log_id="bench")
     for part in range(CONTRIBUTION_PARTITIONS):
         fold.partition(part)
     offsets = [0] * CONTRIBUTION_PARTITIONS
     sent: list[RawBatch] = []
     for at in range(0, max(map(len, logs)), ENVELOPES):
-        batches = []
-        for partition, log in zip(scores, logs, strict=True):
-            if taken := log[at : at + ENVELOPES]:
-                batches += meter.call("score", partial(partition.take, taken))
+        batches: list[RawBatch] = []
+        raw = {part: list(log[at : at + ENVELOPES]) for part, log in enumerate(logs) if log[at : at + ENVELOPES]}
+        while raw:
+            for stored in meter.call("score", partial(score.take, raw)).values():
+                batches += stored.batches
         pieces = meter.call("messages for fold", partial(fold_messages, batches))
         waiting = {part: [FoldInput(offsets[part] + place, body) for place, body in enumerate(found)] for part, found in enumerate(pieces)}
         offsets = [offset + len(found) for offset, found in zip(offsets, pieces, strict=True)]
@@ -159,8 +162,8 @@ def _closed(parts: Iterable[FoldPart]) -> list[ClosedTick]:
     return list(gate.close())
 
 
-def _placed(leaders: Leaders, found: Iterable[Contribution], tick: int) -> list[tuple[Contribution, str]]:
-    return [(each, leaders.assign(each, tick=tick)[0]) for each in found]
+def _placed(leaders: Leaders, found: Sequence[Contribution], tick: int) -> list[tuple[Contribution, str]]:
+    return [(each, story) for each, (story, _) in zip(found, leaders.assign_all(found, tick=tick), strict=True)]
 
 
 def _folded(fold: Fold, closed: Iterable[ClosedTick]) -> None:

@@ -282,16 +282,13 @@ class Fold:
         tick = closed.tick
         found = self.open_tick(tick, closed.arrivals, into)
         in_series = sorted(closed.contributions, key=lambda c: c.series)  # stable: known_ms, document_id within a series
-        for series, contributions in groupby(in_series, key=lambda c: c.series):
-            memory = self.memory_of(series)
-            placed, crowded_out = [], memory.leaders.crowded_out
-            for contribution in contributions:
-                story, founded = memory.leaders.assign(contribution, tick=tick)
-                placed.append((contribution, story))
-                if founded:
-                    into.stories.append(founded)
+        for series, grouped in groupby(in_series, key=lambda c: c.series):
+            contributions, memory = list(grouped), self.memory_of(series)
+            crowded_out = memory.leaders.crowded_out
+            placed = memory.leaders.assign_all(contributions, tick=tick)
+            into.stories += [founded for _, founded in placed if founded]
             into.leaders_crowded_out += memory.leaders.crowded_out - crowded_out
-            rows = increments_of(tick, placed)
+            rows = increments_of(tick, zip(contributions, (story for story, _ in placed), strict=True))
             into.increments += rows
             found += self._watch(series, tick, rows)
         into.candidates += found

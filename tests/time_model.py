@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final, NamedTuple
@@ -29,6 +29,7 @@ from stream.shells.desk_worker import DeskWorker
 from stream.shells.fold_process import COMMIT_RECORDS, FoldProcess
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.instruments import open_run
+from stream.shells.score_process import TOGETHER_BYTES, ScoreProcess
 from stream.shells.score_worker import ScorePartition
 from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage, fold_messages, open_fold_message, punctuation
@@ -203,32 +204,34 @@ class World:
         me = self.score[who]
         if me.outgoing:
             return False
+        waiting: dict[int, list[RawMessage]] = {}
+        for partition in sizes.keys() & me.believes:
+            first = me.position.setdefault(partition, self.raw_acknowledged[partition])
+            if messages := self.raw[partition][first : first + sizes[partition]]:
+                waiting[partition] = messages
         batches: list[RawBatch] = []
         reached: dict[int, int] = {}
         with self._living(me, self.score_owner, death):
-            for partition, size in sizes.items():
-                if partition in me.believes:
-                    first = me.position.setdefault(partition, self.raw_acknowledged[partition])
-                    messages = self.raw[partition][first : first + size]
-                    mine = me.owned.get(partition) or self._open_score(me, partition)
-                    if messages and mine.may_take(messages[0].offset):
-                        commits = mine.claim.revision
-                        batches += mine.take(messages)
-                        reached[partition] = me.position[partition] = first + len(messages)
-                        self._check_owner(ROLE_SCORE, partition, me, mine, stored=mine.claim.revision != commits)
+            process = self._score_process(me)
+            while waiting:
+                commits = {partition: mine.claim.revision for partition, mine in me.owned.items()}
+                for partition, stored in process.take(waiting, together_bytes=1 if small else TOGETHER_BYTES).items():
+                    if stored.messages:
+                        batches += stored.batches
+                        me.position[partition] += stored.messages
+                        reached[partition] = me.position[partition]
+                        mine = me.owned[partition]
+                        self._check_owner(ROLE_SCORE, partition, me, mine, stored=mine.claim.revision != commits.get(partition, 0))
             me.outgoing = self.parts.messages(batches, PIECE_BYTES if small else 10**6) if batches else []
             me.behind = reached
             if self.parts.acknowledges_unsent:
                 self._acknowledge(who, reached)
         return bool(reached) and bool(me.outgoing)
 
-    def _open_score(self, me: Process, partition: int) -> ScorePartition:
+    def _score_process(self, me: Process) -> ScoreProcess:
         stage = IntakeStage(self.store, RUN, self.made.scorer, shared=True)
-        lead = Lead(records_max=LEAD_RECORDS, bytes_max=10**9)
-        me.owned[partition] = self.parts.score.open(
-            stage, partition, owner=me.owner, log_id="raw", live=self.live, lead=lead, partitions=PARTS
-        )
-        return me.owned[partition]  # type: ignore[no-any-return]
+        lead = partial(Lead, records_max=LEAD_RECORDS, bytes_max=10**9)
+        return ScoreProcess(stage, me.owner, "raw", live=self.live, lead=lead, partitions=PARTS, kind=self.parts.score, owned=me.owned)
 
     def score_sends(self, who: int, to: Sequence[int] = range(PARTS)) -> None:
         """The next piece of what was stored reaches some contribution partitions; a second piece follows only a delivered first one."""

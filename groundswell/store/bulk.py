@@ -52,6 +52,43 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, ke
     return connection.exec_driver_sql(statement, given).rowcount
 
 
+def add_rows(connection: Connection, table: Table, rows: Sequence[Row], *, column: str) -> None:
+    """Insert rows, or add their number in `column` to that of the row with the same key.
+
+    Args:
+        connection: a writing transaction.
+        table: which.
+        rows: all of the same columns, no two with one key.
+        column: a number that is not part of the key.
+    """
+    if not rows:
+        return
+    names = tuple(rows[0])
+    statement = _add_statement(connection.dialect.name, table, names, column)
+    if connection.dialect.name == "postgresql":
+        connection.execute(statement, {f"of_{name}": [row[name] for row in rows] for name in names})
+    else:
+        connection.execute(statement, [dict(row) for row in rows])
+
+
+@lru_cache(maxsize=64)
+def _add_statement(dialect: str, table: Table, names: tuple[str, ...], column: str) -> Any:
+    """PostgreSQL is given columns instead of rows: a row that is sent by itself costs as much as all of this."""
+    statement: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    if dialect == "postgresql":
+        wanted = _unnested(table, names)
+        statement = statement.from_select(names, select(*(wanted.c[name] for name in names)))
+    return statement.on_conflict_do_update(
+        index_elements=[key.name for key in table.primary_key], set_={column: table.c[column] + statement.excluded[column]}
+    )
+
+
+def _unnested(table: Table, names: Sequence[str]) -> Any:
+    """Rows of some columns of a table, from an array for each: `of_NAME`."""
+    arrays = [bindparam(f"of_{name}", type_=ARRAY(table.c[name].type)) for name in names]
+    return func.unnest(*arrays).table_valued(*names, name="wanted").render_derived()
+
+
 def _try_copy(connection: Connection, table: Table, rows: Sequence[Row]) -> int | None:
     """Copy rows; None where a key of one was there, and none was copied."""
     connection.exec_driver_sql("SAVEPOINT bulk")
@@ -80,8 +117,7 @@ def _missing(connection: Connection, table: Table, rows: Sequence[Row]) -> list[
 def _stored_statement(table: Table) -> Select[Any]:
     """Which of many keys a table has. Each is looked up by itself, as in facts.py: a plan of PostgreSQL's own may read the whole table."""
     columns = list(table.primary_key)
-    arrays = [bindparam(f"of_{column.name}", type_=ARRAY(column.type)) for column in columns]
-    wanted = func.unnest(*arrays).table_valued(*(column.name for column in columns), name="wanted").render_derived()
+    wanted = _unnested(table, [column.name for column in columns])
     same = and_(*(column == wanted.c[column.name] for column in columns))
     found = select(literal_column("1").label("one")).select_from(table).where(same).offset(literal_column("0")).lateral("found")
     return select(*(wanted.c[column.name] for column in columns)).select_from(wanted).join(found, true())

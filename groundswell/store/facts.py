@@ -67,21 +67,12 @@ def write_intake(
     return scored
 
 
-def count_taken(store: Store, connection: Connection, run: str, read: Iterable[tuple[Position, Document] | Drop], *, since: int) -> None:
-    """Count what was read for the first time, by source, in the transaction that moves the offset behind it.
-
-    Args:
-        store: the store.
-        connection: that transaction.
-        run: whose records.
-        read: documents with their positions, and drops, of one raw partition.
-        since: the first offset that was not read before.
-    """
+def count_taken(store: Store, connection: Connection, run: str, read: Iterable[tuple[Position, Document] | Drop]) -> None:
+    """Count what was read for the first time, by partition and source, in the transaction that moves the offset behind it."""
     counts: Counter[tuple[int, str]] = Counter()
     for each in read:
         position, source = (each.position, each.source) if isinstance(each, Drop) else (each[0], each[1].source)
-        if position.offset >= since:
-            counts[position.partition, _storable(source)] += 1
+        counts[position.partition, _storable(source)] += 1
     rows = [{"run": run, "part": part, "source": source, "documents": n} for (part, source), n in sorted(counts.items())]
     store.add(connection, t.taken, rows, column="documents")
 

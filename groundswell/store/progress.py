@@ -127,6 +127,8 @@ def advance_all(connection: Connection, moves: Sequence[Move]) -> list[Claim]:
     Raises:
         OwnershipLostError: one of the rows has another owner.
     """
+    if not moves:
+        return []
     made = [move.made for move in moves]
     given = [
         {f"of_{name}": getattr(move.claim, name) for name in _OWNED} | {name: getattr(claimed, name) for name in _MOVED}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from sqlalchemy import Connection, select, text
@@ -22,7 +23,7 @@ from groundswell.records import Document, Score
 from groundswell.search import And, Field, Node, Not, Or, Query, Words
 from groundswell.store import schema as t
 from groundswell.store.bulk import insert_rows
-from groundswell.terms import ALL, Indexed, Phrase
+from groundswell.terms import ALL, TERMS_MAX, Indexed, Phrase
 
 Key = tuple[str, str]
 """Document id and content hash."""
@@ -51,6 +52,9 @@ _FEW: Final = f"""
     SELECT counted.matches, found.* FROM (SELECT count(*) AS matches FROM few) AS counted LEFT JOIN LATERAL (
         SELECT s.* FROM (SELECT * FROM few WHERE counted.matches < :few ORDER BY place DESC OFFSET 0) AS s
         WHERE {_OF_RUN} LIMIT :limit) AS found ON true"""
+_PLACED: Final = tuple(f"':{place} '" for place in range(1, TERMS_MAX + 1))
+"""What stands between a term and the next one in PostgreSQL's own spelling: `'linlan':1 'bank':2 '·all'`."""
+
 _CANCELED: Final = "57014"  # PostgreSQL: the statement's time is up
 
 
@@ -198,8 +202,8 @@ def _written(connection: Connection, indexed: Indexed) -> str:
     if _is_sqlite(connection):
         return " ".join([*indexed.terms, *facets])
     # A term once for each of its places: PostgreSQL puts them together, in less time than it takes here.
-    places = [f"'{term}':{place}" for place, term in enumerate(indexed.terms, start=1)]
-    return " ".join([*places, *(f"'{each}'" for each in facets)])
+    placed = "".join(chain.from_iterable(zip(indexed.terms, _PLACED, strict=False)))
+    return "'" + placed + "' '".join(facets) + "'"
 
 
 def _is_sqlite(connection: Connection) -> bool:

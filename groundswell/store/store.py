@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InternalErr
 from groundswell.errors import DependencyError, UsageError, reason_of
 from groundswell.masking import mask_secrets, mask_url, passwords_of_url, spellings
 from groundswell.own_files import make_own
-from groundswell.store.bulk import Row, insert_rows, teach_copy
+from groundswell.store.bulk import Row, add_rows, insert_rows, teach_copy
 
 HEAD: Final = "0017"
 """The newest migration; a test compares it with the files."""
@@ -183,13 +183,9 @@ class Store:
         changed = {name: statement.excluded[name] for name in given[0] if name not in keys}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), given)
 
-    def add(self, connection: Connection, table: Table, rows: Iterable[Row], *, column: str) -> None:
-        """Insert rows, or add their number in `column` to that of the row with the same key."""
-        given = list(rows)
-        if given:
-            statement = (sqlite if self.is_sqlite else postgresql).insert(table)
-            added = {column: table.c[column] + statement.excluded[column]}
-            connection.execute(statement.on_conflict_do_update(index_elements=[c.name for c in table.primary_key], set_=added), given)
+    def add(self, connection: Connection, table: Table, rows: Sequence[Row], *, column: str) -> None:
+        """Insert rows, no two with one key, or add their number in `column` to that of the row with the same key."""
+        add_rows(connection, table, rows, column=column)
 
     def close(self) -> None:
         """Give all connections back."""

@@ -77,9 +77,9 @@ class Leaders:
         self.crowded_out = 0  # leaders that went because there were too many: copies of theirs found stories of their own
         self._first = 0  # what stands before it is forgotten, and moved away now and then
         self._words, self._low, self._high = _columns(max(8, len(known)))
-        for story in known:
-            words = _words(story.digest)
-            self._append(story, words, _bits(words))
+        words = _words(b"".join([story.digest for story in known]))
+        for story, *columns in zip(known, words, *_bits(words), strict=True):
+            self._append(story, *columns)
 
     def __len__(self) -> int:
         return len(self._names) - self._first
@@ -99,17 +99,26 @@ class Leaders:
         ]
 
     def assign(self, contribution: Contribution, *, tick: int) -> tuple[str, Story | None]:
-        """The story that a document belongs to, and the story itself where the document founds it.
+        """The story of one document; see `assign_all`."""
+        return self.assign_all([contribution], tick=tick)[0]
+
+    def assign_all(self, contributions: Sequence[Contribution], *, tick: int) -> list[tuple[str, Story | None]]:
+        """The story that each document of a tick belongs to, and the story itself where the document founds it.
 
         Contributions come in the order (known_ms, document_id). The earliest of equally similar leaders wins.
 
         Raises:
             RecordError: a digest of another length than this release compares.
         """
+        words = _words(b"".join([check_digest(contribution.digest) for contribution in contributions]))
+        given = zip(contributions, words, *_bits(words), strict=True)
+        return [self._assign(contribution, words, low, high, tick=tick) for contribution, words, low, high in given]
+
+    def _assign(
+        self, contribution: Contribution, words: NDArray[np.uint32], low: np.uint64, high: np.uint64, *, tick: int
+    ) -> tuple[str, Story | None]:
         self._retire(contribution.known_ms)
-        words = _words(check_digest(contribution.digest))
-        bits = _bits(words)
-        leader = self._most_alike(words, bits)
+        leader = self._most_alike(words, low, high)
         if leader is not None:
             return leader, None
         story = Story(
@@ -119,28 +128,26 @@ class Leaders:
             tick=tick,
             digest=contribution.digest,
         )
-        self._append(story, words, bits)
+        self._append(story, words, low, high)
         return story.story, story
 
-    def _most_alike(self, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> str | None:
+    def _most_alike(self, words: NDArray[np.uint32], low: np.uint64, high: np.uint64) -> str | None:
         first, end = self._first, len(self._names)
-        low, high = bits
-        unlike = (self._low[first:end] ^ low) | (self._high[first:end] ^ high)
-        (places,) = (np.bitwise_count(unlike) <= DIGEST_WORDS - ceil(self.similarity_min * DIGEST_WORDS)).nonzero()
+        unlike = np.bitwise_count((self._low[first:end] ^ low) | (self._high[first:end] ^ high))
+        (places,) = (unlike <= DIGEST_WORDS - ceil(self.similarity_min * DIGEST_WORDS)).nonzero()
         if not len(places):
             return None
-        same = np.count_nonzero(self._words[first + places] == words, axis=1)
-        best = int(np.argmax(same))  # the first of equals
+        same = (self._words[first + places] == words).sum(axis=1)
+        best = int(same.argmax())  # the first of equals
         return self._names[first + int(places[best])] if same[best] >= self.similarity_min * DIGEST_WORDS else None
 
-    def _append(self, story: Story, words: NDArray[np.uint32], bits: NDArray[np.uint64]) -> None:
+    def _append(self, story: Story, words: NDArray[np.uint32], low: np.uint64, high: np.uint64) -> None:
         count = len(self._names)
         if count == len(self._low):
-            words_before, low, high = self._words, self._low, self._high
+            before = self._words, self._low, self._high
             self._words, self._low, self._high = _columns(2 * count)
-            self._words[:count], self._low[:count], self._high[:count] = words_before, low, high
-        self._words[count] = words
-        self._low[count], self._high[count] = bits
+            self._words[:count], self._low[:count], self._high[:count] = before
+        self._words[count], self._low[count], self._high[count] = words, low, high
         self._names.append(story.story)
         self._times.extend((story.founded_ms, story.tick))
         self._series = story.series
@@ -167,10 +174,12 @@ def _columns(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray
     return np.zeros((size, DIGEST_WORDS), dtype="<u4"), np.zeros(size, dtype="<u8"), np.zeros(size, dtype="<u8")
 
 
-def _words(digest: bytes) -> NDArray[np.uint32]:
-    return np.frombuffer(digest, dtype="<u4")
+def _words(digests: bytes) -> NDArray[np.uint32]:
+    """The words of some digests, one row for each."""
+    return np.frombuffer(digests, dtype="<u4").reshape(-1, DIGEST_WORDS)
 
 
-def _bits(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    """The lowest bit of each word, and the one above it, as two numbers."""
-    return np.packbits(words & _LOWEST != 0, axis=1).view("<u8")[:, 0]
+def _bits(words: NDArray[np.uint32]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Of each row the lowest bit of each word, and the one above it, as two numbers."""
+    packed = np.packbits(words[:, np.newaxis] & _LOWEST != 0, axis=2).view("<u8")
+    return packed[:, 0, 0], packed[:, 1, 0]

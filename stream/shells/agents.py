@@ -32,7 +32,8 @@ from stream.operators.admit import tick_of
 from stream.shells.fold_process import FoldProcess
 from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
 from stream.shells.rights import cause_of
-from stream.shells.score_worker import ScorePartition, in_batches, lead_of
+from stream.shells.score_process import ScoreProcess
+from stream.shells.score_worker import lead_of
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live
 from stream.shells.wire import RawBatch, RawMessage, fold_messages, punctuation
@@ -179,7 +180,7 @@ class ScoreAgent(Agent):
         super().__init__(*common)
         app, settings = self.app, self.settings
         self._intake = stage
-        self._owned: dict[int, ScorePartition] = {}
+        self._mine = self._nothing_owned()
         self._waiting: dict[int, deque[Any]] = defaultdict(deque)  # events that are not acknowledged, in order
         self.held_back: frozenset[int] = frozenset()  # partitions that wait on purpose
         self.topic = own_topic(app, names.raw_topic(settings.run), partitions=names.RAW_PARTITIONS)
@@ -187,7 +188,12 @@ class ScoreAgent(Agent):
 
     def forget(self) -> None:
         """Drop everything that is known of partitions, and the events that waited."""
-        self._owned, self._waiting, self.held_back = {}, defaultdict(deque), frozenset()
+        self._mine, self._waiting, self.held_back = self._nothing_owned(), defaultdict(deque), frozenset()
+
+    def _nothing_owned(self) -> ScoreProcess:
+        settings = self.settings
+        lead = partial(lead_of, held_records_max=settings.held_records_max, held_bytes_max=settings.held_bytes_max)
+        return ScoreProcess(self._intake, settings.owner, self.ids.raw, is_live(settings.run), self.metrics, lead)
 
     async def handle(self, events: list[Any]) -> None:
         """Work off what has come, and what waited and may go on."""
@@ -220,40 +226,19 @@ class ScoreAgent(Agent):
     async def _take(self, ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[RawBatch]]:
         """Take a batch of each partition that may go on; returns how many messages of each were taken, and what they led to.
 
-        One piece of work for each batch: with a slow model a round takes minutes, and a group that shares out anew waits for one batch.
+        One piece of work for each transaction: with a slow model a round takes minutes, and a group that shares out anew waits for one.
         """
-        generation, owned = self.generation, self._owned
+        generation, mine = self.generation, self._mine
+        waiting = {partition: [_raw_message(event) for event in events] for partition, events in ahead.items()}
         taken: dict[int, int] = {}
         batches: list[RawBatch] = []
-        for partition, events in ahead.items():
-            if not self.is_current(generation):
-                break
-            size, found = await self.in_thread(partial(self._take_batch, owned, partition, events))
+        while waiting and self.is_current(generation):
+            for partition, stored in (await self.in_thread(partial(mine.take, waiting))).items():
+                if stored.messages:
+                    taken[partition] = stored.messages
+                    batches += stored.batches
             self.watch.beat()
-            if size:
-                taken[partition] = size
-                batches += found
         return taken, batches
-
-    def _take_batch(self, owned: dict[int, ScorePartition], partition: int, events: list[Any]) -> tuple[int, list[RawBatch]]:
-        mine = owned.get(partition) or self._open(owned, partition)
-        if not mine.may_take(events[0].message.offset):
-            return 0, []
-        messages = in_batches([_raw_message(event) for event in events])[0]
-        return len(messages), mine.take(messages)
-
-    def _open(self, owned: dict[int, ScorePartition], partition: int) -> ScorePartition:
-        settings = self.settings
-        owned[partition] = ScorePartition.open(
-            self._intake,
-            partition,
-            owner=settings.owner,
-            log_id=self.ids.raw,
-            live=is_live(settings.run),
-            metrics=self.metrics,
-            lead=lead_of(held_records_max=settings.held_records_max, held_bytes_max=settings.held_bytes_max),
-        )
-        return owned[partition]
 
     def _hold_back(self, partitions: frozenset[int]) -> None:
         """Fetch no more of partitions that wait, and go on fetching those that do not.

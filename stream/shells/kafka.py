@@ -39,6 +39,10 @@ PUNCTUATE_EVERY_S: Final = 2.0
 GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
 LOOK_EVERY_S: Final = 5.0
 LOOK_AGAIN_S: Final = 1.0  # whether partitions that wait for fold may go on
+FETCH_BYTES: Final = 1024 * 1024
+"""Of one partition in one answer, or one larger message. A broker's answer holds 50 MB: with four times as much for each, some of the raw
+partitions were in none, and fold, which waits for all of them, folded nothing until the rest of a burst had been scored."""
+
 ROLES: Final[Mapping[AgentName, str]] = {"score": names.ROLE_SCORE, "fold": names.ROLE_FOLD}
 """Agent -> what its progress rows are called."""
 
@@ -64,7 +68,7 @@ def make_app(settings: WorkerSettings, agent: AgentName) -> Any:
         stream_wait_empty=False,
         stream_buffer_maxsize=TAKE_CONTRIBUTIONS,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=MESSAGE_BYTES_MAX,
+        consumer_max_fetch_size=FETCH_BYTES,
         consumer_group_instance_id=f"{agent}-{settings.instance}" if settings.instance else None,
         broker_session_timeout=GIVEN_UP_AFTER_S,
         broker_heartbeat_interval=GIVEN_UP_AFTER_S / 4,

@@ -23,11 +23,11 @@ from groundswell.store.times import documents_since, folded_ms
 from stream.operators.admit import BEGINNING_MS, StampClock
 from stream.operators.lead import Lead
 from stream.pipeline import arrivals_of
-from stream.shells.stages import IntakeStage, Taken
+from stream.shells.stages import IntakePart, IntakeStage, Taken
 from stream.shells.wire import FoldItem, RawBatch, RawMessage, held_size, stamp_message
 
 BATCH_BYTES: Final = 2 * ENVELOPE_BYTES_MAX
-"""Raw bytes of one transaction, about: whole messages only. It bounds the work that a lost partition throws away."""
+"""Raw bytes of one partition in one transaction, about: whole messages only. It bounds the work that a lost partition throws away."""
 
 HELD_RECORDS_MAX: Final = 800_000
 HELD_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -114,20 +114,20 @@ class ScorePartition:
         return self.lead.may_go_on(self.clock.time_ms)
 
     def take(self, messages: Sequence[RawMessage]) -> list[RawBatch]:
-        """Store what messages bring, in one transaction, and return what has to be sent before they are acknowledged.
+        """Store what messages bring, and return what has to be sent before they are acknowledged; see `take_together`."""
+        return take_together([(self, messages)])[0]
 
-        Messages below the stored progress are replays: they keep the known times that they were admitted with, cost no
-        inference and lead to the same again.
+    def replay(self, messages: Sequence[RawMessage]) -> tuple[list[RawBatch], Sequence[RawMessage]]:
+        """What those of some messages lead to that were stored before, and the others.
+
+        Replays keep the known times that they were admitted with, cost no inference and lead to the same again.
 
         Raises:
             ContinuityError: messages are missing.
-            OwnershipLostError: another process owns the partition; nothing new was stored.
-            DependencyError: the store is away; nothing new was stored.
         """
         self._check_order(messages)
         replayed = [message for message in messages if message.offset < self.claim.next_offset]
-        fresh = messages[len(replayed) :]
-        return ([self._replay(replayed)] if replayed else []) + ([self._take(fresh)] if fresh else [])
+        return [self._replay(replayed)] if replayed else [], messages[len(replayed) :]
 
     def _check_order(self, messages: Sequence[RawMessage]) -> None:
         for message in messages:
@@ -143,14 +143,17 @@ class ScorePartition:
                 raise ContinuityError(reason)
             self.expected = message.offset + 1
 
-    def _take(self, messages: Sequence[RawMessage]) -> RawBatch:
+    def part_of(self, messages: Sequence[RawMessage]) -> IntakePart:
+        """New messages as the stage takes them; the partition's time is moved behind them."""
         records = [record for m in messages for record in stamp_message(m, self.claim.part, self.clock, live=self.live)]
-        begun_s = time.monotonic()
         # Punctuations leave no row: offset and time are moved here, so that a restart knows all the time that was passed on.
-        taken, moved = self.stage.take(records, _MadeStamps(self.clock.time_ms), claim=self.claim, next_offset=messages[-1].offset + 1)
+        return IntakePart(records, _MadeStamps(self.clock.time_ms), self.claim, messages[-1].offset + 1)
+
+    def stored(self, messages: Sequence[RawMessage], taken: Taken, moved: Claim | None, *, seconds: float) -> RawBatch:
+        """New messages are stored, which took so long: what they lead to."""
         self.claim = moved or self.claim
         if self.metrics is not None:
-            seconds, known_ms = time.monotonic() - begun_s, max(0, self.clock.time_ms)
+            known_ms = max(0, self.clock.time_ms)
             self.metrics.observe_intake(taken.admissions, taken.scored, taken.drops, seconds=seconds, known_ms=known_ms)
         batch = self._batch(messages, taken, time_ms=self.clock.time_ms)
         held, size_bytes = held_size(batch.items)
@@ -186,6 +189,37 @@ class ScorePartition:
             contributions[position.offset].append(contribution)
         items = [FoldItem.of(offset, arrivals_of(found), contributions[offset]) for offset, found in sorted(admissions.items())]
         return RawBatch(self.claim.part, messages[0].offset, messages[-1].offset, time_ms, items)
+
+
+def take_together(given: Sequence[tuple[ScorePartition, Sequence[RawMessage]]]) -> list[list[RawBatch]]:
+    """Store what messages of some partitions of one process bring, in one transaction.
+
+    Args:
+        given: partitions, ascending, each with its messages.
+
+    Returns:
+        Of each partition what has to be sent before its messages are acknowledged.
+
+    Raises:
+        ContinuityError: messages are missing.
+        OwnershipLostError: another process owns one of the partitions; nothing new was stored.
+        DependencyError: the store is away; nothing new was stored.
+    """
+    begun_s = time.monotonic()
+    batches: list[list[RawBatch]] = []
+    fresh: list[tuple[int, ScorePartition, Sequence[RawMessage]]] = []
+    for place, (mine, messages) in enumerate(given):
+        replayed, new = mine.replay(messages)
+        batches.append(replayed)
+        if new:
+            fresh.append((place, mine, new))
+    if not fresh:
+        return batches
+    taken = fresh[0][1].stage.take_all([mine.part_of(new) for _, mine, new in fresh])
+    seconds = (time.monotonic() - begun_s) / len(fresh)
+    for (place, mine, new), (led_to, moved) in zip(fresh, taken, strict=True):
+        batches[place].append(mine.stored(new, led_to, moved, seconds=seconds))
+    return batches
 
 
 def lead_of(*, held_records_max: int = HELD_RECORDS_MAX, held_bytes_max: int = HELD_BYTES_MAX) -> Lead:
