@@ -22,7 +22,7 @@ from bench.ping import evidence_to_ping
 from bench.pipeline import ROUNDS, Ratio, against_a_plain_loop, in_a_full_store
 from bench.rehearse import a_quarter
 from bench.replays import ROOT, commit_of, machine
-from bench.resources import of_a_burst
+from bench.resources import of_a_burst, of_a_million
 from bench.scoring import scoring
 from bench.shares import shares
 from bench.stages import of_stages
@@ -43,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Path], Ratio | list[Ratio]]] = {
     "latency": of_a_live_run,
     "ping": evidence_to_ping,
     "resources": of_a_burst,
+    "million": of_a_million,
     "kept": of_kept_state,
     "rehearse": a_quarter,
     "chance": of_chance,

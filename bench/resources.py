@@ -34,10 +34,15 @@ from tests.peers import fresh_database, kafka_cluster, postgres_cluster
 
 PEERS, WORKERS = {1}, {0}  # cores
 PER_S = 50.0
+FOLDED_WITHIN_S = 1_800.0
 TRIAL, MOST = 10_000, 1_000_000
 BURST_S = 150.0
 OPEN = 60_000
 MILLION = 1_000_000
+MILLION_PER_S = 5.0
+"""On the known axis: a backlog of 2.3 days, so that the day that windows remember is full before half of it is worked off."""
+
+QUARTERS = {2: "second", 3: "third"}
 ROLES: tuple[Role, ...] = ("fold", "score", "desk")
 
 
@@ -53,6 +58,15 @@ def of_a_burst(folder: Path, burst_s: float = BURST_S, opened: int = OPEN) -> li
     return [*burst.lines(), *of_open_state(folder, opened)]
 
 
+def of_a_million(folder: Path, count: int = MILLION) -> list[Ratio]:
+    """Memory while a backlog of days is worked off: its last quarter against the third, when windows have begun to forget."""
+    folder.mkdir(parents=True)
+    with cores(PEERS), kafka_cluster() as bootstrap, postgres_cluster() as server:
+        backlog = Burst(folder, bootstrap, server, count=count, run="million", per_s=MILLION_PER_S)
+        backlog.work()
+    return backlog.memory(against=3)
+
+
 class Burst:
     """Many documents that are there before the workers are.
 
@@ -62,10 +76,11 @@ class Burst:
         server: PostgreSQL.
         count: how many.
         run: its name.
+        per_s: how dense they are on the known axis.
     """
 
-    def __init__(self, folder: Path, bootstrap: str, server: str, *, count: int, run: str) -> None:
-        self.folder, self.bootstrap, self.server, self.count, self.run = folder, bootstrap, server, count, run
+    def __init__(self, folder: Path, bootstrap: str, server: str, *, count: int, run: str, per_s: float = PER_S) -> None:
+        self.folder, self.bootstrap, self.server, self.count, self.run, self.per_s = folder, bootstrap, server, count, run, per_s
         self.seconds, self.used_s, self.rows, self.bytes = 0.0, dict[str, float](), 0, 0
 
     def work(self) -> None:
@@ -73,14 +88,14 @@ class Burst:
         with fresh_database(self.server) as url:
             store = Store(url)
             prepare_run(store, self.bootstrap, self.run, kind="backfill", instruments=instruments())
-            publish(documents(self.count, per_s=PER_S), self.bootstrap, self.run)
+            publish(documents(self.count, per_s=self.per_s), self.bootstrap, self.run)
             with kafka_run(self.bootstrap, url, self.run, self.folder / self.run, main=serve_cheap) as workers:
                 pids = self._start(workers)
                 workers.wait(partial(_has_begun, store), what="the first documents", within_s=120)
                 before, began_s = self._used(pids), time.monotonic()
                 with MemoryWatch({name: partial(list, [pid]) for name, pid in pids.items()}) as self.watch:
-                    last_ms = end_ms(self.count, per_s=PER_S)
-                    workers.wait(lambda: workers.folded_through(last_ms), what="folding", within_s=600)
+                    last_ms = end_ms(self.count, per_s=self.per_s)
+                    workers.wait(lambda: workers.folded_through(last_ms), what="folding", within_s=FOLDED_WITHIN_S)
                 self.seconds = time.monotonic() - began_s
                 self.used_s = {name: after - before[name] for name, after in self._used(pids).items()}
                 if workers.ended:
@@ -103,35 +118,42 @@ class Burst:
 
     def lines(self) -> list[Ratio]:
         """What it cost."""
-        rate, per_document = self.count / self.seconds, {name: 1e6 * used / self.count for name, used in self.used_s.items()}
+        per_document = {name: 1e6 * used / self.count for name, used in self.used_s.items()}
         all_of_it = sum(per_document.values())
-        what = f"{self.count:,} documents at once, worked off in {self.seconds:.0f} s ({rate:,.0f}/s)"
-        lines = [
+        times = [
             Ratio(
                 f"processor time of {name}",
                 "that of all: score, fold, desk, broker and store",
                 micros / all_of_it,
                 "printed",
-                f"{micros:,.0f} of {all_of_it:,.0f} microseconds a document; {what}",
+                f"{micros:,.0f} of {all_of_it:,.0f} microseconds a document; {self._what}",
             )
             for name, micros in per_document.items()
         ]
-        for role in ROLES:
-            second, last = (highest_in_quarter(self.watch.samples[role], number) for number in (2, 4))
-            detail = f"{last / 2**20:,.0f} against {second / 2**20:,.0f} MiB; {what}"
-            if role == "fold":
-                grown, hours = 2 * (last - second) / self.count, self.count / PER_S / 3_600
-                detail += f"; {grown:,.0f} bytes a document: windows hold a day of known time, of which the burst is {hours:.1f} hours"
-            lines.append(Ratio(f"memory of {role}, last quarter of a burst", "its second quarter", last / second, "flat: about 1", detail))
-        lines.append(
-            Ratio(
-                "rows a document in PostgreSQL",
-                "one",
-                self.rows / self.count,
-                "printed",
-                f"{self.bytes / self.count:,.0f} bytes a document with indexes; {what}",
-            )
+        rows = Ratio(
+            "rows a document in PostgreSQL",
+            "one",
+            self.rows / self.count,
+            "printed",
+            f"{self.bytes / self.count:,.0f} bytes a document with indexes; {self._what}",
         )
+        return [*times, *self.memory(), rows]
+
+    @property
+    def _what(self) -> str:
+        return f"{self.count:,} documents at once, worked off in {self.seconds:.0f} s ({self.count / self.seconds:,.0f}/s)"
+
+    def memory(self, *, against: int = 2) -> list[Ratio]:
+        """Of each worker the last quarter of the time against an earlier one."""
+        lines = []
+        for role in ROLES:
+            before, last = (highest_in_quarter(self.watch.samples[role], number) for number in (against, 4))
+            detail = f"{last / 2**20:,.0f} against {before / 2**20:,.0f} MiB; {self._what}"
+            if role == "fold":
+                grown, hours = 4 / (4 - against) * (last - before) / self.count, self.count / self.per_s / 3_600
+                detail += f"; {grown:,.0f} bytes a document: windows hold a day of known time, of which the burst is {hours:.1f} hours"
+            what = f"memory of {role}, last quarter of a burst"
+            lines.append(Ratio(what, f"its {QUARTERS[against]} quarter", last / before, "flat: about 1", detail))
         return lines
 
 
