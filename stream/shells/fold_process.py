@@ -4,13 +4,17 @@ Every partition hears of every tick, so all of a process close their ticks at ab
 transaction with the rows and the progress of all, where one for each of 32 partitions was a third of what fold cost.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from alerts.rules import Rules
-from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS
+from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, TICK_MS
+from groundswell.store.progress import advance_all
 from groundswell.store.store import Store
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours, commit
+from stream.operators.admit import tick_of
+from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours, together
+from stream.shells.stages import store_folded
 from stream.shells.versions import VersionsInForce
 
 COMMIT_RECORDS: Final = 20_000
@@ -73,8 +77,28 @@ class FoldProcess:
             records += mine.gate.records_held
             if records >= records_max:
                 break
-        commit(taken)
+        self._commit(taken)
         return {mine.claim.part: mine.needed for mine in taken}
+
+    def _commit(self, taken: Iterable[FoldPartition]) -> None:
+        """Fold and store what has closed: one transaction for all, or nothing of any."""
+        due = sorted((mine for mine in taken if mine.is_due), key=lambda mine: mine.claim.part)
+        if not due:
+            return
+        with self.store.read() as connection:
+            self._in_force.renew(connection)
+        closed = [mine.close() for mine in due]
+        rows = together([folded for folded, _ in closed])
+        self.hours.new_only(rows)
+        with self.store.write() as connection:
+            # First: a zombie must meet the fence, not the new owner's rows.
+            claims = advance_all(connection, [move for _, move in closed])
+            self._in_force.check(connection, before_ms=max(tick_of(mine.gate.time_ms) for mine in due) * TICK_MS)
+            store_folded(self.store, connection, self.run, rows)
+        self.hours.committed(rows)
+        for mine, claimed, (folded, _) in zip(due, claims, closed, strict=True):
+            mine.claim = claimed
+            mine.leaders_crowded_out += folded.leaders_crowded_out
 
     def partition(self, partition: int) -> FoldPartition:
         """One of its partitions, claimed and loaded where it is new."""
@@ -86,7 +110,6 @@ class FoldProcess:
                 rules=self.rules,
                 owner=self.owner,
                 log_id=self.log_id,
-                hours=self.hours,
                 in_force=self._in_force,
                 raw_partitions=self.raw_partitions,
                 partitions=self.partitions,

@@ -1,25 +1,24 @@
 """Fold, as the owner of one contribution partition: messages in, closed ticks folded and stored with the progress. No Kafka in here.
 
-    offer -> close -> one transaction of the rows and the progress (`commit`), of all partitions of a process that have closed ticks
+    offer -> close -> one transaction of the rows and the progress, of all partitions of a process that have closed ticks (fold_process.py)
 
 Messages may be acknowledged below the offset that is `needed`: everything before it is folded and committed, and so is the time
 that it brought. After a restart fold reads from there; what it meets again is passed over.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
 from alerts.rules import Rules
 from groundswell.errors import ContinuityError
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, ROLE_FOLD, TICK_MS, partition_of
-from groundswell.store.progress import NEVER_TICK, Claim, Move, advance_all, claim
+from groundswell.store.progress import NEVER_TICK, Claim, Move, claim
 from groundswell.store.store import Store
 from stream.operators.admit import BEGINNING_MS, Gate, tick_of
 from stream.pipeline import Fold, Folded
 from stream.shells.rebuild import rebuild_fold
-from stream.shells.stages import store_folded
 from stream.shells.versions import VersionsInForce
 from stream.shells.wire import FoldPart, open_fold_message
 
@@ -63,8 +62,7 @@ class FoldPartition:
         store: where everything is stored.
         claim: this owner's; see `open`.
         fold: rebuilt through the claim's closed tick.
-        in_force: the rules and models of each tick.
-        hours: shared by the partitions of a process.
+        in_force: the rules and models of each tick, of all partitions of a process; renewed before `close`.
         raw_partitions: how many raw partitions have to pass a tick before it is closed.
     """
 
@@ -72,7 +70,6 @@ class FoldPartition:
     claim: Claim
     fold: Fold
     in_force: VersionsInForce
-    hours: SharedHours
     raw_partitions: int = RAW_PARTITIONS
     expected: int | None = None  # offset of the next message; None before the first
     gate: Gate = field(init=False)
@@ -98,12 +95,11 @@ class FoldPartition:
         rules: Rules,
         owner: str,
         log_id: str,
-        hours: SharedHours,
-        in_force: VersionsInForce | None = None,
+        in_force: VersionsInForce,
         raw_partitions: int = RAW_PARTITIONS,
         partitions: int = CONTRIBUTION_PARTITIONS,
     ) -> Self:
-        """Take the partition and load what its former owner knew; `in_force` may be one for all partitions of a process.
+        """Take the partition and load what its former owner knew.
 
         Raises:
             ContinuityError: the stored progress belongs to another topic.
@@ -111,15 +107,15 @@ class FoldPartition:
         """
         taken = claim(store, run, ROLE_FOLD, part=partition, owner=owner, log_id=log_id)
         mine = series_of(partition, partitions)
-        fold, in_force = Fold(rules, mine=mine), in_force or VersionsInForce(run, rules)
+        fold = Fold(rules, mine=mine)
         with store.read() as connection:
             in_force.renew(connection)
             if taken.closed_tick != NEVER_TICK:
                 fold = rebuild_fold(connection, run, in_force=in_force, through_tick=taken.closed_tick, mine=mine)
-        return cls(store, taken, fold, in_force, hours, raw_partitions)
+        return cls(store, taken, fold, in_force, raw_partitions)
 
     def offer(self, messages: Sequence[FoldInput]) -> None:
-        """Take messages; what they close waits for `commit`.
+        """Take messages; what they close waits for `close`.
 
         Raises:
             ContinuityError: messages are missing, or time went back.
@@ -188,37 +184,6 @@ class FoldPartition:
         ahead = [offset for partition, offset in self.moved_by.items() if tick_of(self.gate.times_ms[partition]) > open_tick]
         held = [self.unfolded[0][0]] if self.unfolded else []
         return min([*held, *ahead, self.expected or 0])
-
-
-def commit(partitions: Iterable[FoldPartition]) -> None:
-    """Fold and store what has closed in partitions of one process: one transaction for all of them, or nothing of any.
-
-    Raises:
-        OwnershipLostError: another process owns one of them; nothing was stored.
-        DependencyError: the store is away, or a version came into force meanwhile; nothing was stored.
-    """
-    due = sorted((mine for mine in partitions if mine.is_due), key=lambda mine: mine.claim.part)
-    if not due:
-        return
-    store, run = due[0].store, due[0].claim.run
-    in_force = {id(mine.in_force): mine.in_force for mine in due}.values()
-    with store.read() as connection:
-        for each in in_force:
-            each.renew(connection)
-    closed = [mine.close() for mine in due]
-    hours = due[0].hours
-    rows = together([folded for folded, _ in closed])
-    hours.new_only(rows)
-    with store.write() as connection:
-        # First: a zombie must meet the fence, not the new owner's rows.
-        claims = advance_all(connection, [move for _, move in closed])
-        for each in in_force:
-            each.check(connection, before_ms=max(tick_of(mine.gate.time_ms) for mine in due) * TICK_MS)
-        store_folded(store, connection, run, rows)
-    hours.committed(rows)
-    for mine, claimed, (folded, _) in zip(due, claims, closed, strict=True):
-        mine.claim = claimed
-        mine.leaders_crowded_out += folded.leaders_crowded_out
 
 
 def together(found: Sequence[Folded]) -> Folded:

@@ -12,7 +12,8 @@ from groundswell.store.derived import load_increments
 from groundswell.store.progress import progress_of
 from groundswell.store.store import Store
 from stream.operators.stories import digest
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours, commit
+from stream.shells.fold_process import FoldProcess
+from stream.shells.fold_worker import FoldInput, SharedHours
 from stream.shells.wire import FoldItem, FoldMessage, FoldPart
 from tests.synthetic_news import rules
 
@@ -26,14 +27,16 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def opened(store: Store, *, hours: SharedHours | None = None, part: int = PART) -> FoldPartition:
-    return FoldPartition.open(store, "r", part, rules=rules(), owner="o", log_id="t", hours=hours or SharedHours())
+def opened(store: Store, *, hours: SharedHours | None = None, part: int = PART) -> FoldProcess:
+    """A process with one partition."""
+    process = FoldProcess(store, "r", rules(), owner="o", log_id="t", hours=hours or SharedHours())
+    process.partition(part)
+    return process
 
 
-def take(fold: FoldPartition, messages: Sequence[FoldInput]) -> int:
-    fold.offer(messages)
-    commit([fold])
-    return fold.needed
+def take(fold: FoldProcess, messages: Sequence[FoldInput]) -> int:
+    (part,) = fold.owned
+    return fold.take({part: list(messages)})[part]
 
 
 def ms(tick: float) -> int:

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from inspect import signature
 from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer
 from sqlalchemy import select
 
 from groundswell.codec import encode
-from groundswell.names import LIVE_RUN
+from groundswell.names import CONTRIBUTION_PARTITIONS, LIVE_RUN, RAW_PARTITIONS
 from groundswell.records import Envelope, RawDocument
 from groundswell.store import schema as t
 from groundswell.store.store import Store
+from stream.shells.kafka import make_app
 from stream.shells.publish import RawProducer, raw_partition
 from stream.shells.topics import prepare_run
+from stream.shells.worker import WorkerSettings
 from tests.kafka_run import kafka_run
 from tests.synthetic_news import instruments
 
@@ -52,3 +56,10 @@ def test_records_are_stamped_by_the_broker_and_folded_without_another_word_from_
     assert ticks == {admission.tick}
     assert [bytes(drop.body) for drop in drops] == [b'{"type":"document"}', b"\xff no envelope"]
     assert codes == [0, 0]
+
+
+def test_one_answer_of_a_broker_has_room_for_every_partition(tmp_path: Path) -> None:
+    """Else some are in no answer for as long as the others have more, and fold waits for all."""
+    app = make_app(WorkerSettings("localhost:9", str(tmp_path / "s.db"), LIVE_RUN, tmp_path), "score")
+    answer_bytes = signature(AIOKafkaConsumer.__init__).parameters["fetch_max_bytes"].default
+    assert app.conf.consumer_max_fetch_size * max(RAW_PARTITIONS, CONTRIBUTION_PARTITIONS) <= answer_bytes
