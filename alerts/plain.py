@@ -15,11 +15,9 @@ from itertools import groupby
 from math import sqrt
 from typing import Final, NamedTuple
 
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, series_kind
+from groundswell.names import DAY_TICKS, HOUR_TICKS, series_kind
 from groundswell.records import Increment
 
-HOUR_TICKS: Final = HOUR_MS // TICK_MS
-DAY_TICKS: Final = DAY_MS // TICK_MS
 WEEK_HOURS: Final = 168
 WEEKS: Final = 8
 WEEKS_MIN: Final = 2

@@ -15,13 +15,12 @@ import numpy as np
 from alerts.desk import DeskState
 from alerts.rules import Rules, load_rules
 from bench.pipeline import Ratio
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.names import DAY_TICKS, HOUR_TICKS, TICK_MS
 from groundswell.records import Arrival, Candidate, Increment
 from groundswell.windows import COUNTS, FRESH, FRESH_NEGATIVE
 from stream.pipeline import Fold, Folded
 
 SERIES, DAYS, SURGES, OWNERS = 200, 90, 60, 8
-DAY_TICKS, HOUR_TICKS = DAY_MS // TICK_MS, HOUR_MS // TICK_MS
 HEARD_TICKS: Final = 20  # at least as often somebody is heard
 BEGIN: Final = 119_329_920 // (7 * DAY_TICKS) * 7 * DAY_TICKS
 SHARE_DISPERSION, HOUR_DISPERSION, DAY_DISPERSION = 0.02, 0.2, 0.05

@@ -72,6 +72,8 @@ TICK_MS: Final = 15_000
 PANE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
+HOUR_TICKS: Final = HOUR_MS // TICK_MS
+DAY_TICKS: Final = DAY_MS // TICK_MS
 
 DIGEST_WORDS: Final = 64  # words of a MinHash digest; a stored digest of another length is refused
 

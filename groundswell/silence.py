@@ -16,10 +16,8 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Final, Literal, NamedTuple
 
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.names import DAY_TICKS, HOUR_TICKS, TICK_MS
 
-HOUR_TICKS: Final = HOUR_MS // TICK_MS
-DAY_TICKS: Final = DAY_MS // TICK_MS
 SLOTS: Final = 168
 WEEK_TICKS: Final = SLOTS * HOUR_TICKS
 HORIZON_TICKS: Final = 8 * WEEK_TICKS

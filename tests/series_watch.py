@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S, SurgeDetector
+from alerts.detectors.surge import DAY_S, HOUR_S, SurgeDetector
 from alerts.detectors.watch import SeriesWatch
 from alerts.rules import Rules, load_rules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_MS, TICK_MS
 from groundswell.records import Candidate, Contribution, Increment
 from stream.operators.windows import increments_of
 from tests import builders as b

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from groundswell.names import DAY_MS, TICK_MS
-from groundswell.silence import DAY_TICKS, HOUR_TICKS, LEAST_PATIENCE_TICKS, SLOTS, Rhythm
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_TICKS, TICK_MS
+from groundswell.silence import LEAST_PATIENCE_TICKS, SLOTS, Rhythm
 
 START_TICK: Final = 4 * DAY_MS // TICK_MS + 2_900 * 7 * DAY_MS // TICK_MS
 """A Monday: the epoch began on a Thursday."""

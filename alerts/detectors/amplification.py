@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
+from alerts.detectors.surge import DAY_S, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
 from alerts.detectors.tails import limit_of, negative_binomial_tail
 from alerts.detectors.window import EVIDENCE_MAX, Negatives
 from alerts.rules import AmplificationRules
-from groundswell.names import COPIES_OF, TICK_MS, content_id
+from groundswell.names import COPIES_OF, DAY_TICKS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
 
 

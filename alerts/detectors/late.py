@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from alerts.detectors.baseline import BaselineRow, clip
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
+from alerts.detectors.surge import DAY_S, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
 from alerts.detectors.tails import binomial_tail, limit_of, negative_binomial_tail
 from alerts.detectors.window import strongest
 from alerts.rules import LateRules
-from groundswell.names import DAY_MS, LATE_OF, PANE_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, DAY_TICKS, LATE_OF, PANE_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
 
 

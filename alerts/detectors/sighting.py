@@ -16,11 +16,11 @@ from typing import Final
 
 from alerts.detectors.baseline import Baseline, BaselineRow, clip
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing
+from alerts.detectors.surge import DAY_S, FULL_PPM, HORIZON_DAYS, Seeing
 from alerts.detectors.tails import limit_of, negative_binomial_tail
 from alerts.detectors.window import strongest
 from alerts.rules import Rules, SightingRules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate, Increment
 from groundswell.windows import best_tier
 

@@ -15,11 +15,11 @@ from scipy.special import chdtri
 
 from alerts.detectors.baseline import BaselineRow
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_S, DAY_TICKS, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
+from alerts.detectors.surge import DAY_S, FULL_PPM, HORIZON_DAYS, Seeing, SurgeDetector
 from alerts.detectors.tails import negative_hypergeometric_tail
 from alerts.detectors.window import strongest
 from alerts.rules import SlowBurnRules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS, content_id
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_MS, TICK_MS, content_id
 from groundswell.records import Candidate
 
 WEEK: Final = 7

@@ -22,7 +22,6 @@ from groundswell.records import Candidate, Increment
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 HORIZON_DAYS: Final = 56
-DAY_TICKS: Final = DAY_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
 
 

@@ -9,12 +9,11 @@ from typing import Final, Literal, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from groundswell.moments import spoken
-from groundswell.names import DAY_MS, TICK_MS
+from groundswell.names import DAY_MS, DAY_TICKS, TICK_MS
 from groundswell.silence import FORMING_TICKS, HORIZON_TICKS, Judgement, Rhythm
 from groundswell.store import schema as t
 from groundswell.store.facts import arrival_ticks
 
-DAY_TICKS: Final = DAY_MS // TICK_MS
 DAYS: Final = 14
 """Days of counts that are shown for each source."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from groundswell.exports import iso
-from groundswell.names import DAY_MS, LIVE_RUN, TICK_MS
+from groundswell.names import DAY_MS, DAY_TICKS, LIVE_RUN
 from groundswell.store import schema as t
 from groundswell.store.months import DroppedMonth, Month, dropped_counts, dropped_months
 from groundswell.store.partitions import is_partitioned, months_made
@@ -16,7 +16,7 @@ def month_rows(connection: Connection) -> list[dict[str, Any]]:
     """Every month that holds rows, has partitions or was dropped, by time; of a dropped one, how many records it had."""
     counts: dict[Month, dict[str, int]] = defaultdict(dict)
     for name, table in (("records", t.admissions), ("increments", t.increments), ("stories", t.stories)):
-        day, c = table.c.tick // (DAY_MS // TICK_MS), table.c
+        day, c = table.c.tick // DAY_TICKS, table.c
         for number, rows in connection.execute(select(day, func.count()).where(c.run == LIVE_RUN).group_by(day)):
             of_month = counts[Month.at(number * DAY_MS)]
             of_month[name] = of_month.get(name, 0) + rows

@@ -23,6 +23,7 @@ from groundswell.records import Document, Score
 from groundswell.search import And, Field, Node, Not, Or, Query, Words
 from groundswell.store import schema as t
 from groundswell.store.bulk import insert_rows
+from groundswell.store.chunks import in_chunks
 from groundswell.terms import ALL, TERMS_MAX, Indexed, Phrase
 
 Key = tuple[str, str]
@@ -85,8 +86,7 @@ def index_texts(connection: Connection, documents: Sequence[Document], scores: I
 def _stored(connection: Connection, documents: Sequence[Document]) -> set[Key]:
     d = t.documents.c
     found: set[Key] = set()
-    for start in range(0, len(documents), CHUNK):
-        names = [one.document_id for one in documents[start : start + CHUNK]]
+    for names in in_chunks(one.document_id for one in documents):
         found |= {(row[0], row[1]) for row in connection.execute(select(d.document_id, d.content_hash).where(d.document_id.in_(names)))}
     return found
 
@@ -179,10 +179,9 @@ def _insert(connection: Connection, rows: list[tuple[int, str, str, str]]) -> No
 def _new_places(connection: Connection, rows: list[tuple[int, str, str, str]]) -> Iterator[tuple[int, str, str, str]]:
     """Those that are not there yet, each with a place of its own: FTS5 has no other key."""
     taken: dict[int, Key] = {}
-    for start in range(0, len(rows), CHUNK):
-        places = tuple(row[0] for row in rows[start : start + CHUNK])
+    for places in in_chunks(row[0] for row in rows):
         marks = ", ".join("?" * len(places))
-        found = connection.exec_driver_sql(f"SELECT rowid, document_id, content_hash FROM search WHERE rowid IN ({marks})", places)
+        found = connection.exec_driver_sql(f"SELECT rowid, document_id, content_hash FROM search WHERE rowid IN ({marks})", tuple(places))
         taken |= {row[0]: (row[1], row[2]) for row in found}
     for place, name, content, terms in rows:
         own = place

@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from groundswell.names import DAY_MS, TICK_MS
+from groundswell.names import DAY_TICKS, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.chunks import in_chunks
 from groundswell.store.derived import IncrementBody
 from groundswell.windows import FRESH
 
 HOUR_S: Final = 3_600
-DAY_TICKS: Final = DAY_MS // TICK_MS
 
 
 class DaySums(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from groundswell.names import HOUR_MS, TICK_MS
+from groundswell.names import HOUR_MS, HOUR_TICKS, TICK_MS
 from groundswell.records import Arrival
 from groundswell.silence import HORIZON_TICKS, Rhythm
 
@@ -18,7 +18,6 @@ SLOTS: Final = 168
 DAYS: Final = 7
 HORIZON_HOURS: Final = HORIZON_TICKS * TICK_MS // HOUR_MS
 WEEKS: Final = HORIZON_HOURS // SLOTS
-HOUR_TICKS: Final = HOUR_MS // TICK_MS
 FULL_PPM: Final = 1_000_000
 ALL: Final = ""
 """The language of series that count all languages."""

@@ -17,9 +17,9 @@ from typing import Final
 from sqlalchemy import Connection
 
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.surge import DAY_S, DAY_TICKS, HORIZON_DAYS, HOUR_S
+from alerts.detectors.surge import DAY_S, HORIZON_DAYS, HOUR_S
 from alerts.rules import Rules
-from groundswell.names import DAY_MS, TICK_MS, measured_series, series_kind
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_TICKS, TICK_MS, measured_series, series_kind
 from groundswell.records import Candidate
 from groundswell.store import facts
 from groundswell.store import schema as t
@@ -27,7 +27,7 @@ from groundswell.store.derived import load_candidates, load_increments, load_row
 from groundswell.store.history import history_of
 from groundswell.store.progress import NEVER_TICK
 from stream.operators.admit import tick_end_ms
-from stream.operators.exposure import HORIZON_HOURS, HOUR_TICKS, Exposure, HourExposure, SourceHour
+from stream.operators.exposure import HORIZON_HOURS, Exposure, HourExposure, SourceHour
 from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, Leaders
 from stream.pipeline import Fold, past_reader
 from stream.shells.versions import VersionsInForce

@@ -19,7 +19,7 @@ from alerts.plain import WEEK_HOURS, WEEKS, PlainRules
 from alerts.rules import Rules
 from groundswell.errors import NotFoundError, UsageError
 from groundswell.exports import iso
-from groundswell.names import DAY_MS, HOUR_MS, ROLE_DESK, ROLE_FOLD, TICK_MS
+from groundswell.names import DAY_TICKS, HOUR_MS, ROLE_DESK, ROLE_FOLD, TICK_MS
 from groundswell.records import Alert, Arrival, Candidate, Decision, Increment
 from groundswell.schedule import RULES, InForce, Schedule
 from groundswell.store import schema as t
@@ -35,7 +35,6 @@ from stream.shells.rebuild import LOOKS_BACK_MS, rebuild_fold
 from stream.shells.stages import DeskStage, Judged
 from stream.shells.versions import VersionsInForce
 
-DAY_TICKS: Final = DAY_MS // TICK_MS
 LEARN_TICKS: Final = WEEKS * WEEK_HOURS * HOUR_MS // TICK_MS
 """What the plain rules learn from before the span."""
 

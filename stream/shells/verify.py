@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, or_, select
 
 from groundswell.local_log import LocalLog
-from groundswell.names import DAY_MS, PANE_MS, ROLE_FOLD, TICK_MS, series_kind
+from groundswell.names import DAY_TICKS, PANE_MS, ROLE_FOLD, TICK_MS, series_kind
 from groundswell.records import Document
 from groundswell.store import schema as t
 from groundswell.store.derived import load_increments
@@ -33,7 +33,7 @@ from stream.shells.explain import explain
 from stream.shells.instruments import Instruments
 from stream.shells.versions import WatchesInForce
 
-SPAN_TICKS: Final = DAY_MS // TICK_MS
+SPAN_TICKS: Final = DAY_TICKS
 DISAGREEMENTS_MAX: Final = 5
 """Shown of one check."""
 

@@ -12,11 +12,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from alerts.detectors.gates import Gate
-from alerts.detectors.surge import DAY_TICKS
 from alerts.rules import Rules
 from groundswell.codec import decode
 from groundswell.errors import NotFoundError
-from groundswell.names import LANGUAGES, TICK_MS, WORDS, entity_series, flag_series, series_kind, topic_series, word_series
+from groundswell.names import DAY_TICKS, LANGUAGES, TICK_MS, WORDS, entity_series, flag_series, series_kind, topic_series, word_series
 from groundswell.records import Alert, AlertKind, Candidate, Decision
 from groundswell.store import schema as t
 from groundswell.store.derived import load_candidates

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from alerts.plain import DAY_TICKS, HOUR_TICKS, TWELVE, WEEK_HOURS, PlainRules, Z
+from alerts.plain import TWELVE, WEEK_HOURS, PlainRules, Z
+from groundswell.names import DAY_TICKS, HOUR_TICKS
 from groundswell.records import Increment
 
 SERIES = "entity:aldora"

@@ -4,16 +4,8 @@ import random
 
 import pytest
 
-from groundswell.silence import (
-    DAY_TICKS,
-    FORMING_TICKS,
-    HORIZON_TICKS,
-    HOUR_TICKS,
-    LEAST_PATIENCE_TICKS,
-    WEEK_TICKS,
-    YOUNG_TICKS,
-    Rhythm,
-)
+from groundswell.names import DAY_TICKS, HOUR_TICKS
+from groundswell.silence import FORMING_TICKS, HORIZON_TICKS, LEAST_PATIENCE_TICKS, WEEK_TICKS, YOUNG_TICKS, Rhythm
 from tests.source_shapes import Trial, shapes, trial
 
 MINUTE = HOUR_TICKS // 60

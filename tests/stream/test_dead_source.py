@@ -3,10 +3,10 @@
 import random
 
 from alerts.rules import load_rules
-from groundswell.names import HOUR_MS, TICK_MS
+from groundswell.names import HOUR_MS, HOUR_TICKS, TICK_MS
 from groundswell.records import Arrival, Contribution
 from stream.operators.admit import ClosedTick
-from stream.operators.exposure import HOUR_TICKS, BlindSpan, Exposure
+from stream.operators.exposure import BlindSpan, Exposure
 from stream.pipeline import Fold, Folded
 from tests import builders as b
 

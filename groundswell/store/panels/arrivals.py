@@ -5,10 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from groundswell.names import CANARY_SOURCE, HOUR_MS, TICK_MS
+from groundswell.names import CANARY_SOURCE, DAY_TICKS, HOUR_MS, TICK_MS
 from groundswell.store import schema as t
 from groundswell.store.panels.rows import PanelRow
-from groundswell.store.shares import DAY_TICKS
 
 BEFORE_DAYS: Final = 7
 MEASURED: Final = 2_000

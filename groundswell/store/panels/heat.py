@@ -8,14 +8,13 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from groundswell import surprise
-from groundswell.names import DAY_MS, PANE_MS, TICK_MS, entity_series
+from groundswell.names import DAY_MS, DAY_TICKS, PANE_MS, TICK_MS, entity_series
 from groundswell.store import schema as t
 from groundswell.store.chunks import in_chunks
 from groundswell.store.derived import IncrementBody
 from groundswell.store.panels.followed import Followed
 from groundswell.store.panels.rows import PanelRow
 from groundswell.store.panels.usual import usual_days
-from groundswell.store.shares import DAY_TICKS
 
 PANES: Final = DAY_MS // PANE_MS
 

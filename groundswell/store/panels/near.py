@@ -10,11 +10,10 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from groundswell.codec import decode
-from groundswell.names import TICK_MS
+from groundswell.names import DAY_TICKS, TICK_MS
 from groundswell.records import Candidate
 from groundswell.store import schema as t
 from groundswell.store.panels.rows import PanelRow
-from groundswell.store.shares import DAY_TICKS
 
 NEAR: Final = 0.8
 DAYS: Final = 7

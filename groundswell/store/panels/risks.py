@@ -7,13 +7,12 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from groundswell.names import DAY_MS, FLAGS, HOUR_MS, TICK_MS, flag_series
+from groundswell.names import DAY_MS, DAY_TICKS, FLAGS, HOUR_MS, TICK_MS, flag_series
 from groundswell.store import schema as t
 from groundswell.store.chunks import in_chunks
 from groundswell.store.derived import IncrementBody
 from groundswell.store.grid import first_hour_ms
 from groundswell.store.panels.rows import PanelRow
-from groundswell.store.shares import DAY_TICKS
 
 FIRST_DAYS: Final = 30
 FORMING_DAYS: Final = 14

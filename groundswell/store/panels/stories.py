@@ -11,14 +11,13 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from groundswell import surprise
-from groundswell.names import LANGUAGES, TICK_MS, TOPICS, topic_series
+from groundswell.names import DAY_TICKS, LANGUAGES, TICK_MS, TOPICS, topic_series
 from groundswell.store import schema as t
 from groundswell.store.chunks import in_chunks
 from groundswell.store.derived import IncrementBody
 from groundswell.store.facts import counted_documents
 from groundswell.store.panels.rows import PanelRow
 from groundswell.store.panels.usual import usual_days
-from groundswell.store.shares import DAY_TICKS
 from groundswell.windows import DOCUMENTS, NEGATIVE_PPM
 
 ROWS_READ: Final = 4_000

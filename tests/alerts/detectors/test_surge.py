@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import nbinom
 
 from alerts.detectors.baseline import BaselineRow
-from alerts.detectors.surge import DAY_S, DAY_TICKS, HOUR_S, Seeing, SurgeDetector
+from alerts.detectors.surge import DAY_S, HOUR_S, Seeing, SurgeDetector
 from alerts.detectors.window import EVIDENCE_MAX, strongest
 from alerts.rules import SurgeRules, load_rules
-from groundswell.names import DAY_MS, HOUR_MS, TICK_MS
+from groundswell.names import DAY_MS, DAY_TICKS, HOUR_MS, TICK_MS
 from groundswell.records import Candidate, Increment
 from stream.operators.exposure import Exposure
 from stream.operators.measured import Measured

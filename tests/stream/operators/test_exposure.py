@@ -6,10 +6,10 @@ from itertools import groupby
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundswell.names import HOUR_MS, TICK_MS
+from groundswell.names import HOUR_MS, HOUR_TICKS, TICK_MS
 from groundswell.records import Arrival
 from groundswell.silence import LEAST_PATIENCE_TICKS
-from stream.operators.exposure import FULL_PPM, HORIZON_HOURS, HOUR_TICKS, BlindSpan, Exposure, HourExposure, SourceHour
+from stream.operators.exposure import FULL_PPM, HORIZON_HOURS, BlindSpan, Exposure, HourExposure, SourceHour
 from tests import builders as b
 
 MINUTE = 60_000 // TICK_MS
