@@ -5,8 +5,10 @@ nothing. The lines "of it" are the pure operators of a stage, driven once more b
 stage is its way to the store. Two commits are compared by running this file in a checkout of each, in turn.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +35,7 @@ from stream.shells.publish import raw_partition
 from stream.shells.score_process import ScoreProcess
 from stream.shells.stages import IntakeStage
 from stream.shells.wire import FoldPart, RawBatch, RawMessage, fold_messages, open_fold_message, punctuation, stamp_message
+from stream.shells.worker import spare_the_collector
 from tests.peers import fresh_database, postgres_cluster
 
 DOCUMENTS: Final = 20_000
@@ -64,7 +67,7 @@ def of_stages(folder: Path, count: int = DOCUMENTS, rounds: int = ROUNDS) -> lis
     folder.mkdir(parents=True)
     logs = raw_logs(count)
     meters = []
-    with postgres_cluster() as server:
+    with postgres_cluster() as server, _collector_of_a_worker():
         for _ in range(rounds):
             meters.append(Meter())
             with fresh_database(server) as url:
@@ -76,6 +79,17 @@ def of_stages(folder: Path, count: int = DOCUMENTS, rounds: int = ROUNDS) -> lis
         Ratio(name, "all stages", spent / whole, "printed", f"{1e6 * spent / count:.1f} of {1e6 * whole / count:.1f} microseconds; {what}")
         for name, spent in used.items()
     ]
+
+
+@contextmanager
+def _collector_of_a_worker() -> Iterator[None]:
+    before = gc.get_threshold()
+    spare_the_collector()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 def raw_logs(count: int) -> list[list[RawMessage]]:
