@@ -26,6 +26,9 @@ LEADER_LIFE_MS: Final = 3 * DAY_MS
 LEADERS_MAX: Final = 20_000
 """A day of a series with a new story every four seconds. A series with more forgets its oldest, and copies of those count as stories."""
 
+FORGOTTEN_MIN: Final = 32
+"""As many forgotten leaders of a series are worth a move."""
+
 LEADER_BYTES: Final = 4 * DIGEST_WORDS + 4 * 8
 """Of one leader's columns: digest, two bits of each of its words, known time and tick. Its name is the one that windows keep."""
 
@@ -83,6 +86,11 @@ class Leaders:
 
     def __len__(self) -> int:
         return len(self._names) - self._first
+
+    @property
+    def forgotten(self) -> int:
+        """Leaders that went and take room until they are moved away."""
+        return self._first
 
     @property
     def stories(self) -> list[Story]:
@@ -153,7 +161,7 @@ class Leaders:
         self._series = story.series
 
     def _retire(self, known_ms: int) -> None:
-        """Forget leaders that are too old or too many; what is forgotten is moved away when it is half of all."""
+        """Forget leaders that are too old or too many; what is forgotten is moved away when it is an eighth of all."""
         too_old, count, first = known_ms - LEADER_LIFE_MS, len(self._names), self._first
         while first < count and self._times[2 * first] < too_old:
             first += 1
@@ -161,7 +169,7 @@ class Leaders:
         self.crowded_out += too_many
         first += too_many
         self._first = first
-        if first * 2 > count:
+        if 8 * first > count + 8 * FORGOTTEN_MIN:
             self._words[: count - first] = self._words[first:count].copy()
             for column in (self._low, self._high):
                 column[: count - first] = column[first:count].copy()

@@ -12,7 +12,7 @@ from groundswell.names import DIGEST_WORDS
 from groundswell.records import Contribution, Story
 from stream.operators import stories
 from stream.operators.admit import ClosedTick
-from stream.operators.stories import LEADER_LIFE_MS, LEADERS_MAX, SIMILARITY_MIN, Leaders, digest, shingles
+from stream.operators.stories import FORGOTTEN_MIN, LEADER_LIFE_MS, LEADERS_MAX, SIMILARITY_MIN, Leaders, digest, shingles
 from stream.pipeline import Fold, Folded
 from tests import builders as b
 
@@ -132,6 +132,16 @@ def test_a_leader_is_forgotten_after_its_life() -> None:
 
     assert story_of(leaders, told(TOLD, 1, b.T0_MS + LEADER_LIFE_MS)) == "d0000"
     assert story_of(leaders, told(TOLD, 2, b.T0_MS + LEADER_LIFE_MS + 1)) == "d0002"
+
+
+def test_what_is_forgotten_does_not_pile_up() -> None:
+    leaders = Leaders(similarity_min=1.1)  # every document founds a story
+    alive, most = 400, 0
+    for number in range(4 * alive):
+        leaders.assign(told(f"story {number}", number, b.T0_MS + number * LEADER_LIFE_MS // alive), tick=0)
+        most = max(most, leaders.forgotten)
+    assert len(leaders) == alive + 1
+    assert 0 < most <= alive // 7 + 2 * FORGOTTEN_MIN, "an eighth of all, and a few"
 
 
 def test_there_are_never_more_leaders_than_the_limit_and_the_oldest_go_first() -> None:
