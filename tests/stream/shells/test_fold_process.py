@@ -1,11 +1,11 @@
 """All partitions of a fold process commit together: one transaction, all of it or nothing, on both databases."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from groundswell.errors import OwnershipLostError
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, ROLE_FOLD, TICK_MS, partition_of
@@ -18,23 +18,12 @@ from stream.operators.stories import digest
 from stream.shells.fold_process import FoldProcess
 from stream.shells.fold_worker import FoldInput
 from stream.shells.wire import FoldItem, RawBatch, fold_messages
+from tests.counting_store import CountingStore
 from tests.synthetic_news import rules
 
 RUN = "r"
 FIRST_TICK = 117_000_000
 COMPANIES = [f"entity:C{n}" for n in range(40)]
-
-
-class CountingStore(Store):
-    """A store that counts its writing transactions."""
-
-    writes = 0
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        self.writes += 1
-        with super().write() as connection:
-            yield connection
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -1,14 +1,14 @@
 """What several raw partitions bring is stored together: one transaction, all of it or nothing, on both databases."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from groundswell.codec import encode
 from groundswell.errors import OwnershipLostError
@@ -22,23 +22,12 @@ from stream.shells.isolation import DEATHS_MAX, REASON
 from stream.shells.score_process import ScoreProcess
 from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawMessage
+from tests.counting_store import CountingStore
 from tests.fake_scorer import FakeScorer
 
 RUN = "r"
 PARTS = (2, 5, 9)
 NOON_MS = 1_760_011_200_000
-
-
-class CountingStore(Store):
-    """A store that counts its writing transactions."""
-
-    writes = 0
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        self.writes += 1
-        with super().write() as connection:
-            yield connection
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
