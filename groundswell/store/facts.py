@@ -50,7 +50,9 @@ def write_intake(
     Returns:
         How many scores were new.
     """
-    documents, scores = list(documents), list(scores)
+    # One order, so that two runs that store the same documents do not lock each other.
+    documents = sorted(documents, key=lambda document: (document.document_id, document.content_hash))
+    scores = sorted(scores, key=lambda score: (score.document_id, score.content_hash))
     index_texts(connection, documents, scores)
     store.insert(connection, t.documents, [_document_row(document) for document in documents])
     scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])

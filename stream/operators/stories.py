@@ -161,7 +161,7 @@ class Leaders:
         self._series = story.series
 
     def _retire(self, known_ms: int) -> None:
-        """Forget leaders that are too old or too many; what is forgotten is moved away when it is an eighth of all."""
+        """Forget leaders that are too old or too many; what is forgotten is moved away when it is about an eighth of all."""
         too_old, count, first = known_ms - LEADER_LIFE_MS, len(self._names), self._first
         while first < count and self._times[2 * first] < too_old:
             first += 1

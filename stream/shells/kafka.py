@@ -40,8 +40,9 @@ GIVEN_UP_AFTER_S: Final = 10.0  # a silent member's partitions go to others
 LOOK_EVERY_S: Final = 5.0
 LOOK_AGAIN_S: Final = 1.0  # whether partitions that wait for fold may go on
 FETCH_BYTES: Final = 1024 * 1024
-"""Of one partition in one answer, or one larger message. A broker's answer holds 50 MB: with four times as much for each, some of the raw
-partitions were in none, and fold, which waits for all of them, folded nothing until the rest of a burst had been scored."""
+"""Of one partition in one answer, or one larger message, which may wait until its partition is the first of one. A broker's answer holds
+50 MB: with four times as much for each, some of the raw partitions were in none, and fold, which waits for all of them, folded nothing
+until the rest of a burst had been scored."""
 
 ROLES: Final[Mapping[AgentName, str]] = {"score": names.ROLE_SCORE, "fold": names.ROLE_FOLD}
 """Agent -> what its progress rows are called."""

@@ -16,8 +16,8 @@ from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage
 
 TOGETHER_BYTES: Final = ENVELOPE_BYTES_MAX
-"""With so many raw bytes no further partition joins a transaction: with a slow model it would last for minutes, and a record that kills its
-process lets those of all its partitions be scored one by one."""
+"""With so many raw bytes no further partition joins a transaction, which with a slow model would last for minutes; the last one that joins
+may bring BATCH_BYTES of its own. As much work may be lost with one partition."""
 
 
 class Stored(NamedTuple):
@@ -80,13 +80,16 @@ class ScoreProcess:
         given: list[tuple[ScorePartition, list[RawMessage]]] = []
         size_bytes = 0
         for partition in sorted(waiting):
-            messages, mine = waiting.pop(partition), self.partition(partition)
+            mine = self.partition(partition)
+            if given and mine.claim.follows_death:  # its records are scored one by one, which may last; nobody else's wait for that
+                continue
+            messages = waiting.pop(partition)
             if not mine.may_take(messages[0].offset):
                 found[partition] = Stored(0, [])
                 continue
             given.append((mine, in_batches(messages, bytes_max=batch_bytes)[0]))
             size_bytes += sum(len(message.body) for message in given[-1][1])
-            if size_bytes >= together_bytes:
+            if size_bytes >= together_bytes or mine.claim.follows_death:
                 break
         return found, given
 

@@ -27,7 +27,7 @@ from stream.shells.stages import IntakePart, IntakeStage, Taken
 from stream.shells.wire import FoldItem, RawBatch, RawMessage, held_size, stamp_message
 
 BATCH_BYTES: Final = 2 * ENVELOPE_BYTES_MAX
-"""Raw bytes of one partition in one transaction, about: whole messages only. It bounds the work that a lost partition throws away."""
+"""Raw bytes of one partition in one transaction, about: whole messages only."""
 
 HELD_RECORDS_MAX: Final = 800_000
 HELD_BYTES_MAX: Final = 512 * 1024 * 1024
@@ -150,7 +150,7 @@ class ScorePartition:
         return IntakePart(records, _MadeStamps(self.clock.time_ms), self.claim, messages[-1].offset + 1)
 
     def stored(self, messages: Sequence[RawMessage], taken: Taken, moved: Claim | None, *, seconds: float) -> RawBatch:
-        """New messages are stored, which took so long: what they lead to."""
+        """New messages are stored, so long after they were taken: what they lead to."""
         self.claim = moved or self.claim
         if self.metrics is not None:
             known_ms = max(0, self.clock.time_ms)
@@ -192,7 +192,7 @@ class ScorePartition:
 
 
 def take_together(given: Sequence[tuple[ScorePartition, Sequence[RawMessage]]]) -> list[list[RawBatch]]:
-    """Store what messages of some partitions of one process bring, in one transaction.
+    """Store what messages of some partitions of one process bring: what is new in one transaction, what is replayed before it.
 
     Args:
         given: partitions, ascending, each with its messages.
@@ -205,7 +205,6 @@ def take_together(given: Sequence[tuple[ScorePartition, Sequence[RawMessage]]]) 
         OwnershipLostError: another process owns one of the partitions; nothing new was stored.
         DependencyError: the store is away; nothing new was stored.
     """
-    begun_s = time.monotonic()
     batches: list[list[RawBatch]] = []
     fresh: list[tuple[int, ScorePartition, Sequence[RawMessage]]] = []
     for place, (mine, messages) in enumerate(given):
@@ -215,8 +214,9 @@ def take_together(given: Sequence[tuple[ScorePartition, Sequence[RawMessage]]]) 
             fresh.append((place, mine, new))
     if not fresh:
         return batches
+    begun_s = time.monotonic()
     taken = fresh[0][1].stage.take_all([mine.part_of(new) for _, mine, new in fresh])
-    seconds = (time.monotonic() - begun_s) / len(fresh)
+    seconds = time.monotonic() - begun_s
     for (place, mine, new), (led_to, moved) in zip(fresh, taken, strict=True):
         batches[place].append(mine.stored(new, led_to, moved, seconds=seconds))
     return batches

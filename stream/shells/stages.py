@@ -1,6 +1,6 @@
 """The three stages with their store: what every shell does around the pure pipeline, transaction by transaction.
 
-IntakeStage.take      one transaction: admissions, documents, scores, drops (facts first)
+IntakeStage.take_all  one transaction: admissions, documents, scores, drops (facts first)
 FoldStage.commit      one transaction: what closed ticks led to, and the progress that stands for it
 DeskStage.decide      within a transaction: decisions, incidents, alerts, outbox, and the desk's progress
 """
@@ -100,7 +100,7 @@ class IntakePart:
 
 
 class _Before(NamedTuple):
-    """What the store holds of a batch's records."""
+    """What the store holds of the records of a transaction."""
 
     known: dict[str, dict[str, Position]]
     scores: dict[Key, Score]  # those that count, or would

@@ -126,6 +126,13 @@ def test_a_partition_that_has_to_wait_keeps_no_other_from_going_on(store: Counti
     assert {part: stored.messages for part, stored in found.items()} == {2: 2, 5: 0, 9: 2}
 
 
+def test_a_partition_whose_records_are_scored_one_by_one_goes_alone(store: CountingStore) -> None:
+    process(store, owner="died before its first commit").partition(5)
+    score, waiting = process(store, owner="next"), round_of()
+    assert [sorted(score.take(waiting)) for _ in range(2)] == [[2, 9], [5]]
+    assert waiting == {}
+
+
 class ProcessDiedError(BaseException):
     """Stands for a process that a record has killed."""
 
@@ -143,8 +150,10 @@ def test_a_record_that_kills_the_process_costs_the_other_partitions_of_its_trans
     messages = round_of(messages=2)
     messages[5][0] = said(5, 0, "Aldora debt", "deadly", "Brennick profit")
     for deaths in range(10):
+        score, waiting = process(store, owner=f"p{deaths}", scorer=DeadlyScorer()), {part: list(found) for part, found in messages.items()}
         try:
-            process(store, owner=f"p{deaths}", scorer=DeadlyScorer()).take({part: list(found) for part, found in messages.items()})
+            while waiting:
+                score.take(waiting)
         except ProcessDiedError:
             continue
         break
