@@ -26,8 +26,8 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.operators.lead import Lead
 from stream.shells.desk_worker import DeskWorker
-from stream.shells.fold_process import COMMIT_RECORDS, FoldProcess
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.fold_process import COMMIT_RECORDS, FoldProcess, SharedHours
+from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.instruments import open_run
 from stream.shells.score_process import TOGETHER_BYTES, ScoreProcess
 from stream.shells.score_worker import ScorePartition

@@ -29,8 +29,8 @@ from groundswell.probes import Probes
 from groundswell.store.progress import NEVER_TICK
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
-from stream.shells.fold_process import FoldProcess
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.fold_process import FoldProcess, SharedHours
+from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.rights import cause_of
 from stream.shells.score_process import ScoreProcess
 from stream.shells.score_worker import lead_of

@@ -4,7 +4,7 @@ Every partition hears of every tick, so all of a process close their ticks at ab
 transaction with the rows and the progress of all, where one for each of 32 partitions was a third of what fold cost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,13 +13,39 @@ from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, TICK_MS
 from groundswell.store.progress import advance_all
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours, together
+from stream.pipeline import Folded
+from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.stages import store_folded
 from stream.shells.versions import VersionsInForce
 
 COMMIT_RECORDS: Final = 20_000
 """Contributions of one transaction, about: whole partitions only. Rows of all are in memory at once, and a group that gives partitions
 away waits for the transaction in hand."""
+
+
+HOURS_REMEMBERED: Final = 10_000
+
+
+class SharedHours:
+    """The hours whose rows a process has committed already.
+
+    Source hours and exposures are the same in every partition, and every partition may have to be rebuilt from them, so each
+    one stores them. Within a process the first is enough.
+    """
+
+    def __init__(self) -> None:
+        self._stored: dict[int, None] = {}
+
+    def new_only(self, folded: Folded) -> None:
+        """Take the rows of stored hours out."""
+        folded.source_hours = [row for row in folded.source_hours if row.hour not in self._stored]
+        folded.exposures = [row for row in folded.exposures if row.hour not in self._stored]
+
+    def committed(self, folded: Folded) -> None:
+        """Remember what has been committed: every closed hour has an exposure row."""
+        self._stored |= dict.fromkeys(row.hour for row in folded.exposures)
+        for hour in list(self._stored)[:-HOURS_REMEMBERED]:
+            del self._stored[hour]
 
 
 @dataclass
@@ -115,3 +141,16 @@ class FoldProcess:
                 partitions=self.partitions,
             )
         return self.owned[partition]
+
+
+def together(found: Sequence[Folded]) -> Folded:
+    """The rows of several partitions. What each of them computes alike is there once, in one order for all processes that store it."""
+    return Folded(
+        increments=[row for each in found for row in each.increments],
+        stories=[row for each in found for row in each.stories],
+        baselines=[row for each in found for row in each.baselines],
+        source_hours=sorted({row for each in found for row in each.source_hours}, key=lambda row: (row.hour, row.source, row.language)),
+        exposures=sorted({row for each in found for row in each.exposures}, key=lambda row: (row.hour, row.language)),
+        blind_spans=sorted({row for each in found for row in each.blind_spans}, key=lambda row: (row.source, row.since_tick)),
+        candidates=[row for each in found for row in each.candidates],
+    )

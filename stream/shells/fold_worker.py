@@ -9,7 +9,7 @@ that it brought. After a restart fold reads from there; what it meets again is p
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from alerts.rules import Rules
 from groundswell.errors import ContinuityError
@@ -22,36 +22,12 @@ from stream.shells.rebuild import rebuild_fold
 from stream.shells.versions import VersionsInForce
 from stream.shells.wire import FoldPart, open_fold_message
 
-HOURS_REMEMBERED: Final = 10_000
-
 
 class FoldInput(NamedTuple):
     """One message of the contribution topic."""
 
     offset: int
     body: bytes
-
-
-class SharedHours:
-    """The hours whose rows a process has committed already.
-
-    Source hours and exposures are the same in every partition, and every partition may have to be rebuilt from them, so each
-    one stores them. Within a process the first is enough.
-    """
-
-    def __init__(self) -> None:
-        self._stored: dict[int, None] = {}
-
-    def new_only(self, folded: Folded) -> None:
-        """Take the rows of stored hours out."""
-        folded.source_hours = [row for row in folded.source_hours if row.hour not in self._stored]
-        folded.exposures = [row for row in folded.exposures if row.hour not in self._stored]
-
-    def committed(self, folded: Folded) -> None:
-        """Remember what has been committed: every closed hour has an exposure row."""
-        self._stored |= dict.fromkeys(row.hour for row in folded.exposures)
-        for hour in list(self._stored)[:-HOURS_REMEMBERED]:
-            del self._stored[hour]
 
 
 @dataclass
@@ -184,19 +160,6 @@ class FoldPartition:
         ahead = [offset for partition, offset in self.moved_by.items() if tick_of(self.gate.times_ms[partition]) > open_tick]
         held = [self.unfolded[0][0]] if self.unfolded else []
         return min([*held, *ahead, self.expected or 0])
-
-
-def together(found: Sequence[Folded]) -> Folded:
-    """The rows of several partitions. What each of them computes alike is there once, in one order for all processes that store it."""
-    return Folded(
-        increments=[row for each in found for row in each.increments],
-        stories=[row for each in found for row in each.stories],
-        baselines=[row for each in found for row in each.baselines],
-        source_hours=sorted({row for each in found for row in each.source_hours}, key=lambda row: (row.hour, row.source, row.language)),
-        exposures=sorted({row for each in found for row in each.exposures}, key=lambda row: (row.hour, row.language)),
-        blind_spans=sorted({row for each in found for row in each.blind_spans}, key=lambda row: (row.source, row.since_tick)),
-        candidates=[row for each in found for row in each.candidates],
-    )
 
 
 def series_of(partition: int, partitions: int = CONTRIBUTION_PARTITIONS) -> Callable[[str], bool]:

@@ -12,8 +12,8 @@ from groundswell.store.derived import load_increments
 from groundswell.store.progress import progress_of
 from groundswell.store.store import Store
 from stream.operators.stories import digest
-from stream.shells.fold_process import FoldProcess
-from stream.shells.fold_worker import FoldInput, SharedHours
+from stream.shells.fold_process import FoldProcess, SharedHours
+from stream.shells.fold_worker import FoldInput
 from stream.shells.wire import FoldItem, FoldMessage, FoldPart
 from tests.synthetic_news import rules
 

@@ -19,8 +19,8 @@ from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force
 from stream.shells.desk_worker import DeskWorker
 from stream.shells.embedded import EmbeddedPipeline
-from stream.shells.fold_process import FoldProcess
-from stream.shells.fold_worker import FoldInput, FoldPartition, SharedHours
+from stream.shells.fold_process import FoldProcess, SharedHours
+from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.instruments import Instruments, open_run, update_manifest
 from stream.shells.publish import send_archive
 from stream.shells.reload import Models
