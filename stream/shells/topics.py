@@ -25,6 +25,7 @@ KIND_LIVE: Final = "live"
 RETENTION_DAYS: Final = 7
 """How long messages stay in a topic that is made here: longer than the longest outage that shall be survived."""
 _READY_WITHIN_S: Final = 20.0
+"""How long a topic may stay unknown, or without a leader, before it is believed: each broker hears of a new topic for itself."""
 _ANSWER_WITHIN_MS: Final = 5_000
 _STAMP: Final = "message.timestamp.type"
 
@@ -77,19 +78,19 @@ def create_topics(kafka: KafkaAccess | str, run: str, *, replication: int = -1) 
                 admin.create_topics({topic: how})
             except TopicAlreadyExistsError:
                 continue
-        return _ids(admin, run, within_s=_READY_WITHIN_S)
+        return _ids(admin, run)
 
 
 def topic_ids(kafka: KafkaAccess | str, run: str) -> TopicIds:
     """The ids of a run's topics.
 
     Raises:
-        NotFoundError: they do not exist.
+        NotFoundError: they do not exist, and have not come within 20 s: the broker that is asked may hear of them late.
         DependencyError: the broker does not answer.
         UsageError: a topic has another number of partitions or another kind of timestamp.
     """
     with _admin(kafka) as admin:
-        return _ids(admin, run, within_s=0.0)
+        return _ids(admin, run)
 
 
 def prepare_run(
@@ -195,10 +196,10 @@ def _stamp_type(run: str) -> str:
     return "LogAppendTime" if is_live(run) else "CreateTime"
 
 
-def _ids(admin: Any, run: str, *, within_s: float) -> TopicIds:
-    """Ask until every partition has a leader: a topic that was just made takes a moment."""
+def _ids(admin: Any, run: str) -> TopicIds:
+    """Ask until every partition has a leader: a topic that was just made takes a moment, and on another broker a longer one."""
     wanted = {names.raw_topic(run): names.RAW_PARTITIONS, names.contribution_topic(run): names.CONTRIBUTION_PARTITIONS}
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + _READY_WITHIN_S
     while True:
         described = admin.describe_topics(list(wanted))
         hidden = [topic["name"] for topic in described if topic["error_code"] == TopicAuthorizationFailedError.errno]

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from groundswell.errors import ContinuityError, DependencyError, NotFoundError, 
 from groundswell.names import ROLE_FOLD
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.store import Store
+from stream.shells import topics
 from stream.shells.score_worker import ScorePartition
 from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, create_topics, prepare_run, topic_ids
@@ -34,12 +36,22 @@ def prepared(store: Store, kafka: str, run: str) -> TopicIds:
     return prepare_run(store, kafka, run, kind="backfill", instruments=instruments())
 
 
-def test_topics_are_made_once_and_known_by_the_brokers_ids(kafka: str) -> None:
+def test_topics_are_made_once_and_known_by_the_brokers_ids(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "_READY_WITHIN_S", 0.1)
     with pytest.raises(NotFoundError, match=r"no topic groundswell.contributions.topics1 on this broker; make it with"):
         topic_ids(kafka, "topics1")
+    monkeypatch.undo()
     made = create_topics(kafka, "topics1")
     assert create_topics(kafka, "topics1") == made == topic_ids(kafka, "topics1")
     assert made.raw != made.contributions
+
+
+def test_a_broker_that_hears_late_of_a_topic_does_not_end_a_worker(kafka: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(topic_ids, kafka, "topics6")
+        with pytest.raises(TimeoutError):
+            asked.result(timeout=1.0)  # it waits
+        assert create_topics(kafka, "topics6") == asked.result()
 
 
 def test_a_run_has_a_row_for_every_fold_partition_before_anybody_works_on_it(kafka: str, store: Store) -> None:
