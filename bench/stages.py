@@ -31,9 +31,9 @@ from stream.pipeline import Fold, Folded, open_records
 from stream.shells.fold_process import FoldProcess
 from stream.shells.fold_worker import FoldInput
 from stream.shells.instruments import open_run
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.publish import raw_partition
 from stream.shells.score_process import ScoreProcess
-from stream.shells.stages import IntakeStage
 from stream.shells.wire import FoldPart, RawBatch, RawMessage, fold_messages, open_fold_message, punctuation, stamp_message
 from stream.shells.worker import spare_the_collector
 from tests.peers import fresh_database, postgres_cluster

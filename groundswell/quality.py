@@ -48,7 +48,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Month:
+class MonthFacts:
     """What a report is made of."""
 
     days: int  # that the run covers of it
@@ -69,7 +69,7 @@ class Month:
     unbalanced: Sequence[str] | None = None  # sources whose balance is not zero now; None: it cannot be counted here
 
 
-def figures_of(month: Month) -> list[Figure]:
+def figures_of(month: MonthFacts) -> list[Figure]:
     """The report, in the order in which it is printed."""
     return [
         *_told(month), *_precision(month), *_pings(month), *_answers(month), *_missed(month), *_leads(month), *_lags(month),
@@ -77,7 +77,7 @@ def figures_of(month: Month) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _told(month: Month) -> Iterator[Figure]:
+def _told(month: MonthFacts) -> Iterator[Figure]:
     firsts = sum(alert.update == 0 for alert in month.alerts)
     yield Figure("alerts", "all", len(month.alerts), cases=month.days, note="first alerts and updates; cases: days")
     for kind, number in sorted(Counter(alert.kind for alert in month.alerts).items()):
@@ -86,7 +86,7 @@ def _told(month: Month) -> Iterator[Figure]:
     yield Figure("updates per incident", "all", (len(month.alerts) - firsts) / firsts if firsts else None, cases=firsts)
 
 
-def _precision(month: Month) -> Iterator[Figure]:
+def _precision(month: MonthFacts) -> Iterator[Figure]:
     judged = sum(alert.id in month.words for alert in month.alerts)
     yield _share("judged", "all", judged, len(month.alerts), note="of alerts; what nobody judged is not true")
     for name, number in sorted(Counter(month.words[alert.id] for alert in month.alerts if alert.id in month.words).items()):
@@ -102,7 +102,7 @@ def _of_record(name: str, group: str, record: Record) -> Figure:
     return _share(name, group, record.true, record.judged)
 
 
-def _pings(month: Month) -> Iterator[Figure]:
+def _pings(month: MonthFacts) -> Iterator[Figure]:
     """How many messages a reader had a day; where nothing is sent, as if one reader had every alert."""
     readers = dict(month.sent) or {"one reader of all": [alert.opened_ms for alert in month.alerts]}
     for target, opened in sorted(readers.items()):
@@ -124,7 +124,7 @@ def _a_day(opened_ms: Iterable[int], days: int) -> list[int]:
     return sorted([0] * (days - len(counts)) + list(counts.values()))
 
 
-def _answers(month: Month) -> Iterator[Figure]:
+def _answers(month: MonthFacts) -> Iterator[Figure]:
     if not month.is_live:
         yield Figure("minutes to acknowledge, median", "all", None, note=NOT_LIVE)
         return
@@ -139,7 +139,7 @@ def _answers(month: Month) -> Iterator[Figure]:
     yield _share("untouched", "all", untouched, len(month.incidents), note="nobody did or said anything about it")
 
 
-def _missed(month: Month) -> Iterator[Figure]:
+def _missed(month: MonthFacts) -> Iterator[Figure]:
     yield Figure("missed", "all", len(month.misses), note="said to have been expected")
     by_name: dict[str, list[Miss]] = defaultdict(list)
     for miss in month.misses:
@@ -149,7 +149,7 @@ def _missed(month: Month) -> Iterator[Figure]:
         yield Figure("missed", name, len(found), cases=len(month.misses), note=gates)
 
 
-def _leads(month: Month) -> Iterator[Figure]:
+def _leads(month: MonthFacts) -> Iterator[Figure]:
     """How many of the events that the house lists were told, and how long after they were public."""
     if month.listed is None:
         yield Figure("minutes from public to first ping, median", "all", None, note=NO_LIST)
@@ -182,7 +182,7 @@ def median_interval(ranked: Sequence[float]) -> tuple[float, float]:
     return ranked[max(0, left_out - 1)], ranked[-max(1, left_out)]
 
 
-def _lags(month: Month) -> Iterator[Figure]:
+def _lags(month: MonthFacts) -> Iterator[Figure]:
     yield from _spread("seconds from published to known", "all", [ms / 1_000 for ms in month.lags_ms], PERCENTILES)
     if not month.is_live:
         yield Figure("seconds from known to sent, median", "all", None, note=NOT_LIVE)
@@ -192,13 +192,13 @@ def _lags(month: Month) -> Iterator[Figure]:
     yield _share(f"sent after {PROMPT_S} s", "all", sum(s > PROMPT_S for s in seconds), len(seconds), note="of messages that went at once")
 
 
-def _readings(month: Month) -> Iterator[Figure]:
+def _readings(month: MonthFacts) -> Iterator[Figure]:
     quoted = len(month.lags_ms)
     for what in ("sentiment", "company", "topic"):
         yield _share(f"wrong {what}", "all", month.corrections.get(what, 0), quoted, note="of quoted documents, as readers said")
 
 
-def _trust(month: Month) -> Iterator[Figure]:
+def _trust(month: MonthFacts) -> Iterator[Figure]:
     yield Figure("blind hours", "all", sum(month.blind_ms.values()) / 3_600_000, cases=len(month.blind_ms), note="cases: sources")
     for source, blind_ms in sorted(month.blind_ms.items()):
         yield Figure("blind hours", source, blind_ms / 3_600_000, cases=1)

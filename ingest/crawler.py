@@ -20,8 +20,8 @@ from ingest.memory import Memory
 from ingest.parsers import OffLoop
 from ingest.polite import ROBOTS_BYTES_MAX, SHORTEST_MS, Robots
 from ingest.poll import Get, Poll, ask
-from ingest.schedule import HOST_GAP_MS, POLLS_AT_ONCE, Schedule, host_of, origin_of
 from ingest.sink import Sink
+from ingest.timetable import HOST_GAP_MS, POLLS_AT_ONCE, Timetable, host_of, origin_of
 
 __all__ = ["Crawler"]
 
@@ -33,7 +33,7 @@ log = logger(__name__)
 
 
 class Crawler:
-    """Polls sources, each when it is due, a few at a time and one request at a time per host (`ingest/schedule.py`).
+    """Polls sources, each when it is due, a few at a time and one request at a time per host (`ingest/timetable.py`).
 
     Args:
         sources: the catalogue.
@@ -65,7 +65,7 @@ class Crawler:
         self._sink, self._memory, self._fetcher, self._clock = sink, memory, fetcher, clock
         self._metrics, self._sleep, self._off_loop, self._canaries = metrics, sleep, off_loop, canaries or Canaries(0)
         states = {source.name: memory.state(source) for source in sources}
-        self._schedule = Schedule(sources, states, rests=memory.rests(now_ms=clock.now_ms()), gap_ms=host_gap_ms)
+        self._timetable = Timetable(sources, states, rests=memory.rests(now_ms=clock.now_ms()), gap_ms=host_gap_ms)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of hosts, and of origins' robots.txt
         self._sink_lock = asyncio.Lock()
         self._ticked_ms = 0
@@ -73,7 +73,7 @@ class Crawler:
     # --- driving ------------------------------------------------------------------------------------------------------
     def due(self) -> list[Source]:
         """Sources whose time has come, the longest overdue first."""
-        return self._schedule.due(self._clock.now_ms())
+        return self._timetable.due(self._clock.now_ms())
 
     async def poll_due(self) -> list[Heartbeat]:
         """Poll every source that is due, once, and hand over what is new.
@@ -95,7 +95,7 @@ class Crawler:
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                while (source := self._schedule.take(self._clock.now_ms())) is not None:
+                while (source := self._timetable.take(self._clock.now_ms())) is not None:
                     running[asyncio.create_task(self.poll(source), name=source.name)] = source
                 await self._tick()
                 await asyncio.wait({stopping, *running}, timeout=self._nap_s(), return_when=asyncio.FIRST_COMPLETED)
@@ -108,7 +108,7 @@ class Crawler:
             await asyncio.gather(stopping, *running, return_exceptions=True)
 
     def _nap_s(self) -> float:
-        next_ms = self._schedule.next_ms()
+        next_ms = self._timetable.next_ms()
         return LOOK_AROUND_S if next_ms is None else min(LOOK_AROUND_S, max(next_ms - self._clock.now_ms(), 0) / 1_000)
 
     def _report(self, name: str, task: asyncio.Task[Heartbeat]) -> None:
@@ -142,16 +142,16 @@ class Crawler:
         Raises:
             DependencyError: the sink or the memory refuses; the source is asked again in a quarter of an hour.
         """
-        state = self._schedule.state(source)
+        state = self._timetable.state(source)
         try:
             get = self.getter(source)
             poll = await ask(source, state, get=get, memory=self._memory, clock=self._clock, off_loop=self._off_loop)
             await self.hand_over(source, poll)
         except DependencyError:
             # The validators stay the old ones, so that the same items are in the next answer.
-            self._schedule.finish(source, msgspec.structs.replace(state, next_ms=self._clock.now_ms() + SHORTEST_MS))
+            self._timetable.finish(source, msgspec.structs.replace(state, next_ms=self._clock.now_ms() + SHORTEST_MS))
             raise
-        self._schedule.finish(source, poll.state)
+        self._timetable.finish(source, poll.state)
         if self._metrics is not None:
             self._metrics.observe_poll(poll.result, fetched=poll.heartbeat.fetched, new=poll.heartbeat.new)
         beat, wait_s = poll.heartbeat, (poll.state.next_ms - poll.heartbeat.fetched_ms) // 1_000
@@ -197,7 +197,7 @@ class Crawler:
 
     async def _fetch(self, url: str, *, permit: Callable[[str], Awaitable[None]], **options: Any) -> Fetched:
         found = await self._fetcher.get(url, permit=permit, turn=self._turn, **options)
-        rest = self._schedule.answered(found.url, found.status, headers=found.headers, now_ms=self._clock.now_ms())
+        rest = self._timetable.answered(found.url, found.status, headers=found.headers, now_ms=self._clock.now_ms())
         if rest is not None:
             self._memory.keep_rest(host_of(found.url), rest)
         return found
@@ -207,9 +207,9 @@ class Crawler:
         """Have a host to oneself, not before it may be asked again."""
         async with self._lock(host_of(url)):
             now_ms = self._clock.now_ms()
-            if (reason := self._schedule.rest(url, now_ms)) is not None:
+            if (reason := self._timetable.rest(url, now_ms)) is not None:
                 raise RestingError(reason)
-            wait_ms = self._schedule.wait_ms(url, now_ms)
+            wait_ms = self._timetable.wait_ms(url, now_ms)
             if wait_ms > 0:
                 await self._sleep(wait_ms / 1_000)
             yield
@@ -221,10 +221,10 @@ class Crawler:
     # --- robots.txt ---------------------------------------------------------------------------------------------------
     async def _permit(self, url: str, *, allow_private: bool) -> None:
         async with self._lock(origin_of(url)):  # whoever comes second finds what the first has fetched
-            robots = self._schedule.robots(url, self._clock.now_ms())
+            robots = self._timetable.robots(url, self._clock.now_ms())
             if robots is None:
                 robots = await self._fetch_robots(origin_of(url), allow_private=allow_private)
-                self._schedule.learn_robots(url, robots)
+                self._timetable.learn_robots(url, robots)
         if not robots.allows(url):
             raise RefusedError(robots.reason)
 

@@ -18,7 +18,7 @@ from groundswell.records import RawDocument
 from groundswell.sqlite_file import SqliteFile
 from ingest.catalogue import Source
 from ingest.polite import SourceState
-from ingest.schedule import Rest
+from ingest.timetable import Rest
 from ingest.types.base import Request
 
 __all__ = ["Memory", "Waiting", "item_id"]

@@ -29,9 +29,9 @@ from stream.shells.desk_worker import DeskWorker
 from stream.shells.fold_process import COMMIT_RECORDS, FoldProcess, SharedHours
 from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.instruments import open_run
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.score_process import TOGETHER_BYTES, ScoreProcess
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage, fold_messages, open_fold_message, punctuation
 from tests import builders as b
 from tests.dying_store import DyingStore, Killed

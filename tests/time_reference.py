@@ -11,8 +11,10 @@ from groundswell.records import Arrival, Contribution, Position, Stamped
 from groundswell.store.store import Store
 from stream.operators.admit import BEGINNING_MS, ClosedTick, StampClock, tick_of
 from stream.pipeline import Fold, Folded
+from stream.shells.desk_stage import DeskStage
+from stream.shells.fold_process import store_folded
 from stream.shells.instruments import open_run
-from stream.shells.stages import DeskStage, IntakeStage, store_folded
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.wire import RawMessage, open_envelope
 from tests import builders as b
 from tests.time_model import RULES, RUN, World, empty_store, rows_of

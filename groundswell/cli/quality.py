@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from alerts.tally import Event
-    from groundswell.quality import Figure
-    from groundswell.quality import Month as Counted
+    from groundswell.quality import Figure, MonthFacts
     from groundswell.store.months import Month
 
 COLUMNS: Final = ["figure", "group", "value", "low", "high", "cases", "before", "note"]
@@ -62,7 +61,7 @@ def report(month: str | None, incidents: Path | None, form: str, output: str | N
     o.print_rows((_row(figure, before) for figure in now), form=form, output=output, columns=COLUMNS)
 
 
-def _led(connection: "Connection", run: str, counted: "Counted", events: "list[Event] | None", month: "Month") -> "Counted":
+def _led(connection: "Connection", run: str, counted: "MonthFacts", events: "list[Event] | None", month: "Month") -> "MonthFacts":
     """The counts of a month with what became of the listed events that began in it; one that was told in the next month was told."""
     from alerts.tally import Ping, leads_ms
     from groundswell.store.query import alerts_of

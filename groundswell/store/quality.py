@@ -10,7 +10,7 @@ from groundswell.codec import decode
 from groundswell.judged import words_of
 from groundswell.local_log import LocalLog
 from groundswell.names import DAY_MS, TICK_MS
-from groundswell.quality import Month, Told
+from groundswell.quality import MonthFacts, Told
 from groundswell.records import Action, Alert, Verdict
 from groundswell.schedule import RULES
 from groundswell.store import schema as t
@@ -24,7 +24,7 @@ from groundswell.store.versions import contents_of, read_schedule
 
 def read_month(
     connection: Connection, run: str, *, start_ms: int, end_ms: int, log: LocalLog | None = None, instrument: bool = True
-) -> Month:
+) -> MonthFacts:
     """A month of a run.
 
     Args:
@@ -42,7 +42,7 @@ def read_month(
     corrected = {(one.document_id, one.what) for one in corrections_of(connection, documents=list(quoted))}
     first_ms = span_of(connection, run)[0] if instrument else first_hour_ms(connection, run)
     until_ms = min(end_ms, decided_ms(connection, run))
-    return Month(
+    return MonthFacts(
         days=max(0, -(-until_ms // DAY_MS) - max(start_ms, first_ms) // DAY_MS) if first_ms and until_ms > start_ms else 0,
         alerts=alerts,
         words=words_of(verdicts),

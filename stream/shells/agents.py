@@ -31,10 +31,10 @@ from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.fold_process import FoldProcess, SharedHours
 from stream.shells.fold_worker import FoldInput, FoldPartition
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.rights import cause_of
 from stream.shells.score_process import ScoreProcess
 from stream.shells.score_worker import lead_of
-from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, is_live
 from stream.shells.wire import RawBatch, RawMessage, fold_messages, punctuation
 from stream.shells.worker import StallWatch, WorkerSettings, end_process

@@ -20,8 +20,8 @@ from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
 from groundswell.store.times import folded_ms
 from stream.operators.admit import tick_of
+from stream.shells.desk_stage import DeskStage
 from stream.shells.instruments import Instruments
-from stream.shells.stages import DeskStage
 
 TICKS: Final = 100
 """Ticks with candidates that are decided in one transaction."""

@@ -22,10 +22,12 @@ from groundswell.store.progress import NEVER_TICK, Claim, advance, claim
 from groundswell.store.store import Store
 from stream.operators.admit import Gate, StampClock, tick_end_ms, tick_of
 from stream.pipeline import Fold, Folded
+from stream.shells.desk_stage import DeskStage
+from stream.shells.fold_process import store_folded
 from stream.shells.instruments import Instruments
+from stream.shells.intake_stage import IntakeStage, raw_records
 from stream.shells.isolation import OpenBatch
 from stream.shells.rebuild import rebuild_fold
-from stream.shells.stages import DeskStage, IntakeStage, raw_records, store_folded
 
 BATCH = 1_000
 

@@ -8,20 +8,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sqlalchemy import Connection
+
 from alerts.rules import Rules
 from groundswell.names import CONTRIBUTION_PARTITIONS, RAW_PARTITIONS, TICK_MS
+from groundswell.store import schema as t
+from groundswell.store.derived import insert_candidates, insert_increments, insert_rows, insert_stories
 from groundswell.store.progress import advance_all
 from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.pipeline import Folded
 from stream.shells.fold_worker import FoldInput, FoldPartition
-from stream.shells.stages import store_folded
 from stream.shells.versions import VersionsInForce
 
 COMMIT_RECORDS: Final = 20_000
 """Contributions of one transaction, about: whole partitions only. Rows of all are in memory at once, and a group that gives partitions
 away waits for the transaction in hand."""
-
 
 HOURS_REMEMBERED: Final = 10_000
 
@@ -154,3 +156,18 @@ def together(found: Sequence[Folded]) -> Folded:
         blind_spans=sorted({row for each in found for row in each.blind_spans}, key=lambda row: (row.source, row.since_tick)),
         candidates=[row for each in found for row in each.candidates],
     )
+
+
+def store_folded(store: Store, connection: Connection, run: str, folded: Folded) -> None:
+    """Write what closed ticks have led to, within the caller's transaction."""
+    insert_increments(store, connection, run, folded.increments)
+    insert_stories(store, connection, run, folded.stories)
+    baselines = [
+        {"series": r.series, "period_s": r.period_s, "period": r.index, "negative": r.negative, "stories": r.stories}
+        for r in folded.baselines
+    ]
+    insert_rows(store, connection, run, t.baselines, baselines)
+    insert_rows(store, connection, run, t.source_hours, map(vars, folded.source_hours))
+    insert_rows(store, connection, run, t.exposures, map(vars, folded.exposures))
+    insert_rows(store, connection, run, t.blind_spans, map(vars, folded.blind_spans))
+    insert_candidates(store, connection, run, folded.candidates)

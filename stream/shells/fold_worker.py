@@ -35,14 +35,12 @@ class FoldPartition:
     """One contribution partition, from its assignment to its revocation.
 
     Args:
-        store: where everything is stored.
         claim: this owner's; see `open`.
         fold: rebuilt through the claim's closed tick.
         in_force: the rules and models of each tick, of all partitions of a process; renewed before `close`.
         raw_partitions: how many raw partitions have to pass a tick before it is closed.
     """
 
-    store: Store
     claim: Claim
     fold: Fold
     in_force: VersionsInForce
@@ -88,7 +86,7 @@ class FoldPartition:
             in_force.renew(connection)
             if taken.closed_tick != NEVER_TICK:
                 fold = rebuild_fold(connection, run, in_force=in_force, through_tick=taken.closed_tick, mine=mine)
-        return cls(store, taken, fold, in_force, raw_partitions)
+        return cls(taken, fold, in_force, raw_partitions)
 
     def offer(self, messages: Sequence[FoldInput]) -> None:
         """Take messages; what they close waits for `close`.

@@ -29,8 +29,8 @@ from groundswell.store.store import Store
 from stream.shells.agents import TAKE_CONTRIBUTIONS, Agent, FoldAgent, ScoreAgent
 from stream.shells.backfill import KIND
 from stream.shells.instruments import Instruments, open_run
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.rights import cause_of, lost_right, watch_rights
-from stream.shells.stages import IntakeStage
 from stream.shells.topics import check_rights, is_live, topic_ids
 from stream.shells.wire import MESSAGE_BYTES_MAX
 from stream.shells.worker import AgentName, StallWatch, WorkerSettings, end_process, exit_code_of, leave_within, spare_the_collector

@@ -21,8 +21,8 @@ from groundswell.store.history import history_of
 from groundswell.store.progress import progress_of
 from groundswell.store.runs import manifest_of
 from groundswell.store.store import Store
+from stream.shells.desk_stage import upsert_incidents
 from stream.shells.rehearse import Rehearsal
-from stream.shells.stages import upsert_incidents
 from stream.shells.versions import content_of_rules
 
 KIND: Final = "rehearsal"

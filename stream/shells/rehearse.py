@@ -31,8 +31,8 @@ from groundswell.store.runs import manifest_of, refuse_dropping
 from groundswell.store.store import Store
 from stream.pipeline import Fold, Folded
 from stream.shells.around import nobody
+from stream.shells.desk_stage import DeskStage, Judged
 from stream.shells.rebuild import LOOKS_BACK_MS, rebuild_fold
-from stream.shells.stages import DeskStage, Judged
 from stream.shells.versions import VersionsInForce
 
 LEARN_TICKS: Final = WEEKS * WEEK_HOURS * HOUR_MS // TICK_MS

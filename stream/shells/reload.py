@@ -1,6 +1,6 @@
 """The models of a running process: the one in force, the next one, and an earlier one that a backlog still needs.
 
-    registry: B promoted --> loaded in a thread --> proposed: put in force a minute ahead (stages.py)
+    registry: B promoted --> loaded in a thread --> proposed: put in force a minute ahead (intake_stage.py)
     schedule: B from 10:00 --> every other process loads it in a thread --> the first document known at 10:00 is scored by B
 
 Loading goes on beside the work, which waits for it only when a document needs a model that is not there yet. One that cannot be had

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from groundswell.metrics import Metrics
 from groundswell.names import CONTRIBUTION_PARTITIONS, ENVELOPE_BYTES_MAX
 from stream.operators.lead import Lead
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.score_worker import BATCH_BYTES, ScorePartition, in_batches, lead_of, take_together
-from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage
 
 TOGETHER_BYTES: Final = ENVELOPE_BYTES_MAX

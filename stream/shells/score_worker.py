@@ -23,7 +23,7 @@ from groundswell.store.times import documents_since, folded_ms
 from stream.operators.admit import BEGINNING_MS, StampClock
 from stream.operators.lead import Lead
 from stream.pipeline import arrivals_of
-from stream.shells.stages import IntakePart, IntakeStage, Taken
+from stream.shells.intake_stage import IntakePart, IntakeStage, Taken
 from stream.shells.wire import FoldItem, RawBatch, RawMessage, held_size, stamp_message
 
 BATCH_BYTES: Final = 2 * ENVELOPE_BYTES_MAX

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from groundswell.quality import NO_LIST, Figure, Month, Told, figures_of, median_interval
+from groundswell.quality import NO_LIST, Figure, MonthFacts, Told, figures_of, median_interval
 from groundswell.records import Miss
 from tests.alerts.alert_factory import OPENED_MS, an_alert
 
@@ -19,9 +19,9 @@ ALERTS = [
 UPDATE = an_alert(id="u", incident="i0", update=1, opened_ms=OPENED_MS)
 
 
-def month(**overrides: Any) -> Month:
+def month(**overrides: Any) -> MonthFacts:
     fields: dict[str, Any] = {"days": 10, "alerts": ALERTS, "words": {}, "incidents": [], "is_live": True}
-    return Month(**(fields | overrides))
+    return MonthFacts(**(fields | overrides))
 
 
 def figures(**overrides: Any) -> dict[tuple[str, str], Figure]:

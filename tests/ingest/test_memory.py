@@ -11,7 +11,7 @@ from groundswell.records import RawDocument
 from ingest.catalogue import Source
 from ingest.memory import Memory, item_id
 from ingest.polite import SourceState
-from ingest.schedule import Rest
+from ingest.timetable import Rest
 
 SOURCE = Source(name="desk", owner="o", url="https://news.example/rss")
 

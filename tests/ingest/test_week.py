@@ -1,4 +1,4 @@
-"""A week of 400 sources in simulated time, through the real schedule and the real conditional requests, against model publishers.
+"""A week of 400 sources in simulated time, through the real timetable and the real conditional requests, against model publishers.
 
 What is checked is checked from the publishers' side: from what they were asked, and when.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from ingest.catalogue import Source
 from ingest.polite import AGENT, Answer, Robots, SourceState, after, validators
-from ingest.schedule import HOST_GAP_MS, Schedule, host_of
+from ingest.timetable import HOST_GAP_MS, Timetable, host_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_772_409_600_000  # Monday, 2 March 2026
@@ -70,8 +70,8 @@ class World:
         seed: everything follows from it.
         sources: how many; hosts have two or three.
         step: what is remembered after an answer; another one than the crawler's own is a fault that must be found.
-        gap_ms: what the schedule leaves between two requests to a host.
-        told: whether the schedule is told what hosts answer.
+        gap_ms: what the timetable leaves between two requests to a host.
+        told: whether the timetable is told what hosts answer.
     """
 
     def __init__(self, seed: int, *, sources: int = 400, step: Ask | None = None, gap_ms: int = HOST_GAP_MS, told: bool = True) -> None:
@@ -85,7 +85,7 @@ class World:
         self.feeds = {source.name: self._feed() for source in self.sources}
         self.found: defaultdict[str, set[int]] = defaultdict(set)
         states = {source.name: SourceState(url=source.url, next_ms=START + self._random.randrange(HOUR)) for source in self.sources}
-        self.schedule = Schedule(self.sources, states, gap_ms=gap_ms)
+        self.timetable = Timetable(self.sources, states, gap_ms=gap_ms)
 
     def _host(self) -> Host:
         ill = [(at, at + self._random.randrange(10 * MINUTE, 4 * HOUR)) for at in self._moments(0.1)]
@@ -146,26 +146,26 @@ class World:
         """The loop of the crawler, where no answer takes any time."""
         now_ms = START
         while now_ms < END:
-            while (source := self.schedule.take(now_ms)) is not None:
+            while (source := self.timetable.take(now_ms)) is not None:
                 self._poll(source, now_ms)
-            next_ms = self.schedule.next_ms()
+            next_ms = self.timetable.next_ms()
             assert next_ms is not None
-            assert next_ms > now_ms, "the schedule has nothing to give and says to look again at once"
+            assert next_ms > now_ms, "the timetable has nothing to give and says to look again at once"
             now_ms = next_ms
         return self
 
     def _poll(self, source: Source, now_ms: int) -> None:
-        state = self.schedule.state(source)
+        state = self.timetable.state(source)
         host = self.hosts[host_of(state.address)]
-        if self.schedule.robots(state.address, now_ms) is None:
+        if self.timetable.robots(state.address, now_ms) is None:
             text = f"User-agent: {AGENT}\nCrawl-delay: {host.delay_s}" if host.delay_s else ""
-            self.schedule.learn_robots(state.address, Robots.of(200, text.encode(), now_ms=now_ms))
-        at_ms = now_ms + self.schedule.wait_ms(state.address, now_ms)
+            self.timetable.learn_robots(state.address, Robots.of(200, text.encode(), now_ms=now_ms))
+        at_ms = now_ms + self.timetable.wait_ms(state.address, now_ms)
         answer, items = self.answer(source, state, at_ms)
         if self._told:
-            self.schedule.answered(state.address, answer.status, headers=answer.headers, now_ms=at_ms)
+            self.timetable.answered(state.address, answer.status, headers=answer.headers, now_ms=at_ms)
         self.found[source.name] |= set(items)
-        self.schedule.finish(source, self._step(state, answer, source, at_ms))
+        self.timetable.finish(source, self._step(state, answer, source, at_ms))
 
 
 # --- what is checked ----------------------------------------------------------------------------------------------------------
@@ -216,17 +216,17 @@ def test_a_week_of_four_hundred_sources_asks_nobody_too_often_wastes_nothing_and
     assert len(requests) > 50_000
     assert unchanged > 30_000
     assert {0, 200, 304, 410, 429, 500, 503} <= {request.status for request in requests}
-    moved = [source for source in world.sources if world.schedule.state(source).address != source.url]
+    moved = [source for source in world.sources if world.timetable.state(source).address != source.url]
     assert len(moved) >= 5
     assert sum(request.status == 410 for request in requests) == sum(feed.gone_ms is not None for feed in world.feeds.values())
 
 
 # --- and that it would be found out -------------------------------------------------------------------------------------------
-def test_a_schedule_without_a_gap_between_requests_is_found_out() -> None:
+def test_a_timetable_without_a_gap_between_requests_is_found_out() -> None:
     assert [line for line in asked_too_often(World(1, sources=40, gap_ms=0).run()) if "two within" in line]
 
 
-def test_a_schedule_that_does_not_hear_a_host_ask_for_rest_is_found_out() -> None:
+def test_a_timetable_that_does_not_hear_a_host_ask_for_rest_is_found_out() -> None:
     assert [line for line in asked_too_often(World(1, sources=40, told=False).run()) if "while it rests" in line]
 
 

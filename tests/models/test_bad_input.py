@@ -34,7 +34,7 @@ from models.scorer import CLAUSE_REACH, clause_of
 from stream.operators.admit import StampClock
 from stream.operators.normalise import TEXT_CHARACTERS_MAX, detect_language
 from stream.operators.stories import digest
-from stream.shells.stages import IntakeStage, Taken
+from stream.shells.intake_stage import IntakeStage, Taken
 from tests import builders as b
 from tests.model_bundles import a_linear, change_card
 

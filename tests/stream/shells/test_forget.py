@@ -18,7 +18,7 @@ from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.forget import Forgotten, forget_document, forget_source
 from stream.shells.instruments import open_run
-from stream.shells.stages import IntakeStage
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.verify import verify
 from tests import builders as b
 

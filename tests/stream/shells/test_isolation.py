@@ -14,8 +14,8 @@ from groundswell.store.progress import claim
 from groundswell.store.query import balance_of
 from groundswell.store.store import Store
 from stream.operators.admit import StampClock
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.isolation import DEATHS_MAX, REASON
-from stream.shells.stages import IntakeStage
 from tests import builders as b
 
 RUN = "r"

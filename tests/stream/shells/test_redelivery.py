@@ -22,10 +22,10 @@ from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.fold_process import FoldProcess, SharedHours
 from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.instruments import Instruments, open_run, update_manifest
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.publish import send_archive
 from stream.shells.reload import Models
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import IntakeStage
 from stream.shells.verify import verify
 from stream.shells.versions import content_of_rules
 from stream.shells.wire import RawMessage, fold_messages

@@ -18,9 +18,9 @@ from groundswell.store import schema as t
 from groundswell.store.progress import progress_of
 from groundswell.store.store import Store
 from stream.operators.lead import Lead
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.isolation import DEATHS_MAX, REASON
 from stream.shells.score_process import ScoreProcess
-from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawMessage
 from tests.counting_store import CountingStore
 from tests.fake_scorer import FakeScorer

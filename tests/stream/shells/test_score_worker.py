@@ -12,8 +12,8 @@ from groundswell.records import Envelope, RawDocument
 from groundswell.store.progress import advance, claim, progress_of
 from groundswell.store.store import Store
 from stream.operators.lead import Lead
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.score_worker import MESSAGE_HELD_BYTES, ScorePartition
-from stream.shells.stages import IntakeStage
 from stream.shells.wire import RawBatch, RawMessage, punctuation
 from tests.fake_scorer import FakeScorer
 

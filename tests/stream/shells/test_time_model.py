@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final, Self
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -22,6 +22,7 @@ from sqlalchemy import Connection, func, select
 from groundswell.names import ROLE_DESK, ROLE_FOLD, ROLE_SCORE
 from groundswell.store import schema as t
 from groundswell.store.progress import NEVER_TICK, Claim, progress_of
+from groundswell.store.store import Store
 from stream.operators.admit import tick_of
 from stream.shells.fold_worker import FoldInput, FoldPartition
 from stream.shells.score_worker import ScorePartition
@@ -244,6 +245,14 @@ class TakesTwice(FoldPartition):
 
 class Unfenced(FoldPartition):
     """Fold commits in the name of whoever owns the partition now."""
+
+    store: Store
+
+    @classmethod
+    def open(cls, store: Store, run: str, partition: int, **given: Any) -> Self:
+        mine = super().open(store, run, partition, **given)
+        mine.store = store
+        return mine
 
     def offer(self, messages: Sequence[FoldInput]) -> None:
         with self.store.read() as connection:

@@ -13,8 +13,8 @@ from groundswell.names import ROLE_FOLD
 from groundswell.store.progress import NEVER_TICK, progress_of
 from groundswell.store.store import Store
 from stream.shells import topics
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import IntakeStage
 from stream.shells.topics import TopicIds, create_topics, prepare_run, topic_ids
 from tests.fake_scorer import FakeScorer
 from tests.synthetic_news import instruments

@@ -21,8 +21,8 @@ from stream.operators.admit import StampClock
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.replay import refusal
-from stream.shells.stages import IntakeStage
 from stream.shells.verify import verify
 from tests import builders as b
 from tests.fake_scorer import REFUSED

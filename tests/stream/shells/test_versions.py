@@ -19,12 +19,13 @@ from groundswell.store.progress import advance, claim
 from groundswell.store.query import alerts_of
 from groundswell.store.store import Store
 from groundswell.store.versions import put_in_force, read_schedule
+from stream.shells.desk_stage import DeskStage
 from stream.shells.embedded import EmbeddedPipeline
 from stream.shells.explain import explain
 from stream.shells.instruments import open_run
+from stream.shells.intake_stage import IntakeStage
 from stream.shells.reload import Models
 from stream.shells.score_worker import ScorePartition
-from stream.shells.stages import DeskStage, IntakeStage
 from stream.shells.versions import ScorersInForce, VersionsInForce, content_of_rules
 from stream.shells.wire import FoldItem, RawBatch, RawMessage
 from tests import builders as b

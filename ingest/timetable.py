@@ -18,7 +18,7 @@ import msgspec
 from ingest.catalogue import Source
 from ingest.polite import CRAWL_DELAY_S_MAX, SHORTEST_MS, Robots, SourceState, retry_after_ms
 
-__all__ = ["HOST_GAP_MS", "Rest", "Schedule", "host_of", "origin_of"]
+__all__ = ["HOST_GAP_MS", "Rest", "Timetable", "host_of", "origin_of"]
 
 POLLS_AT_ONCE: Final = 16
 HOST_GAP_MS: Final = 1_000  # from one request to a host to the next, where its robots.txt asks for no more
@@ -53,7 +53,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
-class Schedule:
+class Timetable:
     """What may be asked at a moment.
 
     Args:
@@ -64,8 +64,8 @@ class Schedule:
         gap_ms: the least from one request to a host to the next.
 
     >>> feed = Source(name="s", owner="o", url="https://news.example/rss")
-    >>> schedule = Schedule([feed], {"s": SourceState(url=feed.url, next_ms=100)})
-    >>> schedule.next_ms(), schedule.take(99), schedule.take(100) is feed, schedule.take(100)
+    >>> timetable = Timetable([feed], {"s": SourceState(url=feed.url, next_ms=100)})
+    >>> timetable.next_ms(), timetable.take(99), timetable.take(100) is feed, timetable.take(100)
     (100, None, True, None)
     """
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ingest.catalogue import Source
 from ingest.polite import SHORTEST_MS, Robots, SourceState
-from ingest.schedule import HOST_GAP_MS, Rest, Schedule, host_of, origin_of
+from ingest.timetable import HOST_GAP_MS, Rest, Timetable, host_of, origin_of
 
 HOUR = 3_600_000
 
@@ -15,25 +15,25 @@ def feed(name: str, host: str = "news.example") -> Source:
     return Source(name=name, owner="o", url=f"https://{host}/{name}")
 
 
-def schedule(*sources: Source, next_ms: int = 0, rests: dict[str, Rest] | None = None, polls_at_once: int = 16) -> Schedule:
+def timetable(*sources: Source, next_ms: int = 0, rests: dict[str, Rest] | None = None, polls_at_once: int = 16) -> Timetable:
     states = {source.name: SourceState(url=source.url, next_ms=next_ms) for source in sources}
-    return Schedule(sources, states, rests=rests, polls_at_once=polls_at_once)
+    return Timetable(sources, states, rests=rests, polls_at_once=polls_at_once)
 
 
-def taken(plan: Schedule, now_ms: int) -> list[str]:
+def taken(plan: Timetable, now_ms: int) -> list[str]:
     found = []
     while (source := plan.take(now_ms)) is not None:
         found.append(source.name)
     return found
 
 
-def end(plan: Schedule, source: Source, *, next_ms: int) -> None:
+def end(plan: Timetable, source: Source, *, next_ms: int) -> None:
     plan.finish(source, SourceState(url=source.url, next_ms=next_ms))
 
 
 def test_a_source_is_taken_when_it_is_due_once_until_its_poll_has_ended() -> None:
     a = feed("a")
-    plan = schedule(a, next_ms=100)
+    plan = timetable(a, next_ms=100)
     assert (plan.next_ms(), taken(plan, 99), taken(plan, 100), taken(plan, 10**9)) == (100, [], ["a"], [])
     end(plan, a, next_ms=300)
     assert (plan.next_ms(), taken(plan, 299), taken(plan, 300)) == (300, [], ["a"])
@@ -42,7 +42,7 @@ def test_a_source_is_taken_when_it_is_due_once_until_its_poll_has_ended() -> Non
 def test_the_longest_overdue_comes_first_and_only_so_many_at_once() -> None:
     sources = [feed(f"s{number}", f"h{number}.example") for number in range(4)]
     states = {source.name: SourceState(url=source.url, next_ms=40 - 10 * number) for number, source in enumerate(sources)}
-    plan = Schedule(sources, states, polls_at_once=3)
+    plan = Timetable(sources, states, polls_at_once=3)
     assert (taken(plan, 100), plan.next_ms()) == (["s3", "s2", "s1"], None)
     end(plan, sources[2], next_ms=10**9)
     assert taken(plan, 100) == ["s0"]
@@ -50,7 +50,7 @@ def test_the_longest_overdue_comes_first_and_only_so_many_at_once() -> None:
 
 def test_two_sources_of_one_host_are_never_asked_at_the_same_time() -> None:
     a, b, elsewhere = feed("a"), feed("b"), feed("c", "other.example")
-    plan = schedule(a, b, elsewhere)
+    plan = timetable(a, b, elsewhere)
     assert taken(plan, 0) == ["a", "c"]
     end(plan, a, next_ms=HOUR)
     assert taken(plan, 0) == ["b"]
@@ -58,7 +58,7 @@ def test_two_sources_of_one_host_are_never_asked_at_the_same_time() -> None:
 
 def test_a_host_is_asked_again_after_its_gap_and_not_looked_at_before() -> None:
     a, b = feed("a"), feed("b")
-    plan = schedule(a, b)
+    plan = timetable(a, b)
     assert taken(plan, 0) == ["a"]
     assert plan.wait_ms(a.url, 0) == 0
     end(plan, a, next_ms=HOUR)
@@ -66,7 +66,7 @@ def test_a_host_is_asked_again_after_its_gap_and_not_looked_at_before() -> None:
 
 
 def test_requests_within_a_poll_wait_for_the_gap_or_for_the_crawl_delay() -> None:
-    plan = schedule(feed("a"))
+    plan = timetable(feed("a"))
     assert [plan.wait_ms("https://news.example/1", 0), plan.wait_ms("http://NEWS.example./2", 0)] == [0, HOST_GAP_MS]
     plan.learn_robots("https://news.example/", Robots.of(200, b"User-agent: *\nCrawl-delay: 20", now_ms=0))
     waits = [plan.wait_ms("https://news.example/3", 0), plan.wait_ms("https://news.example/4", 0)]
@@ -76,7 +76,7 @@ def test_requests_within_a_poll_wait_for_the_gap_or_for_the_crawl_delay() -> Non
 
 def test_a_clock_that_is_set_back_makes_no_host_wait_longer_than_two_delays() -> None:
     a = feed("a")
-    plan = schedule(a)
+    plan = timetable(a)
     assert plan.wait_ms(a.url, 24 * HOUR) == 0
     assert plan.wait_ms(a.url, HOUR) == 120_000
     assert (taken(plan, HOUR), taken(plan, HOUR + 240_000)) == ([], ["a"])
@@ -84,7 +84,7 @@ def test_a_clock_that_is_set_back_makes_no_host_wait_longer_than_two_delays() ->
 
 def test_a_rest_holds_for_every_source_of_the_host_and_for_no_other() -> None:
     a, b, c = feed("a"), feed("b"), feed("c", "other.example")
-    plan = schedule(a, b, c)
+    plan = timetable(a, b, c)
     assert plan.take(0) is a
     rest = plan.answered(a.url, 503, headers={"retry-after": "3600"}, now_ms=0)
     assert rest == Rest(until_ms=HOUR, why="HTTP 503, Retry-After")
@@ -96,7 +96,7 @@ def test_a_rest_holds_for_every_source_of_the_host_and_for_no_other() -> None:
 
 
 def test_a_rest_is_never_made_shorter_and_a_429_without_a_word_costs_a_quarter_of_an_hour() -> None:
-    plan = schedule(feed("a"))
+    plan = timetable(feed("a"))
     url = "https://news.example/a"
     assert plan.answered(url, 429, headers={}, now_ms=0) == Rest(until_ms=SHORTEST_MS, why="HTTP 429")
     assert plan.answered(url, 429, headers={"retry-after": "5"}, now_ms=0) is None
@@ -106,25 +106,25 @@ def test_a_rest_is_never_made_shorter_and_a_429_without_a_word_costs_a_quarter_o
 
 
 def test_a_rest_from_before_a_restart_holds() -> None:
-    plan = schedule(feed("a"), rests={"news.example": Rest(until_ms=500, why="HTTP 429")})
+    plan = timetable(feed("a"), rests={"news.example": Rest(until_ms=500, why="HTTP 429")})
     assert (taken(plan, 499), taken(plan, 500)) == ([], ["a"])
 
 
 def test_a_source_that_is_gone_for_good_is_never_due() -> None:
     a = feed("a")
-    plan = Schedule([a], {"a": SourceState(url=a.url, disabled="410")})
+    plan = Timetable([a], {"a": SourceState(url=a.url, disabled="410")})
     assert (plan.take(10**15), plan.due(10**15), plan.next_ms()) == (None, [], None)
 
 
 def test_a_moved_source_counts_for_the_host_where_it_lives_now() -> None:
     a, b = feed("a"), feed("b", "new.example")
     states = {"a": SourceState(url=a.url, moved_to="https://new.example/a", moves=3), "b": SourceState(url=b.url)}
-    assert taken(Schedule([a, b], states), 0) == ["a"]
+    assert taken(Timetable([a, b], states), 0) == ["a"]
 
 
 def test_a_source_asked_out_of_turn_is_not_asked_again_at_its_old_moment() -> None:
     a, b = feed("a"), feed("b")
-    plan = schedule(a, b)
+    plan = timetable(a, b)
     assert taken(plan, 0) == ["a"]  # b waits behind it
     end(plan, b, next_ms=HOUR)
     end(plan, a, next_ms=HOUR)
@@ -132,7 +132,7 @@ def test_a_source_asked_out_of_turn_is_not_asked_again_at_its_old_moment() -> No
 
 
 def test_robots_rules_are_relied_on_until_their_time_and_belong_to_one_port() -> None:
-    plan = schedule(feed("a"))
+    plan = timetable(feed("a"))
     rules = Robots.of(404, b"", now_ms=0)
     plan.learn_robots("https://news.example/a", rules)
     assert plan.robots("https://news.example/b", 0) is rules
@@ -155,7 +155,7 @@ def test_the_host_of_an_address_is_its_name_and_its_origin_what_robots_txt_belon
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3_000), st.integers(0, 2)), max_size=40))
 def test_whatever_happens_no_host_has_two_polls_and_every_source_comes_again(steps: list[tuple[int, int, int]]) -> None:
     sources = [feed(f"s{number}", f"h{number % 3}.example") for number in range(6)]
-    plan, now_ms, running = schedule(*sources, polls_at_once=2), 0, dict[str, Source]()
+    plan, now_ms, running = timetable(*sources, polls_at_once=2), 0, dict[str, Source]()
     for choice, wait_ms, what in steps:
         now_ms += wait_ms
         if what == 0 and (found := plan.take(now_ms)) is not None:

@@ -15,7 +15,7 @@ from groundswell.store import schema as t
 from groundswell.store.progress import claim
 from groundswell.store.store import Store
 from stream.operators.admit import StampClock
-from stream.shells.stages import IntakeStage, Taken
+from stream.shells.intake_stage import IntakeStage, Taken
 from tests import builders as b
 from tests.fake_scorer import REFUSED
 
