@@ -32,7 +32,8 @@ QUOTE_CHARACTERS_MAX: Final = 150
 
 _PAIRED = r"\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS: Final = re.compile(rf"(?P<paired>[{_PAIRED}]+)|[^\W_{_PAIRED}]+")
-_ASCII_WORDS: Final = re.compile(r"[a-z0-9]+")
+_ASCII_WORDS: Final = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else ord(" ") for code in range(256))
+"""For `bytes.translate`: small letters and digits, and blanks for all that stands between words."""
 
 
 class Term(NamedTuple):
@@ -59,13 +60,13 @@ def terms_of(text: str) -> Iterator[Term]:
 
 
 def words_of(text: str) -> list[str]:
-    """The first TERMS_MAX of the same terms without their places, for whoever has to read every document: four times as fast.
+    """The first TERMS_MAX of the same terms without their places, for whoever has to read every document.
 
     >>> words_of("A股 Moody's 降级")
     ['a', '股', 'moody', 's', '降级', '级']
     """
-    if text.isascii():  # most texts, and in one call
-        return [word[:WORD_CHARACTERS_MAX] for word in _ASCII_WORDS.findall(text.lower())[:TERMS_MAX]]
+    if text.isascii():  # most texts, and without a look at each character
+        return [word[:WORD_CHARACTERS_MAX] for word in text.encode().translate(_ASCII_WORDS).decode().split()[:TERMS_MAX]]
     found: list[str] = []
     for run in _RUNS.finditer(text):
         if run["paired"]:
