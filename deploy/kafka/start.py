@@ -217,9 +217,12 @@ def server_properties(node: Node, nodes: Sequence[Node], secure: Secure | None) 
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def java_command(java: str, lib: Path, *, heap: str, quick: bool, arguments: Sequence[str]) -> list[str]:
-    """The command line of one Java process; `quick` is for a process that ends at once and is not worth optimising."""
-    tuning = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] if quick else ["-XX:+ExitOnOutOfMemoryError"]
+def java_command(java: str, lib: Path, *, heap: str, arguments: Sequence[str]) -> list[str]:
+    """The command line of one Java process.
+
+    Its code is compiled quickly and not well: a broker for development lives for minutes, and compiling it well costs more than that gains.
+    """
+    tuning = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
     logging = ["-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ"]
     return [java, f"-Xmx{heap}", "-Djava.awt.headless=true", *tuning, *logging, "-cp", f"{lib}/*", *arguments]
 
@@ -243,7 +246,7 @@ def format_storage(nodes: Sequence[Node], java: str, lib: Path, *, secure: Secur
             continue
         logins = secure.scram_arguments() if secure is not None else []
         tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(node.properties), *logins]
-        command = java_command(java, lib, heap="128m", quick=True, arguments=tool)
+        command = java_command(java, lib, heap="128m", arguments=tool)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=node.folder)
         if done.returncode != 0:
             message = f"storage of node {node.node_id} in {node.folder} could not be prepared:\n{(done.stderr + done.stdout)[-2000:]}"
@@ -260,7 +263,7 @@ def end_with_parent() -> None:
 
 def start_node(node: Node, java: str, lib: Path) -> subprocess.Popen[bytes]:
     """Start one node; its output goes to its log, its process id into the file `pid` beside it."""
-    command = java_command(java, lib, heap="512m", quick=False, arguments=["kafka.Kafka", str(node.properties)])
+    command = java_command(java, lib, heap="512m", arguments=["kafka.Kafka", str(node.properties)])
     with node.log.open("wb") as log:
         process = subprocess.Popen(
             command,
