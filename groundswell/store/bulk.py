@@ -3,9 +3,12 @@
 COPY knows no "keep the row that is there", so it is tried behind a savepoint: a key that is stored already undoes it. Then the database is
 asked once which keys it has, and the rows that are left are copied. That happens after a restart, to the batch that is met again, and where
 a second run reads what a first one stored: most rows are there then, and a key is less than a row.
+
+    `RowsOf(documents, row)`     row  row  row  row  ...     a row is made while the database takes those before it: two processors
+    the database                      row  row  row  ...     work, where one would wait for the other
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
@@ -21,6 +24,31 @@ COPY_ROWS_MIN: Final = 16
 
 _COPY: Final = "COPY "
 _UNIQUE_VIOLATION: Final = "23505"
+
+
+class RowsOf(Sequence[Row]):
+    """Rows that are made each time they are asked for: a COPY asks once.
+
+    Args:
+        things: what they are made of.
+        row: makes one; of the same columns for all.
+
+    >>> rows = RowsOf([1, 2], lambda n: {"square": n * n})
+    >>> len(rows), rows[1], list(rows)
+    (2, {'square': 4}, [{'square': 1}, {'square': 4}])
+    """
+
+    def __init__(self, things: Sequence[Any], row: Callable[[Any], Row]) -> None:
+        self._things, self._row = things, row
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._row(self._things[place])
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._row, self._things)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool) -> int:
@@ -42,7 +70,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, ke
             return _copy(connection, table, rows)
         copied = _try_copy(connection, table, rows)
         if copied is None:
-            rows = _missing(connection, table, rows)
+            rows = _missing(connection, table, list(rows))
             copied = _try_copy(connection, table, rows) if len(rows) >= COPY_ROWS_MIN else None
         if copied is not None or not rows:
             return copied or 0
@@ -125,22 +153,23 @@ def _stored_statement(table: Table) -> Select[Any]:
 
 def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
     names = list(rows[0])
-    # As the statement of an executemany, so that SQLAlchemy tells errors of the connection like those of any other statement.
-    connection.exec_driver_sql(f"{_COPY}{table.name} ({', '.join(names)}) FROM STDIN", list(map(itemgetter(*names), rows)))
+    # As a statement with a parameter, so that SQLAlchemy tells errors of the connection like those of any other statement.
+    connection.exec_driver_sql(f"{_COPY}{table.name} ({', '.join(names)}) FROM STDIN", (map(itemgetter(*names), rows),))
     return len(rows)
 
 
 def teach_copy(engine: Engine) -> None:
     """Let an engine's connections carry out what `insert_rows` asks of them."""
-    event.listen(engine, "do_executemany", _do_copy)
+    event.listen(engine, "do_execute", _do_copy)
 
 
-def _do_copy(cursor: Any, statement: str, parameters: Sequence[tuple[Any, ...]], _: object) -> bool:
+def _do_copy(cursor: Any, statement: str, parameters: Any, _: object) -> bool:
     """Write a COPY's rows; returns whether it was one, and nothing is left to do."""
     if not statement.startswith(_COPY):
         return False
+    (rows,) = parameters
     with cursor.copy(statement) as copy:
-        for row in parameters:
+        for row in rows:
             copy.write_row(row)
     return True
 

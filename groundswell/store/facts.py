@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from groundswell.codec import decode, encode
 from groundswell.names import CANARY_SOURCE, HEARD_OUTCOMES, TICK_MS
 from groundswell.records import Admission, Arrival, Document, Drop, Heartbeat, Position, Score
 from groundswell.store import schema as t
+from groundswell.store.bulk import RowsOf
 from groundswell.store.chunks import in_chunks
 from groundswell.store.history import history_of
 from groundswell.store.search import index_texts
@@ -54,9 +55,9 @@ def write_intake(
     documents = sorted(documents, key=lambda document: (document.document_id, document.content_hash))
     scores = sorted(scores, key=lambda score: (score.document_id, score.content_hash))
     index_texts(connection, documents, scores)
-    store.insert(connection, t.documents, [_document_row(document) for document in documents])
-    scored = store.insert(connection, t.scores, [_score_row(score) for score in scores])
-    store.insert(connection, t.admissions, [_admission_row(run, admission) for admission in admissions])
+    store.insert(connection, t.documents, RowsOf(documents, _document_row))
+    scored = store.insert(connection, t.scores, RowsOf(scores, _score_row))
+    store.insert(connection, t.admissions, RowsOf(list(admissions), partial(_admission_row, run)))
     store.insert(
         connection,
         t.drops,

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import OperationalError
@@ -22,7 +22,7 @@ from groundswell.names import content_id
 from groundswell.records import Document, Score
 from groundswell.search import And, Field, Node, Not, Or, Query, Words
 from groundswell.store import schema as t
-from groundswell.store.bulk import insert_rows
+from groundswell.store.bulk import Row, RowsOf, insert_rows
 from groundswell.store.chunks import in_chunks
 from groundswell.terms import ALL, TERMS_MAX, Indexed, Phrase
 
@@ -91,13 +91,14 @@ def _stored(connection: Connection, documents: Sequence[Document]) -> set[Key]:
     return found
 
 
-def _index(connection: Connection, documents: Iterable[Document], scores: Iterable[Score]) -> None:
+def _index(connection: Connection, documents: Sequence[Document], scores: Iterable[Score]) -> None:
     scored = {(score.document_id, score.content_hash): score for score in scores}
-    rows = []
-    for one in documents:
-        indexed = Indexed(one, scored.get(_key(one)))
-        rows.append((place_of(*_key(one), one.published_ms), *_key(one), _written(connection, indexed)))
-    _insert(connection, rows)
+    _insert(connection, RowsOf(documents, lambda one: _row(one, _written(connection, Indexed(one, scored.get(_key(one)))))))
+
+
+def _row(document: Document, terms: str) -> dict[str, Any]:
+    place = place_of(*_key(document), document.published_ms)
+    return {"place": place, "document_id": document.document_id, "content_hash": document.content_hash, "terms": terms}
 
 
 def index_all(connection: Connection) -> None:
@@ -117,7 +118,7 @@ def index_all(connection: Connection) -> None:
         )
         _index(connection, [one for one in documents if _key(one) not in removed], [decode(body, Score) for (body,) in bodies])
         blank = [one for one in documents if _key(one) in removed]
-        _insert(connection, [(place_of(*_key(one), one.published_ms), *_key(one), "") for one in blank])
+        _insert(connection, [_row(one, "") for one in blank])
         after = _key(documents[-1])
 
 
@@ -163,20 +164,15 @@ def _first_place(published_ms: int) -> int:
     return min(max(published_ms // 1000, 0), 2**32 - 1) << HASH_BITS
 
 
-def _insert(connection: Connection, rows: list[tuple[int, str, str, str]]) -> None:
-    if not rows:
-        return
-    if _is_sqlite(connection):
-        rows = list(_new_places(connection, rows))
-        if rows:
-            columns = "rowid, document_id, content_hash, terms, place"
-            connection.exec_driver_sql(f"INSERT INTO search ({columns}) VALUES (?1, ?2, ?3, ?4, ?1)", rows)
-        return
-    names = ("place", "document_id", "content_hash", "terms")
-    insert_rows(connection, t.search, [dict(zip(names, row, strict=True)) for row in rows], keep=True)
+def _insert(connection: Connection, rows: Sequence[Row]) -> None:
+    if not _is_sqlite(connection):
+        insert_rows(connection, t.search, rows, keep=True)
+    elif new := list(_new_places(connection, [tuple(row.values()) for row in rows])):
+        columns = "rowid, document_id, content_hash, terms, place"
+        connection.exec_driver_sql(f"INSERT INTO search ({columns}) VALUES (?1, ?2, ?3, ?4, ?1)", new)
 
 
-def _new_places(connection: Connection, rows: list[tuple[int, str, str, str]]) -> Iterator[tuple[int, str, str, str]]:
+def _new_places(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     """Those that are not there yet, each with a place of its own: FTS5 has no other key."""
     taken: dict[int, Key] = {}
     for places in in_chunks(row[0] for row in rows):

@@ -142,8 +142,9 @@ def test_texts_of_one_place_are_both_found(store: Store) -> None:
         write_intake(store, connection, RUN, documents=same, admissions=admitted(same, "scored"))
         if store.is_sqlite:
             place = connection.exec_driver_sql("SELECT place FROM search LIMIT 1").scalar_one()
-            search._insert(connection, [(place, "other", "c", "collides"), (place, "third", "c", "collides")])
-            search._insert(connection, [(place, "third", "c", "collides")])
+            other, third = ({"place": place, "document_id": name, "content_hash": "c", "terms": "collides"} for name in ("other", "third"))
+            search._insert(connection, [other, third])
+            search._insert(connection, [third])
             assert connection.exec_driver_sql("SELECT count(*) FROM search WHERE search MATCH 'collides'").scalar_one() == 2
     assert sorted(titles(store, "twin")) == ["twin 0", "twin 1", "twin 2"]
 
