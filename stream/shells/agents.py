@@ -77,7 +77,6 @@ class Agent(ABC):
         self._done: dict[int, int] = {}  # partition -> offset behind the last message that was worked on
         self.leaving = False  # a rebalance has begun: finish the transaction in hand, begin no other
         self._busy = asyncio.Lock()
-        self._sending: asyncio.Task[None] | None = None  # what is stored, on its way to the broker while the next batch is worked on
         # One thread: a scorer is called from one thread at a time, and the event loop keeps its heartbeats.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="groundswell-work")
 
@@ -94,22 +93,13 @@ class Agent(ABC):
                 self._done |= {e.message.partition: e.message.offset + 1 for e in events if e.message.generation_id == self.generation}
                 self.watch.beat()
         finally:
-            if self._sending is not None:
-                self._sending.cancel()  # not acknowledged: whoever comes next sends it again
+            self.generation = None  # a timer may outlive this, and must not begin a round behind one that was cut off
 
     async def safely(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do one piece of work at a time, and end the process if it fails."""
-
-        async def alone() -> None:
+        try:
             async with self._busy:
                 await work()
-
-        await self.or_end(alone)
-
-    async def or_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do something, and end the process if it fails."""
-        try:
-            await work()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever it is, nothing may be acknowledged after it
@@ -177,13 +167,7 @@ class Agent(ABC):
         self.probes.waits("the group shares its partitions out anew")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WITHIN_S), self._busy:
-                await self.sent()
                 self.forget()
-
-    async def sent(self) -> None:
-        """Wait until what is on its way has been delivered and acknowledged."""
-        if self._sending is not None:
-            await asyncio.wait([self._sending])  # whoever waits no longer does not take it back
 
 
 class ScoreAgent(Agent):
@@ -227,10 +211,7 @@ class ScoreAgent(Agent):
             await self.safely(self._work_off)
 
     async def _work_off(self) -> None:
-        """In rounds: the next batch of every partition that may go on stored, sent to all fold partitions, delivered, acknowledged.
-
-        A round is sent while the next one is stored; no more than one is on its way, so that all arrive in order.
-        """
+        """In rounds: the next batch of every partition that may go on stored, sent to all fold partitions, delivered, acknowledged."""
         generation = self.generation
         while self.is_current(generation):
             ahead = {partition: list(islice(events, self.take_max)) for partition, events in sorted(self._waiting.items()) if events}
@@ -240,15 +221,10 @@ class ScoreAgent(Agent):
                     return
                 self._hold_back(frozenset(ahead))
                 return
-            messages = await self.in_thread(partial(fold_messages, batches))
-            events = [self._waiting[partition].popleft() for partition, size in taken.items() for _ in range(size)]
-            await self.sent()
-            self._sending = asyncio.create_task(self.or_end(partial(self._send, messages, events)))
-
-    async def _send(self, messages: list[list[bytes]], events: list[Any]) -> None:
-        await self._deliver(messages)
-        for event in events:
-            event.ack()
+            await self._deliver(await self.in_thread(partial(fold_messages, batches)))
+            for partition, size in taken.items():
+                for _ in range(size):
+                    self._waiting[partition].popleft().ack()
 
     async def _take(self, ahead: dict[int, list[Any]]) -> tuple[dict[int, int], list[RawBatch]]:
         """Take a batch of each partition that may go on; returns how many messages of each were taken, and what they led to.

@@ -212,8 +212,8 @@ def _ids(admin: Any, run: str) -> TopicIds:
         if ready:
             break
         if time.monotonic() >= deadline:
-            reason = f"run {run!r}: no topic {missing[0]} on this broker; make it with `groundswell worker` or `backfill --kafka`"
             if missing:
+                reason = f"run {run!r}: no topic {missing[0]} on this broker; make it with `groundswell worker` or `backfill --kafka`"
                 raise NotFoundError(reason)
             reason = f"run {run!r}: a partition of its topics has no leader; are all brokers running?"
             raise DependencyError(reason)

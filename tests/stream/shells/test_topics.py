@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -85,6 +86,24 @@ def test_an_archives_topic_that_would_stamp_with_the_append_time_is_refused(kafk
     admin.create_topics({names.raw_topic("topics5"): how})
     with pytest.raises(UsageError, match=r"message.timestamp.type is LogAppendTime, needed is CreateTime"):
         create_topics(kafka, "topics5")
+
+
+class Leaderless(KafkaAdminClient):  # type: ignore[misc]
+    """Of each topic the first partition has no leader: its only copy is on a broker that is away."""
+
+    def describe_topics(self, *args: Any, **kwargs: Any) -> Any:
+        found = super().describe_topics(*args, **kwargs)
+        for topic in found:
+            topic["partitions"][0]["leader_id"] = -1
+        return found
+
+
+def test_a_partition_without_a_leader_is_waited_for_and_then_a_dependency_that_is_away(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_topics(kafka, "topics7")
+    monkeypatch.setattr(topics, "KafkaAdminClient", Leaderless)
+    monkeypatch.setattr(topics, "_READY_WITHIN_S", 0.1)
+    with pytest.raises(DependencyError, match=r"run 'topics7': a partition of its topics has no leader; are all brokers running"):
+        topic_ids(kafka, "topics7")
 
 
 def test_a_broker_that_does_not_answer_is_named() -> None:
