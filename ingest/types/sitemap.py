@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
@@ -128,5 +129,6 @@ def _child(element: Any, name: str) -> str:
     return (found.text or "").strip() if found is not None else ""
 
 
+@lru_cache(maxsize=1_024)  # many addresses of a sitemap were changed on one day
 def _moment(text: str, zone: str) -> Moment | None:
     return moment_of(text, zone=zone_of(zone)) if text else None
