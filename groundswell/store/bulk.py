@@ -10,6 +10,7 @@ a second run reads what a first one stored: most rows are there then, and a key 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ _UNIQUE_VIOLATION: Final = "23505"
 
 
 class RowsOf(Sequence[Row]):
-    """Rows that are made each time they are asked for: a COPY asks once.
+    """Rows, each made when it is first asked for, and kept.
 
     Args:
         things: what they are made of.
@@ -39,16 +40,22 @@ class RowsOf(Sequence[Row]):
     """
 
     def __init__(self, things: Sequence[Any], row: Callable[[Any], Row]) -> None:
-        self._things, self._row = things, row
+        self._count, self._rest = len(things), map(row, things)
+        self._made: list[Row] = []
 
     def __len__(self) -> int:
-        return len(self._things)
+        return self._count
 
     def __getitem__(self, place: Any) -> Any:
-        return self._row(self._things[place])
+        place = range(self._count)[place]
+        self._made += islice(self._rest, max(0, place + 1 - len(self._made)))
+        return self._made[place]
 
     def __iter__(self) -> Iterator[Row]:
-        return map(self._row, self._things)
+        yield from self._made
+        for row in self._rest:
+            self._made.append(row)
+            yield row
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, keep: bool) -> int:
@@ -70,7 +77,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, ke
             return _copy(connection, table, rows)
         copied = _try_copy(connection, table, rows)
         if copied is None:
-            rows = _missing(connection, table, list(rows))
+            rows = _missing(connection, table, rows)
             copied = _try_copy(connection, table, rows) if len(rows) >= COPY_ROWS_MIN else None
         if copied is not None or not rows:
             return copied or 0

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from groundswell.store import bulk
 from groundswell.store import schema as t
-from groundswell.store.bulk import COPY_ROWS_MIN, insert_rows
+from groundswell.store.bulk import COPY_ROWS_MIN, RowsOf, insert_rows
 from groundswell.store.store import Store
 from tests import builders as b
 
@@ -57,6 +57,20 @@ def test_rows_that_are_there_already_are_asked_for_by_key_and_not_sent_one_by_on
         assert insert_rows(connection, t.fetched, rows(2 * MANY), keep=True) == 0
     assert "INSERT" not in said
     assert said.count("COPY") == 3, "tried, the rest, and tried again"
+
+
+def test_a_row_is_made_once_also_where_some_are_there_already(store: Store) -> None:
+    made: list[int] = []
+
+    def row(number: int) -> dict[str, Any]:
+        made.append(number)
+        return rows()[number]
+
+    with store.write() as connection:
+        insert_rows(connection, t.fetched, rows(1), keep=True)
+        assert insert_rows(connection, t.fetched, RowsOf(range(MANY), row), keep=True) == MANY - 1
+        assert stored(connection) == {f"s{n:03}": n for n in range(MANY)}
+    assert made == list(range(MANY))
 
 
 def test_of_a_key_that_comes_twice_in_a_batch_the_first_row_stays(store: Store) -> None:
